@@ -1,0 +1,11 @@
+//! The vocabulary of the catalog: ids, facts, catalog records. Layer 0, pure.
+//!
+//! Sources speak in [`fact::Fact`]s, `fold` turns them into the [`record`]s of the compacted topics,
+//! sinks and readers know records only. Nothing here knows Kafka, SQL, a clock or randomness.
+
+pub mod fact;
+pub mod id;
+pub mod raw;
+pub mod record;
+pub mod reject;
+pub mod state;

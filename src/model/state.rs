@@ -1,0 +1,65 @@
+//! The key-value view that a keyed-state transform has of its partition's state.
+
+/// Ordered key-value state of one partition. Reads see the writes of the open transaction.
+///
+/// Implementations: the stage runtime's overlay over its local store, and [`MemoryState`] for pure tests.
+pub trait State {
+    /// The value of `key`.
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
+    /// All entries whose key starts with `prefix`, in key order.
+    fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StateError>;
+    /// Sets `key`; the runtime writes one changelog record for each key changed in a transaction.
+    fn put(&mut self, key: Vec<u8>, value: Vec<u8>);
+    /// Removes `key`; a changelog tombstone.
+    fn delete(&mut self, key: Vec<u8>);
+}
+
+/// The local store could not be read; the runtime treats it as fatal for the task and rebuilds from the changelog.
+#[derive(Debug, thiserror::Error)]
+#[error("state store: {message}")]
+pub struct StateError {
+    /// What failed.
+    pub message: String,
+    /// The store's own error.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// State in a map, for tests and for folding a file without Kafka.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryState {
+    entries: std::collections::BTreeMap<Vec<u8>, Vec<u8>>,
+    writes: usize,
+}
+
+impl MemoryState {
+    /// How many puts and deletes there were: the changelog records a real store would have written at most.
+    pub fn writes(&self) -> usize {
+        self.writes
+    }
+}
+
+impl State for MemoryState {
+    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        Ok(self.entries.get(key).cloned())
+    }
+
+    fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StateError> {
+        Ok(self
+            .entries
+            .range(prefix.to_vec()..)
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect())
+    }
+
+    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.writes += 1;
+        self.entries.insert(key, value);
+    }
+
+    fn delete(&mut self, key: Vec<u8>) {
+        self.writes += 1;
+        self.entries.remove(&key);
+    }
+}

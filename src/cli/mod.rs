@@ -1,3 +1,6 @@
 //! The command line.
 
-pub mod bench { pub mod generator; }
+pub mod bench {
+    pub mod generator;
+    pub mod procstat;
+}

@@ -124,7 +124,8 @@ pub fn canon_with(namespace: &str, name: &str, options: &NameOptions) -> Named {
 /// The canonical name of segments that are already apart, as in an id that somebody typed.
 pub(super) fn canon_parts(scheme: &str, authority: &str, parts: Vec<String>, options: &NameOptions) -> Named {
     match platform_of(scheme) {
-        Platform::Database(rules) => fill(scheme, authority, parts, rules, options),
+        Platform::Database(rules) if rules.style == Style::BigQuery => fill(scheme, authority, parts, rules, options),
+        Platform::Database(rules) => fill(scheme, &authority.to_lowercase(), parts, rules, options),
         _ => complete(Canon::known(scheme, authority, parts)),
     }
 }
@@ -223,11 +224,20 @@ fn database(scheme: &str, authority: &str, mut parts: Vec<String>, name: &str, o
 fn fill(scheme: &str, authority: &str, parts: Vec<String>, rules: Database, options: &NameOptions) -> Named {
     let mut parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     let mut authority = authority.to_owned();
-    if rules.style == Style::BigQuery && !authority.is_empty() && parts.len() < rules.arity {
+    if rules.style == Style::BigQuery && !authority.is_empty() && parts.len() + 1 == rules.arity {
         parts.insert(0, std::mem::take(&mut authority));
     }
     if rules.style == Style::Hive {
         fold_catalog(&mut parts);
+    }
+    if parts.len() > rules.arity {
+        // More parts than the platform has: what is left over belongs to the outermost or innermost name.
+        let at = if rules.style == Style::BigQuery { parts.len() - rules.arity + 1 } else { rules.arity - 1 };
+        let tail = parts.split_off(at);
+        parts = match rules.style {
+            Style::BigQuery => [vec![parts.join(".")], tail].concat(),
+            _ => [parts, vec![tail.join(".")]].concat(),
+        };
     }
     let lacks = |parts: &[String], n: usize| !parts.is_empty() && parts.len() + n == rules.arity;
     if let Some(schema) = &options.default_schema {
@@ -271,7 +281,7 @@ fn fold_catalog(parts: &mut Vec<String>) {
 
 /// BigQuery: date shards and the partition decorator belong to one table.
 fn unsharded(table: &str) -> String {
-    let table = table.split_once('$').map_or(table, |(table, _)| table);
+    let table = table.split_once('$').map_or(table, |(stem, _)| if stem.is_empty() { table } else { stem });
     let shard_start = table.len().checked_sub(8);
     let Some((stem, date)) = shard_start.and_then(|at| table.split_at_checked(at)) else { return table.to_owned() };
     let in_range = |from: usize, to: usize, range: std::ops::RangeInclusive<u32>| {
@@ -300,14 +310,13 @@ fn split_parts(name: &str, limit: usize) -> Vec<String> {
     parts
 }
 
-/// The part before the next separating dot, and what follows the dot.
+/// The part before the next separating dot, and what follows the dot; `None` if no dot separates.
 fn next_part(text: &str) -> Option<(String, &str)> {
-    if let Some((part, tail)) = unquoted(text) {
-        if let Some(tail) = tail.strip_prefix('.') {
-            return Some((part, tail));
-        }
+    match unquoted(text) {
+        Some((_, "")) => None,
+        Some((part, tail)) if tail.starts_with('.') => tail.split_once('.').map(|(_, tail)| (part, tail)),
+        _ => text.split_once('.').map(|(part, tail)| (part.to_owned(), tail)),
     }
-    text.split_once('.').map(|(part, tail)| (part.to_owned(), tail))
 }
 
 /// A quoted part at the start of `text`, with doubled quotes undone, and what follows; `None` if there is none.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::canon::{Canon, NameOptions, Root, canon_parts, canon_with};
 use super::instance::{InstanceConfig, Instances};
-use super::platform::{Platform, is_loopback, platform_of};
+use super::platform::{Platform, canonical_scheme, is_loopback, platform_of};
 use super::rewrite::{RewriteConfig, Rewrites};
 use super::{EntityId, IdError, strip_partition_directories};
 
@@ -120,25 +120,47 @@ impl Identity {
         ResolvedName { id: rewritten.unwrap_or(reported), issues, ignored, instance: instance.is_some() }
     }
 
-    /// The id that an id in any spelling stands for (`snowflake://prod/analytics/user_events`), for questions of people
-    /// and programs. Fails if the text is no id.
+    /// The id of the dataset that an id in any spelling stands for (`snowflake://prod/analytics/user_events`), for
+    /// questions of people and programs. Fails if the text is no id.
     pub fn canonical_id(&self, text: &str) -> Result<EntityId, IdError> {
-        let Some(root) = Root::parse(text).filter(|root| platform_of(&root.scheme) != Platform::Reserved) else {
-            return Canon::parse(text).map(|canon| canon.id());
-        };
-        if matches!(platform_of(&root.scheme), Platform::Store | Platform::Files | Platform::Other) {
-            let encoded = Canon::parse(text).ok().filter(|canon| canon.scheme() == root.scheme);
-            return Ok(encoded.unwrap_or_else(|| super::path::path_canon(&root, "")).id());
-        }
-        let path = root.path.trim_matches('/');
-        let parts = path.split('/').filter(|part| !part.is_empty());
-        let parts = parts.map(super::decode).collect::<Result<Vec<_>, _>>()?;
-        let id = match self.instances.find(&root.spelling()) {
-            Some(instance) => {
-                let home = Root::parse(&instance.namespace).expect("an instance's namespace was parsed before");
-                canon_parts(&home.scheme, &home.authority, parts, &instance.options).canon.id()
+        let typed = match Canon::parse(text) {
+            Ok(canon) => Canon::new(canonical_scheme(canon.scheme()), canon.authority(), canon.segments().to_vec())?,
+            // People type spaces and percent signs as they are.
+            Err(error) => {
+                let root = Root::parse(text).filter(|root| platform_of(&root.scheme) != Platform::Reserved);
+                let root = root.ok_or(error)?;
+                let segments = root.path.split('/').map(str::to_owned).collect();
+                Canon::new(root.scheme, root.authority, segments)?
             }
-            None => canon_parts(&root.scheme, &root.authority, parts, &NameOptions::default()).canon.id(),
+        };
+        let (scheme, mut segments) = (typed.scheme(), typed.segments());
+        let is_path = matches!(platform_of(scheme), Platform::Store | Platform::Files | Platform::Other);
+        while let [inner @ .., last] = segments
+            && is_path
+            && last.is_empty()
+        {
+            segments = inner;
+        }
+        while let [first, inner @ ..] = segments
+            && is_path
+            && first.is_empty()
+        {
+            segments = inner;
+        }
+        let id = match platform_of(scheme) {
+            Platform::Reserved => return Ok(typed.id()),
+            Platform::Files => Canon::new(scheme, "", segments.to_vec())?.id(),
+            Platform::Database(_) | Platform::Topics | Platform::Store | Platform::Other => {
+                match self.instances.find(&format!("{scheme}://{}", typed.authority())) {
+                    Some(instance) => {
+                        let home = Root::parse(&instance.namespace).expect("an instance's namespace was parsed before");
+                        canon_parts(&home.scheme, &home.authority, segments.to_vec(), &instance.options).canon.id()
+                    }
+                    None => {
+                        canon_parts(scheme, typed.authority(), segments.to_vec(), &NameOptions::default()).canon.id()
+                    }
+                }
+            }
         };
         Ok(self.rewrites.apply(&id, None, "").unwrap_or(id))
     }

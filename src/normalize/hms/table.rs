@@ -52,10 +52,8 @@ pub fn table_entries(table: &Object, absent: Absent) -> Vec<Entry> {
 
 /// A database's aspects, without existence.
 pub fn database_entries(database: &Object, absent: Absent) -> Vec<Entry> {
+    // Databases are few: the whole object is kept, so that an export needs nothing that other sources may add to.
     let mut native = database.0.clone();
-    for taken in ["description", "locationUri", "parameters", "ownerName"] {
-        native.remove(taken);
-    }
     native.insert("name".to_owned(), Value::from(identifier(database.text("name").unwrap_or_default())));
     // The metastore fills these in when it stores or serves a database, after the event was made.
     if database.non_empty("ownerName").is_some() {

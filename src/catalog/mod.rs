@@ -1,3 +1,4 @@
 //! Use cases over the catalog. Knows no HTTP, no SQL, no Kafka.
 
 pub mod digest;
+pub mod export_hms;

@@ -110,6 +110,9 @@ impl View<'_> {
         };
         let parameters = if is_ours(Aspect::Properties) { json!(record.properties) } else { json!({}) };
         table.insert("parameters".to_owned(), parameters);
+        // Events carry grants and the client's view of a session table; a metastore does not answer them.
+        table.remove("privileges");
+        table.remove("temporary");
         if is_ours(Aspect::ViewText) {
             let texts = [("viewOriginalText", &record.view_original), ("viewExpandedText", &record.view_expanded)];
             for (field, text) in texts {

@@ -74,7 +74,7 @@ pub(super) fn facts(context: &Context<'_>, change: &Change) -> Normalized {
         }
         Change::CreateFunction(function) => {
             let mut entries = vec![Entry::of(alive(true))];
-            entries.extend(function_entries(function));
+            entries.extend(function_entries(function, context.catalog));
             let text = |name: &str| function.text(name).unwrap_or_default();
             let catalog = context.catalog(function.text("catName"));
             let id = context.metastore.function(catalog, text("dbName"), text("functionName"));

@@ -75,8 +75,13 @@ pub fn database_entries(database: &Object, absent: Absent) -> Vec<Entry> {
 }
 
 /// A function's aspects, without existence.
-pub fn function_entries(function: &Object) -> Vec<Entry> {
+///
+/// `catalog` is where the function was created, if the event says.
+pub fn function_entries(function: &Object, catalog: Option<&str>) -> Vec<Entry> {
     let mut native = function.0.clone();
+    if let Some(catalog) = catalog {
+        native.entry("catName").or_insert(json!(catalog));
+    }
     for name in ["functionName", "dbName"] {
         native.insert(name.to_owned(), Value::from(identifier(function.text(name).unwrap_or_default())));
     }
@@ -159,11 +164,32 @@ fn native_table(table: &Object) -> Value {
     }
     if let Some(Value::Object(sd)) = native.get_mut("sd") {
         lower_column_names(sd);
+        let no_skew = json!({ "skewedColNames": [], "skewedColValues": [], "skewedColValueLocationMaps": {} });
+        let stored = [
+            ("bucketCols", json!([])),
+            ("sortCols", json!([])),
+            ("parameters", json!({})),
+            ("skewedInfo", no_skew),
+            ("storedAsSubDirectories", json!(0)),
+        ];
+        fill(sd, stored);
     }
     if let Some(keys) = native.get_mut("partitionKeys") {
         lower(keys, "name");
     }
+    fill(&mut native, [("rewriteEnabled", json!(0))]);
+    // Table ids came with 4.0, and so did write ids.
+    if native.contains_key("id") {
+        fill(&mut native, [("writeId", json!(0))]);
+    }
     Value::Object(native)
+}
+
+/// Values that the metastore stores where the client left a field out; its events show the client's object.
+fn fill<const N: usize>(object: &mut Map<String, Value>, stored: [(&str, Value); N]) {
+    for (field, value) in stored {
+        object.entry(field).or_insert(value);
+    }
 }
 
 /// The metastore stores names of columns and sort columns in lower case, whatever the client sent and the event says.

@@ -37,6 +37,11 @@ pub enum LogError {
     Closed,
 }
 
+/// An error that is only a text.
+pub(super) fn reason(text: impl Into<String>) -> Arc<dyn std::error::Error + Send + Sync> {
+    Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(text.into()))
+}
+
 /// Reads committed records in order, from the first.
 pub trait LogReader: Send {
     /// Waits up to `timeout` for records and hands them over; none after it.
@@ -64,11 +69,11 @@ pub trait LogWriter: Send {
     /// Not possible now.
     fn acquire(&mut self) -> Result<(), LogError>;
 
-    /// Writes all records in one transaction.
+    /// Writes all records in one transaction and answers the offset after the last of them.
     ///
     /// # Errors
     /// See [`LogError`]; after each of them `acquire` comes first.
-    fn append(&mut self, records: Vec<KeyValue>) -> Result<(), LogError>;
+    fn append(&mut self, records: Vec<KeyValue>) -> Result<i64, LogError>;
 }
 
 /// Opens readers and writers of one topic.
@@ -110,8 +115,8 @@ struct MemoryWriter {
 }
 
 impl MemoryLog {
-    /// Appends as a foreign writer would, outside any transaction.
-    pub fn put(&self, records: Vec<KeyValue>) {
+    /// Appends as a foreign writer would, outside any transaction; answers the new end.
+    pub fn put(&self, records: Vec<KeyValue>) -> i64 {
         let (memory, changed) = &*self.shared;
         let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
         for (key, value) in records {
@@ -119,6 +124,7 @@ impl MemoryLog {
             memory.records.push(LogRecord { offset, timestamp: offset, key: Some(key), value });
         }
         changed.notify_all();
+        memory.records.len() as i64
     }
 
     /// All records so far.
@@ -169,14 +175,13 @@ impl LogWriter for MemoryWriter {
         Ok(())
     }
 
-    fn append(&mut self, records: Vec<KeyValue>) -> Result<(), LogError> {
+    fn append(&mut self, records: Vec<KeyValue>) -> Result<i64, LogError> {
         {
             let memory = self.log.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
             if memory.writer != self.epoch {
-                return Err(LogError::Fenced("a later writer has acquired the log".into()));
+                return Err(LogError::Fenced(reason("a later writer has acquired the log")));
             }
         }
-        self.log.put(records);
-        Ok(())
+        Ok(self.log.put(records))
     }
 }

@@ -7,7 +7,17 @@
 pub mod decide;
 pub mod error;
 pub mod format;
+pub mod handle;
+pub mod http;
+mod kafka_log;
 pub mod log;
+pub mod query;
+mod reader;
 mod shards;
 pub mod snapshot;
 pub mod types;
+mod writer;
+
+pub use error::RegistryError;
+pub use handle::{RegistryHandle, RegistryOptions};
+pub use kafka_log::KafkaLog;

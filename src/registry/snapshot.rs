@@ -160,6 +160,27 @@ impl Snapshot {
         self.contexts.entry(subject.context().to_owned()).or_default()
     }
 
+    /// Whether the state is as the record says: tells, after a write of unknown outcome, if it was committed.
+    pub fn reflects(&self, record: &Record) -> bool {
+        match record {
+            Record::Schema(subject, version, value) => {
+                let found = self.versions(subject).and_then(|versions| versions.get(version));
+                match (found, value) {
+                    (Some(found), Some(value)) => found.id == value.id && found.deleted == value.deleted,
+                    (None, None) => true,
+                    _ => false,
+                }
+            }
+            Record::Config(subject, config) => self.config(subject.as_ref()) == config.as_ref(),
+            Record::Mode(subject, mode) => self.mode(subject.as_ref()) == *mode,
+            Record::DeleteSubject(subject, up_to) => self.live(subject).all(|version| version.version > *up_to),
+            Record::ClearSubject(subject) => {
+                self.versions(subject).is_none_or(|versions| versions.values().all(|version| !version.deleted))
+            }
+            Record::Noop => true,
+        }
+    }
+
     /// All versions of a subject.
     pub fn versions(&self, subject: &Subject) -> Option<&Versions> {
         self.contexts.get(subject.context())?.subjects.get(subject).map(Arc::as_ref)

@@ -6,7 +6,7 @@ mod register;
 #[cfg(test)]
 mod tests;
 
-pub use register::{CompatibilityCheck, RegisterRequest, check_compatibility, lookup};
+pub use register::{CompatibilityCheck, Normalize, RegisterRequest, check_compatibility, lookup};
 
 use super::error::RegistryError;
 use super::format::{Record, SchemaValue};

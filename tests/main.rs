@@ -3,3 +3,4 @@
 
 mod architecture;
 mod dev_servers;
+mod registry;

@@ -2,7 +2,7 @@
 //! nodes of a cluster share, so that the broker lets only one of them write.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::log::{KeyValue, LogError, LogReader, LogRecord, LogWriter, SchemaLog, reason};
 use crate::kafka::{
@@ -35,11 +35,18 @@ impl KafkaLog {
         let admin = Admin::new(&self.config).map_err(unavailable)?;
         let spec = TopicSpec::new(self.topic.to_string(), 1).config("cleanup.policy", "compact");
         admin.create_topics(&[spec]).map_err(unavailable)?;
-        match admin.partition_count(&self.topic).map_err(unavailable)? {
-            Some(1) => Ok(()),
-            count => Err(LogError::Unavailable(
-                reason(format!("topic {} has {} partitions and must have one", self.topic, count.unwrap_or(0))),
-            )),
+        // Brokers learn of a new topic one after the other; the one asked may be the last.
+        let deadline = Instant::now() + TRANSACTION_TIMEOUT;
+        loop {
+            match admin.partition_count(&self.topic).map_err(unavailable)? {
+                Some(1) => return Ok(()),
+                None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
+                count => {
+                    let count = count.unwrap_or(0);
+                    let message = format!("topic {} has {count} partitions and must have one", self.topic);
+                    return Err(LogError::Unavailable(reason(message)));
+                }
+            }
         }
     }
 

@@ -4,3 +4,4 @@
 mod architecture;
 mod dev_servers;
 mod runtime;
+mod registry;

@@ -34,8 +34,8 @@ pub enum TokenError {
 impl BearerToken {
     /// Reads the token; white space around it is not part of it.
     pub fn read(path: &Path) -> Result<Self, TokenError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| TokenError::Read { path: path.to_owned(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| TokenError::Read { path: path.to_owned(), source })?;
         let token = text.trim();
         if token.is_empty() {
             return Err(TokenError::Empty { path: path.to_owned() });

@@ -9,6 +9,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::auth::BearerToken;
@@ -27,12 +28,8 @@ pub(super) struct Edge {
     pub(super) time_limit: Duration,
 }
 
-/// The id of the request that is being answered; a request extension.
-#[derive(Clone, Debug)]
-pub(super) struct RequestId(pub(super) String);
-
 /// Outermost layer: gives the request its id, measures it and writes the problem body if it failed.
-pub(super) async fn observe(mut request: Request, next: Next) -> Response {
+pub(super) async fn observe(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id(request.headers());
     let method = request.method().clone();
@@ -41,8 +38,7 @@ pub(super) async fn observe(mut request: Request, next: Next) -> Response {
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
-    request.extensions_mut().insert(RequestId(id.clone()));
-    let mut response = next.run(request).await;
+    let mut response = next.run(request).instrument(tracing::info_span!("request", request_id = %id)).await;
     let status = response.status();
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         let headers = std::mem::take(response.headers_mut());
@@ -70,8 +66,11 @@ pub(super) async fn authenticate(State(edge): State<Edge>, request: Request, nex
     let open = matches!(request.uri().path(), "/" | "/app.js" | "/app.css" | "/healthz" | "/livez" | "/readyz");
     match &edge.token {
         Some(token) if !open && !token.admits(request.headers()) => {
-            let error =
-                ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", "send the header 'authorization: Bearer <token>'");
+            let error = ApiError::new(
+                StatusCode::UNAUTHORIZED,
+                "unauthorized",
+                "send the header 'authorization: Bearer <token>'",
+            );
             let mut response = error.into_response();
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             response

@@ -18,7 +18,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
         Query::from_request_parts(parts, state).await.map(|Query(value)| Self(value)).map_err(|rejection| {
             let message = match &rejection {
                 QueryRejection::FailedToDeserializeQueryString(error) => {
-                    format!("the query string is malformed: {}", std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string))
+                    format!(
+                        "the query string is malformed: {}",
+                        std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+                    )
                 }
                 other => other.to_string(),
             };

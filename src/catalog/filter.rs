@@ -208,13 +208,13 @@ mod tests {
                 "platform:snowflake,tags:pii",
                 vec![filter(FilterKey::Platform, "snowflake"), filter(FilterKey::Tag, "pii")],
             ),
-            (" Owner : team:data , kind:view ", vec![filter(FilterKey::Owner, "team:data"), filter(FilterKey::Kind, "view")]),
+            (
+                " Owner : team:data , kind:view ",
+                vec![filter(FilterKey::Owner, "team:data"), filter(FilterKey::Kind, "view")],
+            ),
             (r#"owner:"Doe, \"Jo\" \\ Co""#, vec![filter(FilterKey::Owner, r#"Doe, "Jo" \ Co"#)]),
             (r#"tag:a"b,tag:c"#, vec![filter(FilterKey::Tag, "a\"b"), filter(FilterKey::Tag, "c")]),
-            (
-                "container:hive://h:9083/db",
-                vec![filter(FilterKey::Container, "hive://h:9083/db")],
-            ),
+            ("container:hive://h:9083/db", vec![filter(FilterKey::Container, "hive://h:9083/db")]),
         ];
         for (text, expected) in cases {
             assert_eq!(parse(text), Ok(expected), "{text}");
@@ -224,13 +224,19 @@ mod tests {
     #[test]
     fn an_error_names_the_part_and_its_place() {
         let cases = [
-            ("platform:hive,colour:red", "filter 'colour:red' at byte 14: unknown key; use one of platform, kind, type, owner, tag, tags, existence, container, database, format"),
+            (
+                "platform:hive,colour:red",
+                "filter 'colour:red' at byte 14: unknown key; use one of platform, kind, type, owner, tag, tags, existence, container, database, format",
+            ),
             ("hive", "filter 'hive' at byte 0: write it as key:value"),
             ("tag:,kind:view", "filter 'tag:' at byte 0: the value is empty"),
             ("tag:pii,", "filter '' at byte 8: write it as key:value"),
             (r#"tag:"pii"#, r#"filter 'tag:"pii' at byte 0: the quoted value has no closing quote"#),
             (r#"tag:"a" b"#, r#"filter 'tag:"a" b' at byte 0: a comma must follow the closing quote"#),
-            ("existence:gone", "filter 'existence:gone' at byte 0: existence is one of confirmed, dropped, referenced, virtual, ignored"),
+            (
+                "existence:gone",
+                "filter 'existence:gone' at byte 0: existence is one of confirmed, dropped, referenced, virtual, ignored",
+            ),
         ];
         for (text, message) in cases {
             assert_eq!(parse(text).unwrap_err().to_string(), message);

@@ -16,7 +16,8 @@ pub(super) fn history(
     for record in records {
         by_source.entry(record.source.clone()).or_default().push(record);
     }
-    let views = |numbered: Vec<(i64, SchemaVersionView)>| numbered.into_iter().map(|(_, view)| view).collect::<Vec<_>>();
+    let views =
+        |numbered: Vec<(i64, SchemaVersionView)>| numbered.into_iter().map(|(_, view)| view).collect::<Vec<_>>();
     let versions = views(numbered(by_source.remove(authority).unwrap_or_default()));
     let mut others: Vec<_> = by_source.into_values().flat_map(numbered).collect();
     others.sort_by(|(a_time, a), (b_time, b)| (a_time, &a.source, a.ordinal).cmp(&(b_time, &b.source, b.ordinal)));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::ports::Walked;
 use super::view::{
     ColumnPair, Direction, Level, LineageEdge, LineageItem, LineageLists, LineageNode, LineageView, Supporter,
     Transformation, time,
@@ -24,17 +25,6 @@ pub struct LineageQuery {
     pub level: Level,
     /// Start at this column; only at column level. Without it, at all columns of the dataset.
     pub column: Option<String>,
-}
-
-/// What a walk in one direction reached. Nodes are `dataset` or `dataset#column`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Walked {
-    /// Node → hops; the start is not among them.
-    pub(super) distance: BTreeMap<String, usize>,
-    /// (read, written), as data flows.
-    pub(super) edges: BTreeSet<(String, String)>,
-    /// Whether nodes lie behind the last hop.
-    pub(super) more: bool,
 }
 
 /// What is shown of a dataset in a graph.
@@ -133,7 +123,8 @@ fn nodes(
     };
     // At column level without a column the walk starts at every column: they are found among the edges' ends.
     let ends = up.edges.iter().chain(&down.edges).flat_map(|(source, target)| [source, target]);
-    let mut rest: BTreeSet<&str> = up.distance.keys().chain(down.distance.keys()).chain(ends).map(String::as_str).collect();
+    let mut rest: BTreeSet<&str> =
+        up.distance.keys().chain(down.distance.keys()).chain(ends).map(String::as_str).collect();
     rest.remove(start.as_str());
     std::iter::once(start.as_str()).chain(rest).map(node).collect()
 }
@@ -181,9 +172,7 @@ fn items<'a>(
             }
         })
         .collect();
-    items.sort_by(|a, b| {
-        (a.distance, &a.dataset_id, &a.column).cmp(&(b.distance, &b.dataset_id, &b.column))
-    });
+    items.sort_by(|a, b| (a.distance, &a.dataset_id, &a.column).cmp(&(b.distance, &b.dataset_id, &b.column)));
     items
 }
 
@@ -191,7 +180,11 @@ fn transformation(supporter: &Supporter, wardrobe: &Wardrobe) -> Transformation 
     let job = wardrobe.jobs.get(&supporter.job_id).cloned().unwrap_or_default();
     Transformation {
         job_id: supporter.job_id.clone(),
-        job_type: [job.integration, job.job_type].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/"),
+        job_type: [job.integration, job.job_type]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join("/"),
         description: job.description,
         sql: job.sql,
         last_run: supporter.last_seen.clone(),
@@ -214,7 +207,12 @@ fn edges<'a>(
             for record in &wardrobe.columns {
                 let key = (record.source_field.clone(), record.target_field.clone());
                 let ends = (record.source.clone(), record.target.clone());
-                pairs.entry(ends).or_default().entry(key).and_modify(|pair| widen(pair, record)).or_insert_with(|| pair(record));
+                pairs
+                    .entry(ends)
+                    .or_default()
+                    .entry(key)
+                    .and_modify(|pair| widen(pair, record))
+                    .or_insert_with(|| pair(record));
             }
         }
         Level::Column => {
@@ -233,9 +231,10 @@ fn edges<'a>(
             supporters.sort_by(|(a, _), (b, _)| (a.stale, &a.job_id).cmp(&(b.stale, &b.job_id)));
             let (source, target) = ends.clone();
             LineageEdge {
-                kind: supporters
-                    .first()
-                    .map_or_else(|| if source == target { "modifies" } else { "write" }.to_owned(), |(_, kind)| kind.clone()),
+                kind: supporters.first().map_or_else(
+                    || if source == target { "modifies" } else { "write" }.to_owned(),
+                    |(_, kind)| kind.clone(),
+                ),
                 confidence: supporters.iter().map(|(supporter, _)| supporter.confidence).max().unwrap_or(0),
                 stale: !supporters.is_empty() && supporters.iter().all(|(supporter, _)| supporter.stale),
                 columns: pairs.remove(ends).map(|pairs| pairs.into_values().collect()).unwrap_or_default(),

@@ -51,7 +51,8 @@ pub(super) fn page(dataset_id: &str, resolved_by: &str, parts: PageParts) -> Dat
     };
     let statistics = statistics(stats, &dataset.columns);
     let tags: Vec<super::view::TagView> = dataset.tags.into_iter().map(Into::into).collect();
-    let columns = dataset.columns.into_iter().map(|column| self::column(column, &tags, &dataset.authority, &provenance));
+    let columns =
+        dataset.columns.into_iter().map(|column| self::column(column, &tags, &dataset.authority, &provenance));
     DatasetPage {
         dataset_id: dataset_id.to_owned(),
         resolved_by: resolved_by.to_owned(),
@@ -103,7 +104,8 @@ pub(super) fn reported_name(text: &str) -> ReportedNameView {
 
 /// Database and schema as the path of the container's id names them.
 fn container_names(dataset: &DatasetRecord) -> (Option<String>, Option<String>) {
-    let path = dataset.container.as_deref().and_then(|id| id.split_once("://")).and_then(|(_, rest)| rest.split_once('/'));
+    let path =
+        dataset.container.as_deref().and_then(|id| id.split_once("://")).and_then(|(_, rest)| rest.split_once('/'));
     let mut segments = path.map_or("", |(_, path)| path).split('/').filter(|segment| !segment.is_empty());
     (segments.next().map(str::to_owned), segments.next().map(str::to_owned))
 }

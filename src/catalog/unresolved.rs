@@ -52,7 +52,13 @@ pub(super) fn candidates(name: &Known, known: &[Known]) -> Vec<Candidate> {
                 let by_name = equal_segments >= 2 && (columns.is_empty() || columns_agree);
                 let by_columns = columns_agree && columns.len() >= 2;
                 let rule = (by_name || by_columns).then(|| rule(&name.id, &other.id, equal_segments)).flatten();
-                Candidate { dataset_id: other.id.clone(), equal_segments, common_columns, columns_agree, rule: rule.map(|(from, to)| format!("{from} -> {to}")) }
+                Candidate {
+                    dataset_id: other.id.clone(),
+                    equal_segments,
+                    common_columns,
+                    columns_agree,
+                    rule: rule.map(|(from, to)| format!("{from} -> {to}")),
+                }
             })
         })
         .collect();
@@ -68,7 +74,11 @@ pub(super) fn candidates(name: &Known, known: &[Known]) -> Vec<Candidate> {
 fn equal_tail(a: &str, b: &str) -> usize {
     let (_, a) = split(a);
     let (_, b) = split(b);
-    a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| !a.is_empty() && a.to_lowercase() == b.to_lowercase()).count()
+    a.iter()
+        .rev()
+        .zip(b.iter().rev())
+        .take_while(|(a, b)| !a.is_empty() && a.to_lowercase() == b.to_lowercase())
+        .count()
 }
 
 /// The canonical prefixes in front of the equal segments, or nothing if they are the same or a rule would be too wide.

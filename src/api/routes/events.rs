@@ -12,12 +12,15 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::api::AppState;
-use crate::api::ingest::{self, OPENLINEAGE_TOPIC, ProduceError, Receipt};
+use crate::api::ingest::{self, EventProducer, OPENLINEAGE_TOPIC, ProduceError, Receipt};
 use crate::api::problem::{ApiError, Problem, chain};
 use crate::catalog::view::OriginView;
 
 /// Most events in one batch.
 const MAX_BATCH: usize = 10_000;
+
+/// Events of a batch that wait for Kafka at the same time.
+const IN_FLIGHT: usize = 128;
 
 /// What became of a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -125,28 +128,13 @@ pub(in crate::api) async fn post_batch(
     }
     let mut summary = BatchSummary { received: events.len(), ..BatchSummary::default() };
     let mut failed_events = Vec::new();
-    // All are handed over before the first is awaited, so that the producer can batch them.
-    let mut waiting = Vec::with_capacity(events.len());
-    for raw in events {
-        let event = serde_json::from_str::<Value>(raw.get()).ok().filter(Value::is_object);
-        let key = event.as_ref().map(ingest::event_key);
-        waiting.push((key, raw.get().as_bytes()));
+    let producer = &*state.parts.producer;
+    let mut outcomes = Vec::with_capacity(events.len());
+    // Events of a chunk are handed over in their order before the first is awaited, so that the producer can batch.
+    for chunk in events.chunks(IN_FLIGHT) {
+        outcomes.extend(join_all(chunk.iter().map(|raw| deliver(producer, raw))).await);
     }
-    let producer = &state.parts.producer;
-    let deliveries = waiting.iter().map(|(key, value)| async move {
-        match key {
-            Some(key) => match producer.produce(OPENLINEAGE_TOPIC, key.as_deref(), value).await {
-                Ok(_) => Ok(()),
-                Err(ProduceError::Refused { reason }) => Err((reason, false)),
-                Err(error @ ProduceError::Unavailable(_)) => {
-                    tracing::error!(error = %chain(&error), "an event of a batch was not acknowledged");
-                    Err((error.to_string(), true))
-                }
-            },
-            None => Err((NOT_AN_OBJECT.to_owned(), false)),
-        }
-    });
-    for (index, outcome) in join_all(deliveries).await.into_iter().enumerate() {
+    for (index, outcome) in outcomes.into_iter().enumerate() {
         match outcome {
             Ok(()) => summary.successful += 1,
             Err((reason, retriable)) => {
@@ -171,6 +159,23 @@ pub(in crate::api) async fn post_batch(
     }
     let status = if summary.failed == 0 { "success" } else { "partial_success" };
     Ok(Json(BatchResult { status: status.to_owned(), summary, failed_events }).into_response())
+}
+
+/// Sends one event of a batch; the error tells why it was not taken and whether sending it again can help.
+async fn deliver(producer: &dyn EventProducer, raw: &RawValue) -> Result<(), (String, bool)> {
+    let event = serde_json::from_str::<Value>(raw.get()).ok().filter(Value::is_object);
+    let Some(event) = event else {
+        return Err((NOT_AN_OBJECT.to_owned(), false));
+    };
+    let key = ingest::event_key(&event);
+    match producer.produce(OPENLINEAGE_TOPIC, key.as_deref(), raw.get().as_bytes()).await {
+        Ok(_) => Ok(()),
+        Err(ProduceError::Refused { reason }) => Err((reason, false)),
+        Err(error @ ProduceError::Unavailable(_)) => {
+            tracing::error!(error = %chain(&error), "an event of a batch was not acknowledged");
+            Err((error.to_string(), true))
+        }
+    }
 }
 
 const NOT_AN_OBJECT: &str = "an event must be a JSON object";
@@ -202,7 +207,11 @@ fn failed(error: ProduceError) -> ApiError {
         ProduceError::Refused { reason } => ApiError::new(StatusCode::BAD_REQUEST, "event_refused", reason),
         ProduceError::Unavailable(_) => {
             tracing::error!(error = %chain(&error), "an event was not acknowledged");
-            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "kafka did not acknowledge the event; send it again")
+            ApiError::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "kafka did not acknowledge the event; send it again",
+            )
         }
     }
 }

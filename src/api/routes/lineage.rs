@@ -48,7 +48,10 @@ pub(in crate::api) async fn lineage(
     let depth = match params.depth.as_deref() {
         None => DEFAULT_DEPTH,
         Some(text) => text.parse().map_err(|_| {
-            ApiError::bad_parameter("depth", format!("depth '{text}' is no number from 1 to {}", crate::catalog::MAX_DEPTH))
+            ApiError::bad_parameter(
+                "depth",
+                format!("depth '{text}' is no number from 1 to {}", crate::catalog::MAX_DEPTH),
+            )
         })?,
     };
     let level = match (params.level, &params.column) {

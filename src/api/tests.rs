@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::Mutex;
+use std::sync::{Mutex, RwLock};
 
 use axum::body::Body;
 use axum::http::{Method, Request, Response, StatusCode, header};
@@ -12,8 +12,8 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::catalog::SearchQuery;
-use crate::catalog::ports::{Found, LineageGraph, PortError, SearchIndex, Walked, Way};
-use crate::catalog::view::Level;
+use crate::catalog::ports::{Found, PortError, SearchIndex};
+use crate::graph::Graph;
 use crate::model::id::Identity;
 
 mod sqlx_free {
@@ -31,17 +31,6 @@ struct NoIndex;
 impl SearchIndex for NoIndex {
     fn find(&self, _query: &SearchQuery) -> Result<Found, PortError> {
         Err("the index is not open".into())
-    }
-}
-
-struct NoGraph;
-
-impl LineageGraph for NoGraph {
-    fn walk(&self, _starts: &[String], _way: Way, _depth: usize, _level: Level) -> Walked {
-        Walked::default()
-    }
-    fn column_nodes(&self, _dataset: &str) -> Vec<String> {
-        Vec::new()
     }
 }
 
@@ -73,7 +62,7 @@ struct App {
 
 fn app_with(options: ApiOptions, components: Vec<ComponentStatus>) -> App {
     let producer = Arc::new(Memory::default());
-    let catalog = Catalog::new(unreachable_reader(), Arc::new(NoIndex), Arc::new(NoGraph), Identity::default());
+    let catalog = Catalog::new(unreachable_reader(), Arc::new(NoIndex), Arc::new(RwLock::new(Graph::new())), Identity::default());
     let parts = ApiParts {
         catalog: Arc::new(catalog),
         producer: Arc::clone(&producer) as Arc<dyn EventProducer>,

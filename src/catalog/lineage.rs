@@ -1,16 +1,16 @@
-//! Lineage around a dataset or column: what the graph walked, dressed with names, jobs and confidence. Pure.
+//! Lineage around a dataset or column: what the graph walked, dressed with names, jobs and counts. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ports::Walked;
 use super::view::{
-    ColumnPair, Direction, Level, LineageEdge, LineageItem, LineageLists, LineageNode, LineageView, Supporter,
-    Transformation, time,
+    ColumnPair, Direction, Level, LineageEdge, LineageItem, LineageLists, LineageNode, LineageSummary, LineageView,
+    Neighbour, Supporter, Transformation, time,
 };
+use crate::graph::{self, Walk, WalkEdge};
 use crate::model::record::{ColumnLineageRecord, LineageRecord};
 
 /// Most hops of one question; real graphs are far flatter.
-pub const MAX_DEPTH: usize = 1000;
+pub const MAX_DEPTH: u32 = 1000;
 
 /// A question for lineage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct LineageQuery {
     /// Which way.
     pub direction: Direction,
     /// Hops at most, 1 to [`MAX_DEPTH`].
-    pub depth: usize,
+    pub depth: u32,
     /// What the nodes are.
     pub level: Level,
     /// Start at this column; only at column level. Without it, at all columns of the dataset.
@@ -46,16 +46,45 @@ pub(super) struct JobHead {
     pub(super) sql: Option<String>,
 }
 
-/// Everything that dresses a walk. Endpoints of the records are canonical already.
+/// Everything that dresses a walk.
 #[derive(Debug, Default)]
 pub(super) struct Wardrobe {
     pub(super) heads: BTreeMap<String, NodeHead>,
     pub(super) jobs: BTreeMap<String, JobHead>,
-    pub(super) tables: Vec<LineageRecord>,
-    pub(super) columns: Vec<ColumnLineageRecord>,
+    /// (job, canonical source, canonical target) → the edge's record.
+    pub(super) tables: BTreeMap<(String, String, String), LineageRecord>,
+    /// (canonical source, canonical target) → column edges.
+    pub(super) columns: BTreeMap<(String, String), Vec<ColumnLineageRecord>>,
 }
 
-/// The dataset and column of a node.
+/// Both directions of a walk; the one that was not asked for is empty.
+#[derive(Debug, Default)]
+pub(super) struct Walks {
+    pub(super) up: Walk,
+    pub(super) down: Walk,
+}
+
+impl Walks {
+    /// The edges of both, each once.
+    pub(super) fn edges(&self) -> Vec<&WalkEdge> {
+        let mut seen = BTreeSet::new();
+        let both = self.up.edges.iter().chain(&self.down.edges);
+        both.filter(|edge| seen.insert((&edge.source, &edge.target, &edge.via))).collect()
+    }
+
+    /// Every node that is shown, starts included.
+    pub(super) fn nodes(&self) -> BTreeSet<&str> {
+        self.up.nodes.iter().chain(&self.down.nodes).map(|node| node.id.as_str()).collect()
+    }
+
+    /// The jobs that support an edge.
+    pub(super) fn jobs(&self) -> Vec<String> {
+        let jobs = self.edges().into_iter().flat_map(|edge| &edge.supporters).map(|supporter| supporter.job.clone());
+        jobs.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}
+
+/// The dataset and column of a node. Ids encode `#`, so the first one ends the dataset's.
 pub(super) fn node_parts(node: &str) -> (&str, Option<&str>) {
     match node.split_once('#') {
         Some((dataset, column)) => (dataset, Some(column)),
@@ -72,13 +101,13 @@ pub(super) fn column_node(dataset: &str, column: &str) -> String {
 pub(super) fn compose(
     query: &LineageQuery,
     canonical_id: &str,
-    up: Walked,
-    down: Walked,
+    starts: &[String],
+    walks: &Walks,
     wardrobe: &Wardrobe,
 ) -> LineageView {
-    let edges = edges(query.level, up.edges.union(&down.edges), wardrobe);
-    let upstream = items(&up, &edges, wardrobe, |edge| (&edge.target, &edge.source));
-    let downstream = items(&down, &edges, wardrobe, |edge| (&edge.source, &edge.target));
+    let edges: Vec<_> = walks.edges().into_iter().map(|edge| edge_view(edge, wardrobe)).collect();
+    let upstream = items(&walks.up, &edges, wardrobe, |edge| (&edge.target, &edge.source));
+    let downstream = items(&walks.down, &edges, wardrobe, |edge| (&edge.source, &edge.target));
     LineageView {
         dataset: query.dataset.clone(),
         canonical_id: canonical_id.to_owned(),
@@ -88,20 +117,45 @@ pub(super) fn compose(
         level: query.level,
         total_upstream: upstream.len(),
         total_downstream: downstream.len(),
-        nodes: nodes(query, canonical_id, &up, &down, wardrobe),
+        nodes: nodes(starts, walks, wardrobe),
         lineage: LineageLists { upstream, downstream },
         edges,
-        more: up.more || down.more,
+        more: walks.up.more || walks.down.more,
     }
 }
 
-fn nodes(
-    query: &LineageQuery,
-    canonical_id: &str,
-    up: &Walked,
-    down: &Walked,
-    wardrobe: &Wardrobe,
-) -> Vec<LineageNode> {
+/// One hop around the dataset `id`, for its page.
+pub(super) fn summary(id: &str, walks: &Walks, wardrobe: &Wardrobe) -> LineageSummary {
+    let neighbours = |walk: &Walk, far: fn(&LineageEdge) -> &String| -> Vec<Neighbour> {
+        let edges = walk.edges.iter().map(|edge| edge_view(edge, wardrobe));
+        let mut all: Vec<_> = edges
+            .flat_map(|edge| {
+                let dataset_id = far(&edge).clone();
+                edge.supporters.into_iter().map(move |supporter| Neighbour {
+                    dataset_id: dataset_id.clone(),
+                    via: edge.via.clone(),
+                    kind: edge.kind.clone(),
+                    supporter,
+                })
+            })
+            .collect();
+        all.sort_by(|a, b| {
+            let key = |n: &Neighbour| (n.dataset_id.clone(), n.supporter.stale, n.supporter.job_id.clone());
+            key(a).cmp(&key(b))
+        });
+        all
+    };
+    let mut downstream = neighbours(&walks.down, |edge| &edge.target);
+    // A job that changes the dataset in place stands among what it is made of, once.
+    downstream.retain(|neighbour| neighbour.dataset_id != id);
+    LineageSummary { upstream: neighbours(&walks.up, |edge| &edge.source), downstream }
+}
+
+fn nodes(starts: &[String], walks: &Walks, wardrobe: &Wardrobe) -> Vec<LineageNode> {
+    let hops = |walk: &Walk| -> BTreeMap<String, u32> {
+        walk.nodes.iter().filter(|node| node.distance > 0).map(|node| (node.id.clone(), node.distance)).collect()
+    };
+    let (up, down) = (hops(&walks.up), hops(&walks.down));
     let node = |id: &str| {
         let (dataset_id, column) = node_parts(id);
         let head = head(dataset_id, wardrobe);
@@ -113,20 +167,16 @@ fn nodes(
             platform: head.platform,
             kind: head.kind,
             existence: head.existence,
-            upstream_distance: up.distance.get(id).copied(),
-            downstream_distance: down.distance.get(id).copied(),
+            upstream_distance: up.get(id).copied(),
+            downstream_distance: down.get(id).copied(),
         }
     };
-    let start = match (query.level, &query.column) {
-        (Level::Column, Some(column)) => column_node(canonical_id, column),
-        _ => canonical_id.to_owned(),
-    };
-    // At column level without a column the walk starts at every column: they are found among the edges' ends.
-    let ends = up.edges.iter().chain(&down.edges).flat_map(|(source, target)| [source, target]);
-    let mut rest: BTreeSet<&str> =
-        up.distance.keys().chain(down.distance.keys()).chain(ends).map(String::as_str).collect();
-    rest.remove(start.as_str());
-    std::iter::once(start.as_str()).chain(rest).map(node).collect()
+    let mut rest = walks.nodes();
+    let first: Vec<&str> = starts.iter().map(String::as_str).collect();
+    first.iter().for_each(|start| {
+        rest.remove(start);
+    });
+    first.into_iter().chain(rest).map(node).collect()
 }
 
 /// The head of a dataset; its id's last segment stands for the name of one without a page.
@@ -139,170 +189,108 @@ fn head(dataset_id: &str, wardrobe: &Wardrobe) -> NodeHead {
 }
 
 fn items<'a>(
-    walked: &Walked,
+    walk: &Walk,
     edges: &'a [LineageEdge],
     wardrobe: &Wardrobe,
     // The edge's end nearer to the start, and the other one.
     near_far: impl Fn(&'a LineageEdge) -> (&'a String, &'a String),
 ) -> Vec<LineageItem> {
+    let hops: BTreeMap<&str, u32> = walk.nodes.iter().map(|node| (node.id.as_str(), node.distance)).collect();
     // For each node, the edges that reach it from one hop nearer.
     let mut reached_by: BTreeMap<&str, Vec<&LineageEdge>> = BTreeMap::new();
     for edge in edges {
         let (near, far) = near_far(edge);
-        let hops = |node: &String| walked.distance.get(node).copied().unwrap_or(0);
-        if hops(near) + 1 == hops(far) {
+        if let (Some(near), Some(distance)) = (hops.get(near.as_str()), hops.get(far.as_str()))
+            && near + 1 == *distance
+        {
             reached_by.entry(far).or_default().push(edge);
         }
     }
-    let mut items: Vec<_> = walked
-        .distance
-        .iter()
-        .map(|(node, &distance)| {
-            let (dataset_id, column) = node_parts(node);
-            let head = head(dataset_id, wardrobe);
-            let supporters = reached_by.get(node.as_str()).into_iter().flatten().flat_map(|edge| &edge.supporters);
-            let best = supporters.min_by_key(|supporter| (supporter.stale, &supporter.job_id));
-            LineageItem {
-                dataset_id: dataset_id.to_owned(),
-                column: column.map(str::to_owned),
-                name: head.name,
-                platform: head.platform,
-                distance,
-                transformation: best.map(|supporter| transformation(supporter, wardrobe)),
-            }
-        })
-        .collect();
+    let reached = walk.nodes.iter().filter(|node| node.distance > 0).map(|node| {
+        let (dataset_id, column) = node_parts(&node.id);
+        let head = head(dataset_id, wardrobe);
+        let supporters = reached_by.get(node.id.as_str()).into_iter().flatten().flat_map(|edge| &edge.supporters);
+        let best = supporters.min_by_key(|supporter| (supporter.stale, &supporter.job_id));
+        LineageItem {
+            dataset_id: dataset_id.to_owned(),
+            column: column.map(str::to_owned),
+            name: head.name,
+            platform: head.platform,
+            distance: node.distance,
+            transformation: best.map(|supporter| transformation(supporter, wardrobe)),
+        }
+    });
+    let mut items: Vec<_> = reached.collect();
     items.sort_by(|a, b| (a.distance, &a.dataset_id, &a.column).cmp(&(b.distance, &b.dataset_id, &b.column)));
     items
 }
 
 fn transformation(supporter: &Supporter, wardrobe: &Wardrobe) -> Transformation {
     let job = wardrobe.jobs.get(&supporter.job_id).cloned().unwrap_or_default();
+    let words = [job.integration, job.job_type];
     Transformation {
         job_id: supporter.job_id.clone(),
-        job_type: [job.integration, job.job_type]
-            .into_iter()
-            .filter(|part| !part.is_empty())
-            .collect::<Vec<_>>()
-            .join("/"),
+        job_type: words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join("/"),
         description: job.description,
         sql: job.sql,
         last_run: supporter.last_seen.clone(),
     }
 }
 
-fn edges<'a>(
-    level: Level,
-    walked: impl Iterator<Item = &'a (String, String)>,
-    wardrobe: &Wardrobe,
-) -> Vec<LineageEdge> {
-    let mut supporters: BTreeMap<(String, String), Vec<(Supporter, String)>> = BTreeMap::new();
-    let mut pairs: BTreeMap<(String, String), BTreeMap<(String, String), ColumnPair>> = BTreeMap::new();
-    match level {
-        Level::Table => {
-            for record in &wardrobe.tables {
-                let supporter = (table_supporter(record, wardrobe), record.kind.clone());
-                supporters.entry((record.source.clone(), record.target.clone())).or_default().push(supporter);
-            }
-            for record in &wardrobe.columns {
-                let key = (record.source_field.clone(), record.target_field.clone());
-                let ends = (record.source.clone(), record.target.clone());
-                pairs
-                    .entry(ends)
-                    .or_default()
-                    .entry(key)
-                    .and_modify(|pair| widen(pair, record))
-                    .or_insert_with(|| pair(record));
-            }
-        }
-        Level::Column => {
-            for record in &wardrobe.columns {
-                let source = column_node(&record.source, &record.source_field);
-                let target = column_node(&record.target, &record.target_field);
-                let kind = if source == target { "modifies" } else { "write" };
-                let supporter = (column_supporter(record, wardrobe), kind.to_owned());
-                supporters.entry((source, target)).or_default().push(supporter);
-            }
-        }
-    }
-    walked
-        .map(|ends| {
-            let mut supporters = supporters.remove(ends).unwrap_or_default();
-            supporters.sort_by(|(a, _), (b, _)| (a.stale, &a.job_id).cmp(&(b.stale, &b.job_id)));
-            let (source, target) = ends.clone();
-            LineageEdge {
-                kind: supporters.first().map_or_else(
-                    || if source == target { "modifies" } else { "write" }.to_owned(),
-                    |(_, kind)| kind.clone(),
-                ),
-                confidence: supporters.iter().map(|(supporter, _)| supporter.confidence).max().unwrap_or(0),
-                stale: !supporters.is_empty() && supporters.iter().all(|(supporter, _)| supporter.stale),
-                columns: pairs.remove(ends).map(|pairs| pairs.into_values().collect()).unwrap_or_default(),
-                supporters: supporters.into_iter().map(|(supporter, _)| supporter).collect(),
-                source,
-                target,
-            }
-        })
-        .collect()
-}
-
-fn pair(record: &ColumnLineageRecord) -> ColumnPair {
-    ColumnPair {
-        source_column: record.source_field.clone(),
-        target_column: record.target_field.clone(),
-        transformations: record.transformations.clone(),
-        masking: record.masking,
-        unmapped: record.unmapped,
+fn edge_view(walked: &WalkEdge, wardrobe: &Wardrobe) -> LineageEdge {
+    let mut supporters: Vec<_> =
+        walked.supporters.iter().map(|supporter| self::supporter(walked, supporter, wardrobe)).collect();
+    supporters.sort_by(|a, b| (a.stale, &a.job_id).cmp(&(b.stale, &b.job_id)));
+    let ends = (walked.source.clone(), walked.target.clone());
+    LineageEdge {
+        kind: if walked.source == walked.target { "modifies" } else { "write" }.to_owned(),
+        confidence: supporters.iter().map(|supporter| supporter.confidence).max().unwrap_or(0),
+        stale: walked.is_stale(),
+        columns: wardrobe.columns.get(&ends).map(|records| pairs(records)).unwrap_or_default(),
+        via: walked.via.clone(),
+        supporters,
+        source: ends.0,
+        target: ends.1,
     }
 }
 
-/// Two jobs that write the same pair: all transformations; values are hidden only if every job hides them.
-fn widen(pair: &mut ColumnPair, record: &ColumnLineageRecord) {
-    let all: BTreeSet<_> = pair.transformations.drain(..).chain(record.transformations.iter().cloned()).collect();
-    pair.transformations = all.into_iter().collect();
-    pair.masking &= record.masking;
-    pair.unmapped &= record.unmapped;
+/// The column pairs of all jobs, each pair once. Values are hidden only if every job hides them.
+fn pairs(records: &[ColumnLineageRecord]) -> Vec<ColumnPair> {
+    let mut pairs: BTreeMap<(&str, &str), (BTreeSet<&str>, bool, bool)> = BTreeMap::new();
+    for record in records {
+        let key = (record.source_field.as_str(), record.target_field.as_str());
+        let (transformations, masking, unmapped) =
+            pairs.entry(key).or_insert_with(|| (BTreeSet::new(), true, true));
+        transformations.extend(record.transformations.iter().map(String::as_str));
+        *masking &= record.masking;
+        *unmapped &= record.unmapped;
+    }
+    let view = |((source, target), (transformations, masking, unmapped)): ((&str, &str), (BTreeSet<&str>, bool, bool))| ColumnPair {
+        source_column: source.to_owned(),
+        target_column: target.to_owned(),
+        transformations: transformations.into_iter().map(str::to_owned).collect(),
+        masking,
+        unmapped,
+    };
+    pairs.into_iter().map(view).collect()
 }
 
-fn job_words(job: &str, wardrobe: &Wardrobe) -> (String, String) {
-    wardrobe
-        .jobs
-        .get(job)
-        .map_or_else(|| (job.to_owned(), String::new()), |head| (head.name.clone(), head.integration.clone()))
-}
-
-fn table_supporter(record: &LineageRecord, wardrobe: &Wardrobe) -> Supporter {
-    let (job_name, integration) = job_words(&record.job, wardrobe);
+fn supporter(walked: &WalkEdge, supporter: &graph::Supporter, wardrobe: &Wardrobe) -> Supporter {
+    let job = wardrobe.jobs.get(&supporter.job);
+    let key = (supporter.job.clone(), walked.source.clone(), walked.target.clone());
+    let record = wardrobe.tables.get(&key);
     Supporter {
-        job_id: record.job.clone(),
-        job_name,
-        integration,
-        confidence: record.confidence,
-        stale: record.stale,
-        transformations: Vec::new(),
-        masking: false,
-        first_seen: Some(time(record.first_seen)),
-        last_seen: Some(time(record.last_seen)),
-        runs: Some(record.runs),
-        run: Some(record.run.clone()),
-        origin: record.origin.clone().into(),
-    }
-}
-
-fn column_supporter(record: &ColumnLineageRecord, wardrobe: &Wardrobe) -> Supporter {
-    let (job_name, integration) = job_words(&record.job, wardrobe);
-    Supporter {
-        job_id: record.job.clone(),
-        job_name,
-        integration,
-        confidence: record.confidence,
-        stale: record.stale,
-        transformations: record.transformations.clone(),
-        masking: record.masking,
-        first_seen: None,
-        last_seen: None,
-        runs: None,
-        run: None,
-        origin: record.origin.clone().into(),
+        job_id: supporter.job.clone(),
+        job_name: job.map_or_else(|| supporter.job.clone(), |head| head.name.clone()),
+        integration: job.map(|head| head.integration.clone()).unwrap_or_default(),
+        confidence: supporter.confidence,
+        stale: supporter.stale,
+        transformations: supporter.transformations.clone(),
+        masking: supporter.masking,
+        first_seen: record.map(|record| time(record.first_seen)),
+        last_seen: supporter.last_seen.map(time),
+        runs: record.map(|record| record.runs),
+        run: record.map(|record| record.run.clone()),
+        origin: supporter.origin.clone().into(),
     }
 }

@@ -21,11 +21,12 @@ use std::sync::Arc;
 
 use chrono::Utc;
 
+use crate::graph::{self, Direction as Way, Walk, WalkLimits};
 use crate::model::id::Identity;
-use crate::model::record::{AliasRecord, DatasetRecord};
+use crate::model::record::{ColumnLineageRecord, DatasetRecord};
 use crate::store::read::{ReadError, Reader};
-use lineage::{JobHead, NodeHead, Wardrobe};
-use ports::{LineageGraph, SearchIndex, Walked, Way};
+use lineage::{JobHead, NodeHead, Walks, Wardrobe};
+use ports::{LineageGraph, SearchIndex};
 use resolve::{canonical_at, spellings};
 use view::{
     ChangeList, DatasetPage, Direction, JobPage, Level, LineageView, RunList, SchemaHistory, SearchPage,
@@ -82,24 +83,18 @@ impl Catalog {
         let Some(bundle) = bundle else {
             return Err(self.not_found(asked).await);
         };
-        let id = bundle.dataset.id.clone();
-        let edges = bundle.edges.into_iter().filter_map(|mut edge| {
-            for end in [&mut edge.source, &mut edge.target] {
-                if *end != id {
-                    *end = canonical_at(&bundle.edge_aliases, end, Some(edge.last_seen)).unwrap_or_else(|| end.clone());
-                }
-            }
-            (edge.source == id || edge.target == id).then_some(edge)
-        });
+        let limits = WalkLimits { depth: Some(1), ..WalkLimits::default() };
+        let walk = |way| self.graph.walk(&[&resolved.id], graph::Level::Table, way, limits);
+        let walks = Walks { up: walk(Way::Upstream), down: walk(Way::Downstream) };
+        let wardrobe = self.wardrobe(&walks, Pairs::Leave).await?;
         let parts = page::PageParts {
-            edges: edges.collect(),
+            lineage: lineage::summary(&resolved.id, &walks, &wardrobe),
             dataset: bundle.dataset,
             aliases: bundle.aliases,
             stats: bundle.stats,
             quality: bundle.quality,
             partition_count: bundle.partition_count,
             partitions: bundle.partitions,
-            job_names: bundle.job_names,
             last_schema_change: bundle.last_schema_change,
         };
         Ok(page::page(asked, resolved.how, parts))
@@ -127,11 +122,20 @@ impl Catalog {
         }
         let id = self.resolve(&query.dataset).await?.id;
         let starts = self.starts(&query, &id).await?;
-        let walk = |way| self.graph.walk(&starts, way, query.depth, query.level);
-        let up = if query.direction == Direction::Downstream { Walked::default() } else { walk(Way::Up) };
-        let down = if query.direction == Direction::Upstream { Walked::default() } else { walk(Way::Down) };
-        let wardrobe = self.wardrobe(&query, &id, &up, &down).await?;
-        Ok(lineage::compose(&query, &id, up, down, &wardrobe))
+        let level = match query.level {
+            Level::Table => graph::Level::Table,
+            Level::Column => graph::Level::Column,
+        };
+        let limits = WalkLimits { depth: Some(query.depth), ..WalkLimits::default() };
+        let from: Vec<&str> = starts.iter().map(String::as_str).collect();
+        let walk = |way| self.graph.walk(&from, level, way, limits);
+        let walks = Walks {
+            up: if query.direction == Direction::Downstream { Walk::default() } else { walk(Way::Upstream) },
+            down: if query.direction == Direction::Upstream { Walk::default() } else { walk(Way::Downstream) },
+        };
+        let pairs = if query.level == Level::Table { Pairs::Read } else { Pairs::Leave };
+        let wardrobe = self.wardrobe(&walks, pairs).await?;
+        Ok(lineage::compose(&query, &id, &starts, &walks, &wardrobe))
     }
 
     /// Names that no owner of data confirms, with candidates and proposed rules.
@@ -273,72 +277,47 @@ impl Catalog {
     }
 
     /// Names, jobs and records behind what was walked.
-    async fn wardrobe(
-        &self,
-        query: &LineageQuery,
-        id: &str,
-        up: &Walked,
-        down: &Walked,
-    ) -> Result<Wardrobe, CatalogError> {
-        let nodes = up.edges.iter().chain(&down.edges).flat_map(|(source, target)| [source.as_str(), target.as_str()]);
-        let datasets: BTreeSet<String> = nodes.chain([id]).map(|node| lineage::node_parts(node).0.to_owned()).collect();
-        let datasets: Vec<String> = datasets.into_iter().collect();
-        let aliases = self.reader.aliases_of(&datasets).await.map_err(postgres)?;
-        // Records keep the reported names.
-        let mut reported = datasets.clone();
-        reported.extend(aliases.iter().map(|alias| alias.alias.clone()));
-        reported.sort();
-        reported.dedup();
-        let mut tables = match query.level {
-            Level::Table => self.reader.edges_among(&reported).await.map_err(postgres)?,
-            Level::Column => Vec::new(),
-        };
-        for edge in &mut tables {
-            edge.source = canonical(&aliases, &datasets, &edge.source, Some(edge.last_seen));
-            edge.target = canonical(&aliases, &datasets, &edge.target, Some(edge.last_seen));
-        }
-        let mut columns = self.reader.column_edges_among(&reported).await.map_err(postgres)?;
-        for edge in &mut columns {
-            edge.source = canonical(&aliases, &datasets, &edge.source, None);
-            edge.target = canonical(&aliases, &datasets, &edge.target, None);
-        }
-        let cards = self.reader.cards(&datasets).await.map_err(postgres)?;
-        let heads = cards.into_iter().map(|card| {
+    async fn wardrobe(&self, walks: &Walks, pairs: Pairs) -> Result<Wardrobe, CatalogError> {
+        let datasets: BTreeSet<&str> = walks.nodes().into_iter().map(|node| lineage::node_parts(node).0).collect();
+        let datasets: Vec<String> = datasets.into_iter().map(str::to_owned).collect();
+        let heads = self.reader.cards(&datasets).await.map_err(postgres)?.into_iter().map(|card| {
             let head =
                 NodeHead { name: card.name, platform: card.platform, kind: card.kind, existence: card.existence };
             (card.id, head)
         });
-        let jobs: BTreeSet<String> =
-            tables.iter().map(|edge| edge.job.clone()).chain(columns.iter().map(|edge| edge.job.clone())).collect();
-        let jobs = self.reader.jobs(&jobs.into_iter().collect::<Vec<_>>()).await.map_err(postgres)?;
-        let jobs: BTreeMap<_, _> = jobs
-            .into_iter()
-            .map(|job| {
-                let head = JobHead {
-                    name: job.name,
-                    integration: job.integration,
-                    job_type: job.job_type,
-                    description: job.description,
-                    sql: job.sql,
-                };
-                (job.id, head)
-            })
-            .collect();
-        Ok(Wardrobe { heads: heads.collect(), jobs, tables, columns })
+        let ids = walks.jobs();
+        let jobs = self.reader.jobs(&ids).await.map_err(postgres)?.into_iter().map(|job| {
+            let head = JobHead {
+                name: job.name,
+                integration: job.integration,
+                job_type: job.job_type,
+                description: job.description,
+                sql: job.sql,
+            };
+            (job.id, head)
+        });
+        // Records keep the names that were reported; the graph knows what they mean.
+        let tables = self.reader.edges_of_jobs(&ids).await.map_err(postgres)?.into_iter().map(|edge| {
+            let source = self.graph.resolve(&edge.source, edge.last_seen);
+            let target = self.graph.resolve(&edge.target, edge.last_seen);
+            ((edge.job.clone(), source, target), edge)
+        });
+        let mut columns: BTreeMap<(String, String), Vec<ColumnLineageRecord>> = BTreeMap::new();
+        if pairs == Pairs::Read {
+            for edge in self.reader.column_edges_of_jobs(&ids).await.map_err(postgres)? {
+                let ends = (self.graph.resolve(&edge.source, i64::MAX), self.graph.resolve(&edge.target, i64::MAX));
+                columns.entry(ends).or_default().push(edge);
+            }
+        }
+        Ok(Wardrobe { heads: heads.collect(), jobs: jobs.collect(), tables: tables.collect(), columns })
     }
 }
 
-/// The canonical id of an edge's end. A name that is a dataset again after a rename stays itself outside of the
-/// alias's interval.
-fn canonical(aliases: &[AliasRecord], datasets: &[String], name: &str, time: Option<i64>) -> String {
-    let is_dataset = datasets.binary_search_by(|id| id.as_str().cmp(name)).is_ok();
-    let target = match time {
-        Some(_) => canonical_at(aliases, name, time)
-            .or_else(|| (!is_dataset).then(|| canonical_at(aliases, name, None)).flatten()),
-        None if is_dataset => None,
-        None => canonical_at(aliases, name, None),
-    };
-    target.unwrap_or_else(|| name.to_owned())
+/// Whether the column pairs behind table edges are wanted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pairs {
+    Read,
+    Leave,
 }
 
 fn unresolved_item(dataset: DatasetRecord, known: &[unresolved::Known]) -> UnresolvedItem {

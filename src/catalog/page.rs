@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::view::{
-    AliasView, ColumnView, DatasetPage, DatasetStatistics, LineageSummary, Neighbour, OriginView, PartitionSummary,
+    AliasView, ColumnView, DatasetPage, DatasetStatistics, LineageSummary, OriginView, PartitionSummary,
     ProvenanceView, QualityCheck, QualityView, ReportedNameView, SourceView, json, time,
 };
 use crate::model::id::split_name_key;
 use crate::model::record::{
-    AliasRecord, ColumnRecord, DatasetRecord, DatasetStatsRecord, LineageRecord, PartitionRecord, Provenance,
+    AliasRecord, ColumnRecord, DatasetRecord, DatasetStatsRecord, PartitionRecord, Provenance,
     QualityRecord,
 };
 
@@ -21,18 +21,15 @@ pub(super) struct PageParts {
     pub(super) quality: Vec<QualityRecord>,
     pub(super) partition_count: i64,
     pub(super) partitions: Vec<PartitionRecord>,
-    /// Edges that touch the dataset, with canonical ends.
-    pub(super) edges: Vec<LineageRecord>,
-    /// Names of the edges' jobs.
-    pub(super) job_names: BTreeMap<String, String>,
+    /// One hop of lineage.
+    pub(super) lineage: LineageSummary,
     /// Event time of the authority's newest schema version.
     pub(super) last_schema_change: Option<i64>,
 }
 
 /// The page, asked for as `dataset_id`.
 pub(super) fn page(dataset_id: &str, resolved_by: &str, parts: PageParts) -> DatasetPage {
-    let lineage = summary(&parts.dataset.id, parts.edges, &parts.job_names);
-    let PageParts { dataset, aliases, stats, quality, partition_count, partitions, last_schema_change, .. } = parts;
+    let PageParts { dataset, aliases, stats, quality, partition_count, partitions, lineage, last_schema_change } = parts;
     let (database, schema) = container_names(&dataset);
     let provenance: BTreeMap<_, _> =
         dataset.provenance.into_iter().map(|(aspect, said)| (aspect, ProvenanceView::from(said))).collect();
@@ -194,33 +191,6 @@ fn quality(records: Vec<QualityRecord>) -> QualityView {
             })
             .collect(),
     }
-}
-
-fn summary(id: &str, edges: Vec<LineageRecord>, job_names: &BTreeMap<String, String>) -> LineageSummary {
-    let mut summary = LineageSummary::default();
-    for edge in edges {
-        let neighbour = |other: &str| Neighbour {
-            dataset_id: other.to_owned(),
-            job_name: job_names.get(&edge.job).cloned().unwrap_or_else(|| edge.job.clone()),
-            job_id: edge.job.clone(),
-            kind: edge.kind.clone(),
-            confidence: edge.confidence,
-            stale: edge.stale,
-            last_seen: time(edge.last_seen),
-            run: edge.run.clone(),
-            origin: edge.origin.clone().into(),
-        };
-        if edge.target == id {
-            summary.upstream.push(neighbour(&edge.source));
-        }
-        if edge.source == id && edge.target != id {
-            summary.downstream.push(neighbour(&edge.target));
-        }
-    }
-    for side in [&mut summary.upstream, &mut summary.downstream] {
-        side.sort_by(|a, b| (&a.dataset_id, a.stale, &a.job_id).cmp(&(&b.dataset_id, b.stale, &b.job_id)));
-    }
-    summary
 }
 
 impl From<Provenance> for ProvenanceView {

@@ -1,9 +1,10 @@
 //! What the catalog needs of the search index and the lineage graph, so that both can be replaced in tests.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
 
 use super::SearchQuery;
-use super::view::Level;
+use crate::graph::{Direction, Graph, Level, Walk, WalkLimits};
 
 /// An error of a store behind a port.
 pub type PortError = Box<dyn std::error::Error + Send + Sync>;
@@ -36,31 +37,30 @@ pub struct Hit {
     pub highlights: BTreeMap<String, String>,
 }
 
-/// Which way to walk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// Against the flow of data.
-    Up,
-    /// With it.
-    Down,
-}
-
-/// The lineage graph in memory; ends of its edges are canonical.
+/// The lineage graph in memory.
 pub trait LineageGraph: Send + Sync {
-    /// Walks from `starts` (`dataset` or `dataset#column`, by `level`), at most `depth` hops.
-    fn walk(&self, starts: &[String], way: Way, depth: usize, level: Level) -> Walked;
+    /// See [`Graph::walk`].
+    fn walk(&self, starts: &[&str], level: Level, direction: Direction, limits: WalkLimits) -> Walk;
 
-    /// The columns of a dataset that have lineage, as nodes.
+    /// See [`Graph::column_nodes`].
     fn column_nodes(&self, dataset: &str) -> Vec<String>;
+
+    /// See [`Graph::resolve`].
+    fn resolve(&self, id: &str, at: i64) -> String;
 }
 
-/// What a walk in one direction reached. Nodes are `dataset` or `dataset#column`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Walked {
-    /// Node → hops; the starts are not among them.
-    pub distance: BTreeMap<String, usize>,
-    /// (read, written), as data flows.
-    pub edges: BTreeSet<(String, String)>,
-    /// Whether nodes lie behind the last hop.
-    pub more: bool,
+/// A graph that a follower changes while the catalog reads it. A follower that panicked leaves it as it was between two
+/// records: still right, only no longer fed, which readiness tells.
+impl LineageGraph for RwLock<Graph> {
+    fn walk(&self, starts: &[&str], level: Level, direction: Direction, limits: WalkLimits) -> Walk {
+        self.read().unwrap_or_else(PoisonError::into_inner).walk(starts, level, direction, limits)
+    }
+
+    fn column_nodes(&self, dataset: &str) -> Vec<String> {
+        self.read().unwrap_or_else(PoisonError::into_inner).column_nodes(dataset)
+    }
+
+    fn resolve(&self, id: &str, at: i64) -> String {
+        self.read().unwrap_or_else(PoisonError::into_inner).resolve(id, at)
+    }
 }

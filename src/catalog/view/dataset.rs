@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{OriginView, OwnerView, TagView};
+use super::{OriginView, OwnerView, Supporter, TagView};
 
 /// Everything the catalog knows of one dataset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -277,25 +277,17 @@ pub struct LineageSummary {
     pub downstream: Vec<Neighbour>,
 }
 
-/// A neighbour in the lineage graph.
+/// A neighbour in the lineage graph, by job.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Neighbour {
     /// The other dataset, by canonical id.
     pub dataset_id: String,
-    /// The job between.
-    pub job_id: String,
-    /// Its name.
-    pub job_name: String,
+    /// Ephemeral datasets in between, in order of the flow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub via: Vec<String>,
     /// write, or modifies where a job changes a dataset in place.
     pub kind: String,
-    /// 0–100.
-    pub confidence: i32,
-    /// Absent from the job's newest runs, but not retired.
-    pub stale: bool,
-    /// Last successful run seen, whole hours.
-    pub last_seen: String,
-    /// Newest supporting run.
-    pub run: String,
-    /// The record.
-    pub origin: OriginView,
+    /// The job between.
+    #[serde(flatten)]
+    pub supporter: Supporter,
 }

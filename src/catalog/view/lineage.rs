@@ -40,7 +40,7 @@ pub struct LineageView {
     /// Which way.
     pub direction: Direction,
     /// How many hops at most.
-    pub depth: usize,
+    pub depth: u32,
     /// What the nodes are.
     pub level: Level,
     /// The neighbours by distance, as two lists.
@@ -79,7 +79,7 @@ pub struct LineageItem {
     /// Platform; empty if the catalog has no page for it.
     pub platform: String,
     /// Hops.
-    pub distance: usize,
+    pub distance: u32,
     /// The job on the shortest way; the first by id if there are several.
     pub transformation: Option<Transformation>,
 }
@@ -121,9 +121,9 @@ pub struct LineageNode {
     /// confirmed, dropped, referenced, …; `unknown` if the catalog has no page for it.
     pub existence: String,
     /// Hops upstream; absent if it is not upstream.
-    pub upstream_distance: Option<usize>,
+    pub upstream_distance: Option<u32>,
     /// Hops downstream; absent if it is not downstream.
-    pub downstream_distance: Option<usize>,
+    pub downstream_distance: Option<u32>,
 }
 
 /// An edge from what is read to what is written.
@@ -139,6 +139,9 @@ pub struct LineageEdge {
     pub confidence: i32,
     /// Whether all supporters are stale.
     pub stale: bool,
+    /// Ephemeral datasets that it leads through, in order of the flow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub via: Vec<String>,
     /// The jobs that support it.
     pub supporters: Vec<Supporter>,
     /// Column pairs behind it, at table level.

@@ -6,12 +6,12 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection};
 
 use super::rows::{
-    AliasRow, ColumnRow, DatasetRow, LineageRow, OwnerRow, PartitionRow, QualityRow, SchemaVersionRow, StatsRow, TagRow,
+    AliasRow, ColumnRow, DatasetRow, OwnerRow, PartitionRow, QualityRow, SchemaVersionRow, StatsRow, TagRow,
 };
 use super::{ReadError, Reader, reading};
 use crate::model::fact::{Owner, Tag};
 use crate::model::record::{
-    AliasRecord, ColumnRecord, DatasetRecord, DatasetStatsRecord, LineageRecord, PartitionRecord, QualityRecord,
+    AliasRecord, ColumnRecord, DatasetRecord, DatasetStatsRecord, PartitionRecord, QualityRecord,
     SchemaVersionRecord,
 };
 
@@ -33,12 +33,6 @@ pub struct DatasetBundle {
     pub partition_count: i64,
     /// The last of them by name.
     pub partitions: Vec<PartitionRecord>,
-    /// Edges that name it or one of its aliases, ends as reported.
-    pub edges: Vec<LineageRecord>,
-    /// Aliases of the other ends of the edges.
-    pub edge_aliases: Vec<AliasRecord>,
-    /// Name of each job of the edges.
-    pub job_names: BTreeMap<String, String>,
     /// Event time of the newest version of the authority's schema.
     pub last_schema_change: Option<i64>,
 }
@@ -119,27 +113,6 @@ impl Reader {
             return Ok(None);
         };
         let aliases = aliases(connection, &[id.to_owned()]).await?;
-        let mut names: Vec<String> = aliases.iter().map(|alias| alias.alias.clone()).collect();
-        names.push(id.to_owned());
-        let edges: Vec<LineageRecord> = sqlx::query_as::<_, LineageRow>(
-            "SELECT * FROM lineage_edges WHERE source_id = ANY($1)
-             UNION SELECT * FROM lineage_edges WHERE target_id = ANY($1)",
-        )
-        .bind(&names)
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(reading("lineage edges"))?
-        .into_iter()
-        .map(Into::into)
-        .collect();
-        let ends: Vec<String> = edges.iter().flat_map(|edge| [edge.source.clone(), edge.target.clone()]).collect();
-        let edge_aliases = aliases_named(connection, &ends).await?;
-        let jobs: Vec<String> = edges.iter().map(|edge| edge.job.clone()).collect();
-        let job_names: Vec<(String, String)> = sqlx::query_as("SELECT id, name FROM jobs WHERE id = ANY($1)")
-            .bind(&jobs)
-            .fetch_all(&mut *connection)
-            .await
-            .map_err(reading("jobs"))?;
         let stats: Option<StatsRow> = sqlx::query_as("SELECT * FROM dataset_stats WHERE id = $1")
             .bind(id)
             .fetch_optional(&mut *connection)
@@ -178,9 +151,6 @@ impl Reader {
             quality: quality.into_iter().map(Into::into).collect(),
             partition_count,
             partitions: partitions.into_iter().map(Into::into).collect(),
-            edges,
-            edge_aliases,
-            job_names: job_names.into_iter().collect(),
             last_schema_change: last_schema_change.map(|time| time.timestamp_micros()),
         }))
     }
@@ -202,11 +172,6 @@ impl Reader {
     /// Aliases whose other name is one of `names`.
     pub async fn aliases_named(&self, names: &[String]) -> Result<Vec<AliasRecord>, ReadError> {
         aliases_named(&mut *self.connection().await?, names).await
-    }
-
-    /// Aliases that lead or led to one of `canonical`.
-    pub async fn aliases_of(&self, canonical: &[String]) -> Result<Vec<AliasRecord>, ReadError> {
-        aliases(&mut *self.connection().await?, canonical).await
     }
 
     /// Datasets whose last segment is one of `segments` (lower case), confirmed ones first, at most `limit`.

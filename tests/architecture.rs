@@ -44,7 +44,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tantivy", &["search"]),
     ("redb", &["stage"]),
     ("axum", &["api", "registry"]),
-    ("utoipa", &["api"]),
+    // The catalog's answers describe themselves for OpenAPI, so that no second set of types can drift.
+    ("utoipa", &["api", "catalog"]),
     ("schema_registry_converter", &["registry"]),
     ("apache_avro", &["codec", "schema"]),
     ("metrics_exporter_prometheus", &["telemetry"]),

@@ -8,6 +8,7 @@ mod admin;
 mod config;
 mod consumer;
 mod error;
+mod follower;
 mod offsets;
 mod partitioner;
 mod producer;
@@ -20,6 +21,7 @@ pub use admin::{Admin, ConfigValue, Created, GroupMember, GroupState, TopicInfo,
 pub use config::{ConfigError, Isolation, KafkaConfig};
 pub use consumer::{ConsumerEvent, GroupConsumer, GroupMetadata, GroupOptions, Ownership, RebalanceHandler};
 pub use error::{Class, KafkaError};
+pub use follower::Follower;
 pub use partitioner::{murmur2, partition_for};
 pub use producer::{Delivered, Delivery, Producer};
 pub use reader::{LogReader, PartitionReader, ReadProgress};

@@ -2,3 +2,4 @@
 
 pub mod quiet;
 pub mod snapshot;
+pub mod stages;

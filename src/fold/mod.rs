@@ -1,1 +1,97 @@
-//! (being written)
+//! From facts to catalog records: registers, floors, precedence, renames, lineage supporters (design: model §2, §3).
+//!
+//! Pure: the only world it sees is the [`State`] of its partition. Its outputs depend on the *set* of facts, not on
+//! their order: heads are pure functions of registers, and what is published is the difference between two heads.
+
+mod bulk;
+mod changes;
+mod columns;
+mod container;
+mod dataset;
+mod entity;
+mod forward;
+mod history;
+mod names;
+mod output;
+mod precedence;
+mod quiesce;
+mod registers;
+mod view;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
+pub use names::Patterns;
+pub use output::blank_origins;
+pub use quiesce::{Folded, fold_all};
+
+use crate::model::fact::{EntityKind, Fact};
+use crate::model::record::CatalogOutput;
+use crate::model::state::{State, StateError};
+
+/// What can be set.
+#[derive(Clone, Debug)]
+pub struct FoldConfig {
+    /// Versions kept per register, so that renames and drops that arrive late still find what was before them.
+    pub history: usize,
+    /// Names that are marked `ignored` instead of filling the catalog.
+    pub ignored: Patterns,
+}
+
+impl Default for FoldConfig {
+    fn default() -> Self {
+        Self { history: 4, ignored: Patterns::default() }
+    }
+}
+
+/// What one fact causes.
+#[derive(Clone, Debug, Default)]
+pub struct FoldOutput {
+    /// For the compacted topics and `catalog.changes`, in this order.
+    pub records: Vec<CatalogOutput>,
+    /// Back to `catalog.facts`, in this order, in the same transaction.
+    pub forwarded: Vec<Fact>,
+}
+
+/// Whether a fact caused anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FoldOutcome {
+    /// Records or forwarded facts were added to the output.
+    Applied,
+    /// Nothing to publish: `unchanged` (known already, or older than what is known), `recorded` (kept in the state,
+    /// but nothing a reader sees changed).
+    NoOp(&'static str),
+}
+
+/// Folds facts into records.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    config: FoldConfig,
+}
+
+impl Folder {
+    /// A folder with this configuration.
+    pub fn new(config: FoldConfig) -> Self {
+        Self { config }
+    }
+
+    /// Folds one fact; adds what it causes to `out`.
+    ///
+    /// # Errors
+    /// The state cannot be read; nothing was decided then, the caller drops the transaction.
+    pub fn apply(
+        &mut self,
+        fact: &Fact,
+        state: &mut dyn State,
+        out: &mut FoldOutput,
+    ) -> Result<FoldOutcome, StateError> {
+        match fact.kind {
+            EntityKind::Dataset | EntityKind::Container | EntityKind::Function => {
+                entity::apply(&self.config, fact, state, out)
+            }
+            EntityKind::Job | EntityKind::Scope => Ok(FoldOutcome::NoOp("unchanged")),
+        }
+    }
+}

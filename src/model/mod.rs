@@ -9,3 +9,4 @@ pub mod raw;
 pub mod record;
 pub mod reject;
 pub mod state;
+pub mod types;

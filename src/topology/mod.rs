@@ -1,1 +1,4 @@
-//! (being written)
+//! The graph of topics, stages and sinks.
+
+pub mod quiet;
+pub mod snapshot;

@@ -1,0 +1,242 @@
+//! Registers that may be very many: partitions, column statistics, quality checks. Each event reads those it names;
+//! all of them only when the table as a whole is dropped, created anew, renamed or moved.
+
+use std::collections::BTreeMap;
+
+use crate::model::fact::{Aspect, Origin, Source, Statement, Version};
+use crate::model::id::EntityId;
+use crate::model::record::{PartitionRecord, QualityRecord};
+use crate::model::state::{State, StateError};
+
+use super::dataset::json_text;
+use super::precedence;
+use super::registers::{Core, RegKey, Slot, from_json, insert_slot, json, state_key};
+use super::view::Eras;
+
+/// All registers under one sub-key: (source, sender) → versions.
+pub(super) type Registers = BTreeMap<(Source, String), Vec<Slot>>;
+
+/// The group of keys in which a register lies. Column statistics of partitions lie apart from those of the table.
+pub(super) fn group(aspect: Aspect, sub_key: &str) -> &'static str {
+    match aspect {
+        Aspect::ColumnStats if sub_key.contains('|') => "partition_column_stats",
+        other => other.as_str(),
+    }
+}
+
+/// Loads the registers of one sub-key.
+pub(super) fn load(entity: &EntityId, group: &str, sub_key: &str, state: &dyn State) -> Result<Registers, StateError> {
+    let prefix = state_key(&[entity.as_str(), "p", group, sub_key, ""]);
+    let mut out = Registers::new();
+    for (key, bytes) in state.scan(&prefix)? {
+        let text = String::from_utf8_lossy(key.get(prefix.len()..).unwrap_or_default()).into_owned();
+        if let Some((source, sender)) = text.split_once('\0') {
+            out.insert((Source::parse(source), sender.to_owned()), from_json(&key, &bytes)?);
+        }
+    }
+    Ok(out)
+}
+
+/// Loads all registers of a group, by sub-key.
+pub(super) fn load_all(
+    entity: &EntityId,
+    group: &str,
+    state: &dyn State,
+) -> Result<BTreeMap<String, Registers>, StateError> {
+    let prefix = state_key(&[entity.as_str(), "p", group, ""]);
+    let mut out: BTreeMap<String, Registers> = BTreeMap::new();
+    for (key, bytes) in state.scan(&prefix)? {
+        let text = String::from_utf8_lossy(key.get(prefix.len()..).unwrap_or_default()).into_owned();
+        if let [sub_key, source, sender] = text.split('\0').collect::<Vec<_>>().as_slice() {
+            out.entry((*sub_key).to_owned())
+                .or_default()
+                .insert((Source::parse(*source), (*sender).to_owned()), from_json(&key, &bytes)?);
+        }
+    }
+    Ok(out)
+}
+
+/// One register that a fact changed.
+pub(super) struct Touched {
+    pub sub_key: String,
+    pub before: Registers,
+    pub after: Registers,
+}
+
+/// Puts a statement into its register; writes it and returns both sides if that changed anything.
+pub(super) fn insert(
+    entity: &EntityId,
+    (aspect, sub_key): (Aspect, &str),
+    (source, sender): (&Source, &str),
+    slot: Slot,
+    limit: usize,
+    state: &mut dyn State,
+) -> Result<Option<Touched>, StateError> {
+    let group = group(aspect, sub_key);
+    let before = load(entity, group, sub_key, state)?;
+    let mut after = before.clone();
+    let slots = after.entry((source.clone(), sender.to_owned())).or_default();
+    if !insert_slot(slots, slot, source, limit) {
+        return Ok(None);
+    }
+    state.put(state_key(&[entity.as_str(), "p", group, sub_key, source.as_str(), sender]), json(slots));
+    Ok(Some(Touched { sub_key: sub_key.to_owned(), before, after }))
+}
+
+/// Deletes everything in a group that `sender` forwarded here; returns what it was.
+pub(super) fn withdraw(
+    entity: &EntityId,
+    (group, aspect): (&str, Aspect),
+    sender: &str,
+    state: &mut dyn State,
+) -> Result<Vec<(RegKey, Slot)>, StateError> {
+    let mut out = Vec::new();
+    for (sub_key, registers) in load_all(entity, group, state)? {
+        for ((source, from), slots) in registers.into_iter().filter(|((_, from), _)| from == sender) {
+            state.delete(state_key(&[entity.as_str(), "p", group, &sub_key, source.as_str(), &from]));
+            let key = RegKey { aspect, sub_key: sub_key.clone(), source, sender: from };
+            out.extend(slots.into_iter().map(|slot| (key.clone(), slot)));
+        }
+    }
+    Ok(out)
+}
+
+/// A rename that moved a managed table: what lay under `from` before `version` lies under `to` now.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Move {
+    version: Version,
+    from: String,
+    to: String,
+}
+
+/// What all partitions of a table depend on.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Context {
+    pub visible: bool,
+    pub eras: Eras,
+    pub moves: BTreeMap<Source, Vec<Move>>,
+}
+
+impl Context {
+    /// Of the table as it is now.
+    pub fn of(core: &Core, eras: Eras, visible: bool) -> Self {
+        let moves = moves(core, &eras);
+        Self { visible, eras, moves }
+    }
+}
+
+/// Locations of the table in the order of versions; between two of different names lies a rename.
+fn moves(core: &Core, eras: &Eras) -> BTreeMap<Source, Vec<Move>> {
+    let mut timelines: BTreeMap<Source, Vec<(Version, &str, &str)>> = BTreeMap::new();
+    for (key, slots) in core.regs.iter().filter(|(key, _)| key.aspect == Aspect::Location) {
+        for slot in slots.iter().filter(|slot| !eras.is_away(&key.source, slot)) {
+            let Some(Statement::Location(location)) = slot.value.as_deref() else { continue };
+            let name = slot.via.first().unwrap_or(&core.entity).as_str();
+            timelines.entry(key.source.clone()).or_default().push((slot.version, name, location));
+        }
+    }
+    let mut out = BTreeMap::new();
+    for (source, mut timeline) in timelines {
+        timeline.sort_unstable();
+        let steps: Vec<Move> = timeline
+            .windows(2)
+            .filter_map(|pair| match pair {
+                [(_, old, from), (version, new, to)] if old != new && from != to => {
+                    Some(Move { version: *version, from: (*from).to_owned(), to: (*to).to_owned() })
+                }
+                _ => None,
+            })
+            .collect();
+        if !steps.is_empty() {
+            out.insert(source, steps);
+        }
+    }
+    out
+}
+
+fn moved(location: &str, version: Version, moves: &[Move]) -> String {
+    let mut location = location.to_owned();
+    for step in moves.iter().filter(|step| step.version > version) {
+        let below = location.strip_prefix(step.from.trim_end_matches('/')).filter(|rest| rest.starts_with('/'));
+        if let Some(rest) = below {
+            location = format!("{}{rest}", step.to.trim_end_matches('/'));
+        }
+    }
+    location
+}
+
+/// Newest live slot of each source.
+fn newest<'a>(registers: &'a Registers, eras: &Eras) -> Vec<(&'a Source, &'a Slot)> {
+    let mut out: BTreeMap<&Source, &Slot> = BTreeMap::new();
+    for ((source, _), slots) in registers {
+        let Some(slot) = slots.last().filter(|slot| eras.is_live(source, slot)) else { continue };
+        match out.get(source) {
+            Some(known) if known.order(source) >= slot.order(source) => {}
+            _ => {
+                out.insert(source, slot);
+            }
+        }
+    }
+    out.into_iter().collect()
+}
+
+/// The record of a partition, if it is there.
+pub(super) fn partition(
+    entity: &EntityId,
+    sub_key: &str,
+    registers: &Registers,
+    context: &Context,
+    origin: &Origin,
+) -> Option<PartitionRecord> {
+    if !context.visible {
+        return None;
+    }
+    let (source, slot) = newest(registers, &context.eras)
+        .into_iter()
+        .filter(|(_, slot)| slot.value.is_some())
+        .min_by_key(|(source, _)| (precedence::aspect(Aspect::Partition, source), *source))?;
+    let Some(Statement::Partition(partition)) = slot.value.as_deref() else { return None };
+    let moves = context.moves.get(source).map(Vec::as_slice).unwrap_or_default();
+    Some(PartitionRecord {
+        dataset: entity.as_str().to_owned(),
+        name: sub_key.to_owned(),
+        values: partition.values.clone(),
+        location: partition.location.as_deref().map(|location| moved(location, slot.version, moves)),
+        properties: partition.properties.clone(),
+        native: json_text(&partition.native),
+        source: source.as_str().to_owned(),
+        origin: origin.clone(),
+    })
+}
+
+/// Column statistics of the table itself, sub-key → JSON.
+pub(super) fn column_stats(all: &BTreeMap<String, Registers>, eras: &Eras) -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    for (sub_key, registers) in all {
+        let best = newest(registers, eras).into_iter().max_by_key(|(source, slot)| (slot.version.time, *source));
+        if let Some(Statement::ColumnStats(value)) = best.and_then(|(_, slot)| slot.value.as_deref()) {
+            out.insert(sub_key.clone(), json_text(value));
+        }
+    }
+    out
+}
+
+/// The newest outcome of a check. It keeps the name under which it was reported, also after a rename.
+pub(super) fn quality(entity: &EntityId, check: &str, registers: &Registers, origin: &Origin) -> Option<QualityRecord> {
+    let newest = registers
+        .iter()
+        .filter_map(|((source, sender), slots)| Some((slots.last()?, source, sender)))
+        .max_by_key(|(slot, source, sender)| (slot.version.time, slot.version, *source, *sender));
+    let (slot, _, _) = newest?;
+    let Some(Statement::Quality(quality)) = slot.value.as_deref() else { return None };
+    Some(QualityRecord {
+        dataset: entity.as_str().to_owned(),
+        check: check.to_owned(),
+        status: quality.status.clone(),
+        field: quality.field.clone(),
+        value: json_text(&quality.value),
+        time: slot.version.time,
+        run: quality.run.clone(),
+        origin: origin.clone(),
+    })
+}

@@ -1,0 +1,240 @@
+//! One fact about a dataset, container or function: into the registers, then the difference of the heads.
+
+use std::collections::BTreeMap;
+
+use crate::model::fact::{Aspect, Columns, Completeness, EntityKind, Entry, Evidence, Fact, Joined, Statement};
+use crate::model::record::{CatalogRecord, CatalogTopic};
+use crate::model::state::{State, StateError};
+
+use super::bulk::{self, Context, Touched};
+use super::forward::{self, Withdrawn};
+use super::output::{Derived, publish};
+use super::registers::{Core, Place, RegKey, Slot, place};
+use super::view::View;
+use super::{FoldConfig, FoldOutcome, FoldOutput, changes, container, dataset, history};
+
+/// A fact with what its entries have in common.
+struct Incoming<'a> {
+    fact: &'a Fact,
+    joined: Option<Joined>,
+    sender: String,
+}
+
+impl<'a> Incoming<'a> {
+    fn of(fact: &'a Fact) -> Self {
+        let joined = fact.entries.iter().find_map(|entry| match &entry.value {
+            Some(Statement::Joined(joined)) => Some(joined.clone()),
+            _ => None,
+        });
+        let sender = fact.via.last().map(|id| id.as_str().to_owned()).unwrap_or_default();
+        Self { fact, joined, sender }
+    }
+
+    fn slot(&self, value: Option<&Statement>) -> Slot {
+        Slot {
+            version: self.fact.version,
+            joined: self.joined.clone(),
+            via: self.fact.via.clone(),
+            origin: self.fact.origin.clone(),
+            value: value.cloned().map(std::sync::Arc::new),
+        }
+    }
+}
+
+/// Whether a statement is joined with its likes instead of replacing the former one: spellings always, and the plain
+/// statements of a source that only read or named the entity.
+pub(super) fn is_version_free(fact: &Fact, entry: &Entry) -> bool {
+    let mentions = || {
+        fact.entries.iter().any(|entry| {
+            matches!(&entry.value, Some(Statement::Existence(e)) if e.evidence == Evidence::Mention && !e.floor)
+        })
+    };
+    match &entry.value {
+        Some(Statement::Name(_) | Statement::Symlink(_)) => true,
+        Some(Statement::Columns(Columns { completeness, .. })) => *completeness == Completeness::Partial && mentions(),
+        Some(Statement::Existence(existence)) => existence.evidence == Evidence::Mention && !existence.floor,
+        Some(Statement::DatasetKind(_) | Statement::Format(_) | Statement::Location(_)) => mentions(),
+        _ => false,
+    }
+}
+
+/// Applies a fact about anything but a job or a scope.
+pub(super) fn apply(
+    config: &FoldConfig,
+    fact: &Fact,
+    state: &mut dyn State,
+    out: &mut FoldOutput,
+) -> Result<FoldOutcome, StateError> {
+    let incoming = Incoming::of(fact);
+    let mut core = Core::load(&fact.entity, state)?;
+    let before = Derivation::of(config, fact, &core, state)?;
+    let routes_before = forward::Routes::of(&core);
+
+    let mut changed = false;
+    let mut touched: Vec<(Aspect, Touched)> = Vec::new();
+    let mut withdrawn = Withdrawn::default();
+    let mut senders = Vec::new();
+    for entry in &fact.entries {
+        match entry.aspect {
+            Aspect::Joined => {}
+            Aspect::Withdraw => {
+                let (slots, mentions) = core.withdraw(&entry.sub_key);
+                changed |= !slots.is_empty() || mentions > 0;
+                withdrawn.slots.extend(slots);
+                withdrawn.mentions += mentions;
+                senders.push(entry.sub_key.clone());
+            }
+            _ if is_version_free(fact, entry) => {
+                let said = entry.value.clone().map(|value| (entry.sub_key.clone(), value));
+                let seen = (fact.version, &fact.origin, fact.via.as_slice());
+                changed |= core.mention(&fact.source, &incoming.sender, seen, said);
+            }
+            aspect if place(aspect) == Place::Bulk => {}
+            aspect => {
+                let sub_key = if aspect == Aspect::RenamedTo {
+                    // Every rename stays a boundary of its own.
+                    fact.version.sortable()
+                } else {
+                    entry.sub_key.clone()
+                };
+                let sender = incoming.sender.clone();
+                let key = RegKey { aspect, sub_key, source: fact.source.clone(), sender };
+                changed |= core.insert(key, incoming.slot(entry.value.as_ref()), config.history);
+            }
+        }
+    }
+
+    let view = View::of(&core);
+    let context = partition_context(&view);
+    let whole_table = context != before.context || !senders.is_empty();
+    // Read before this fact's partitions are written, so that both sides of the difference are at hand.
+    let all_partitions =
+        if whole_table { bulk::load_all(&fact.entity, Aspect::Partition.as_str(), state)? } else { BTreeMap::new() };
+    for sender in &senders {
+        for (group, aspect) in forward::BULK_GROUPS {
+            withdrawn.slots.extend(bulk::withdraw(&fact.entity, (group, aspect), sender, state)?);
+        }
+        withdrawn.slots.extend(history::withdraw(&core, sender, state)?);
+    }
+    changed |= !withdrawn.slots.is_empty();
+    for entry in fact.entries.iter().filter(|entry| place(entry.aspect) == Place::Bulk) {
+        let slot = incoming.slot(entry.value.as_ref());
+        let register = (entry.aspect, entry.sub_key.as_str());
+        let speaker = (&fact.source, incoming.sender.as_str());
+        let result = bulk::insert(&fact.entity, register, speaker, slot, config.history, state)?;
+        touched.extend(result.map(|touched| (entry.aspect, touched)));
+    }
+    changed |= !touched.is_empty();
+    if !changed {
+        return Ok(FoldOutcome::NoOp("unchanged"));
+    }
+    core.save(state);
+
+    let mut after = Derivation::of(config, fact, &core, state)?;
+    let (mut old, mut new) = (before.records, std::mem::take(&mut after.records));
+    history::apply(config, fact, &core, state, (&mut old, &mut new))?;
+    let sides = (&before.context, &after.context);
+    partition_sides(fact, &touched, all_partitions, &senders, sides, (&mut old, &mut new));
+    let (published, forwarded) = (out.records.len(), out.forwarded.len());
+    if fact.kind == EntityKind::Dataset {
+        changes::of_dataset(fact, &old, &new, &mut out.records);
+    }
+    publish(fact.entity.as_str(), old, new, &mut out.records);
+    forward::forward(fact, &core, &routes_before, &touched, &withdrawn, state, out)?;
+    let quiet = out.records.len() == published && out.forwarded.len() == forwarded;
+    Ok(if quiet { FoldOutcome::NoOp("recorded") } else { FoldOutcome::Applied })
+}
+
+/// What an entity's core publishes, and what its partitions depend on.
+struct Derivation {
+    records: Derived,
+    context: Context,
+}
+
+impl Derivation {
+    fn of(config: &FoldConfig, fact: &Fact, core: &Core, state: &dyn State) -> Result<Self, StateError> {
+        let view = View::of(core);
+        let id = fact.entity.as_str();
+        let mut records = Derived::new();
+        match fact.kind {
+            EntityKind::Container => {
+                if let Some(record) = container::container(&view, &fact.origin) {
+                    records.insert((CatalogTopic::Containers, id.to_owned()), CatalogRecord::Container(record.into()));
+                }
+            }
+            EntityKind::Function => {
+                if let Some(record) = container::function(&view, &fact.origin) {
+                    records.insert((CatalogTopic::Functions, id.to_owned()), CatalogRecord::Function(record.into()));
+                }
+            }
+            _ => {
+                let shown = view.is_reborn() && forward::Routes::of(core).alias_targets().is_empty();
+                if let Some(record) = shown.then(|| dataset::head(&view, &config.ignored, &fact.origin)).flatten() {
+                    records.insert((CatalogTopic::Datasets, id.to_owned()), CatalogRecord::Dataset(record.into()));
+                }
+                let all = bulk::load_all(&fact.entity, Aspect::ColumnStats.as_str(), state)?;
+                let column_stats = bulk::column_stats(&all, &view.eras);
+                let stats = shown.then(|| dataset::stats(&view, &column_stats, &fact.origin)).flatten();
+                if let Some(record) = stats {
+                    let key = (CatalogTopic::DatasetStats, id.to_owned());
+                    records.insert(key, CatalogRecord::DatasetStats(record.into()));
+                }
+                for record in forward::alias_records(core, &view, &fact.origin) {
+                    let from = record.valid_from.map_or_else(|| "-".to_owned(), |time| time.to_string());
+                    let key = format!("{}|{}|{from}", record.alias, record.canonical);
+                    records.insert((CatalogTopic::Aliases, key), CatalogRecord::Alias(record.into()));
+                }
+            }
+        }
+        let context = partition_context(&view);
+        Ok(Self { records, context })
+    }
+}
+
+fn partition_context(view: &View<'_>) -> Context {
+    use crate::model::fact::ExistenceState;
+    let there = view.existence().is_some_and(|state| state != ExistenceState::Dropped);
+    Context::of(view.core, view.eras.clone(), there && view.is_reborn())
+}
+
+/// Adds the touched partitions and checks, or all partitions if the table changed as a whole, to both sides.
+fn partition_sides(
+    fact: &Fact,
+    touched: &[(Aspect, Touched)],
+    all: BTreeMap<String, bulk::Registers>,
+    withdrawn: &[String],
+    (context_before, context_after): (&Context, &Context),
+    (old, new): (&mut Derived, &mut Derived),
+) {
+    let entity = &fact.entity;
+    let put = |side: &mut Derived, sub_key: &str, registers: &bulk::Registers, context: &Context| {
+        if let Some(record) = bulk::partition(entity, sub_key, registers, context, &fact.origin) {
+            let key = format!("{}|{sub_key}", entity.as_str());
+            side.insert((CatalogTopic::Partitions, key), CatalogRecord::Partition(record.into()));
+        }
+    };
+    for (sub_key, mut registers) in all {
+        put(old, &sub_key, &registers, context_before);
+        registers.retain(|(_, sender), _| !withdrawn.contains(sender));
+        put(new, &sub_key, &registers, context_after);
+    }
+    for (aspect, change) in touched {
+        match aspect {
+            Aspect::Partition => {
+                let key = format!("{}|{}", entity.as_str(), change.sub_key);
+                new.remove(&(CatalogTopic::Partitions, key));
+                put(old, &change.sub_key, &change.before, context_before);
+                put(new, &change.sub_key, &change.after, context_after);
+            }
+            Aspect::Quality => {
+                let key = format!("{}|{}", entity.as_str(), change.sub_key);
+                for (side, registers) in [(&mut *old, &change.before), (&mut *new, &change.after)] {
+                    if let Some(record) = bulk::quality(entity, &change.sub_key, registers, &fact.origin) {
+                        side.insert((CatalogTopic::Quality, key.clone()), CatalogRecord::Quality(record.into()));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}

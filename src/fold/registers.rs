@@ -1,0 +1,521 @@
+//! Registers of one entity: what each source said, by version, and how that lies in the state.
+//!
+//! A register keeps a short list of versions, not only the newest: a rename or drop that arrives late falls between
+//! two of them, and what is before it belongs to another era. Knows nothing of heads and outputs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::model::fact::{Aspect, Existence, ExistenceState, Joined, Origin, Source, Statement, Version};
+use crate::model::id::EntityId;
+use crate::model::state::{State, StateError};
+
+/// Values up to this many bytes lie in the index itself.
+const INLINE_BYTES: usize = 400;
+/// Creates and drops that are remembered beyond the ordinary limit, because they are floors.
+const MAX_FLOORS: usize = 64;
+/// Version-free statements kept per aspect and source.
+const MAX_MENTIONED: usize = 5_000;
+
+/// One statement in a register, at its version.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Slot {
+    #[serde(rename = "n")]
+    pub version: Version,
+    #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
+    pub joined: Option<Joined>,
+    #[serde(rename = "a", default, skip_serializing_if = "Vec::is_empty")]
+    pub via: Vec<EntityId>,
+    #[serde(rename = "o")]
+    pub origin: Origin,
+    #[serde(rename = "v")]
+    pub value: Option<Arc<Statement>>,
+}
+
+/// Total order of one source's statements inside an entity: first by the era a rename brought them into.
+pub(super) type Order = (u32, i64, u8, i64, u64, Version);
+
+impl Slot {
+    /// Place in the order of `source`.
+    pub fn order(&self, source: &Source) -> Order {
+        match &self.joined {
+            Some(joined) if joined.source == *source => {
+                let era = joined.version;
+                (era.epoch, era.time, 1, era.seq, era.hash, self.version)
+            }
+            Some(joined) => {
+                let era = joined.version;
+                (self.version.epoch, era.time, 0, era.seq, era.hash, self.version)
+            }
+            None => {
+                let own = self.version;
+                (own.epoch, own.time, 1, own.seq, own.hash, own)
+            }
+        }
+    }
+
+    /// Whether the statement was here before the entity was renamed at `boundary`.
+    pub fn before(&self, source: &Source, boundary: &Boundary) -> bool {
+        let (era_source, era) = match &self.joined {
+            Some(joined) => (&joined.source, joined.version),
+            None => (source, self.version),
+        };
+        if *era_source == boundary.source { era < boundary.version } else { era.time < boundary.version.time }
+    }
+
+    /// The existence it states, if that is its aspect.
+    pub fn existence(&self) -> Option<&Existence> {
+        match self.value.as_deref() {
+            Some(Statement::Existence(existence)) => Some(existence),
+            _ => None,
+        }
+    }
+}
+
+/// A rename away: everything before it belongs to `to`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Boundary {
+    pub source: Source,
+    pub version: Version,
+    pub to: EntityId,
+    pub origin: Origin,
+}
+
+/// Which register.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RegKey {
+    pub aspect: Aspect,
+    pub sub_key: String,
+    pub source: Source,
+    /// The entity that forwarded it here; empty for what was said of this entity itself.
+    pub sender: String,
+}
+
+/// Version-free statements of one source: the result depends on the set of mentions only.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Mention {
+    pub first: Version,
+    pub origin: Origin,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub via: Vec<EntityId>,
+    pub said: BTreeMap<Aspect, BTreeMap<String, Arc<Statement>>>,
+}
+
+/// Where an aspect's registers lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the index record of (entity, source, sender); loaded with every event.
+    Index,
+    /// A record of its own, loaded with every event.
+    Keyed,
+    /// A record of its own that is read only when needed: there may be very many.
+    Bulk,
+}
+
+/// See [`Place`].
+pub(super) fn place(aspect: Aspect) -> Place {
+    match aspect {
+        Aspect::Constraint | Aspect::AliasOf | Aspect::Alias | Aspect::RenamedTo => Place::Keyed,
+        Aspect::Partition | Aspect::ColumnStats | Aspect::Quality => Place::Bulk,
+        _ => Place::Index,
+    }
+}
+
+/// Everything of an entity that its head depends on.
+#[derive(Clone, Debug)]
+pub(super) struct Core {
+    pub entity: EntityId,
+    pub regs: BTreeMap<RegKey, Vec<Slot>>,
+    pub mentions: BTreeMap<(Source, String), Mention>,
+    /// Earliest event time per (source, sender).
+    pub firsts: BTreeMap<(Source, String), i64>,
+    stored_values: BTreeSet<String>,
+    dirty_index: BTreeSet<(Source, String)>,
+    dirty_keyed: BTreeSet<RegKey>,
+    dirty_mentions: BTreeSet<(Source, String)>,
+}
+
+/// How an index record lies in the state: slots refer to the facts that carried them.
+#[derive(Serialize, Deserialize, Default)]
+struct IndexRecord {
+    first: i64,
+    facts: Vec<FactRecord>,
+    regs: BTreeMap<Aspect, BTreeMap<String, Vec<SlotRecord>>>,
+}
+
+#[derive(Serialize, Deserialize, PartialEq)]
+struct FactRecord {
+    #[serde(rename = "n")]
+    version: (u32, i64, i64, u64),
+    #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
+    joined: Option<Joined>,
+    #[serde(rename = "a", default, skip_serializing_if = "Vec::is_empty")]
+    via: Vec<EntityId>,
+    #[serde(rename = "o")]
+    origin: (String, i32, i64),
+}
+
+#[derive(Serialize, Deserialize)]
+struct SlotRecord {
+    f: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    h: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    v: Option<Arc<Statement>>,
+}
+
+/// A key part may not hold the separator.
+pub(super) fn key_part(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}").into() } else { text.into() }
+}
+
+/// Joins key parts with the separator.
+pub(super) fn state_key(parts: &[&str]) -> Vec<u8> {
+    let parts: Vec<_> = parts.iter().map(|part| key_part(part)).collect();
+    parts.join("\0").into_bytes()
+}
+
+/// Hash of a value, 16 hex digits, by its JSON.
+pub(super) fn hash_text(text: &[u8]) -> String {
+    let digest = Sha256::digest(text);
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// JSON of one of our own values.
+pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).expect("values of the model serialize: string keys, no failing impls")
+}
+
+/// A record of the state; a record that cannot be read is a fault of the store.
+pub(super) fn from_json<T: for<'de> Deserialize<'de>>(key: &[u8], bytes: &[u8]) -> Result<T, StateError> {
+    serde_json::from_slice(bytes).map_err(|error| StateError {
+        message: format!("record {:?} is unreadable; rebuild the state", String::from_utf8_lossy(key)),
+        source: Some(Box::new(error)),
+    })
+}
+
+impl Core {
+    /// Loads what the state holds of `entity`.
+    pub fn load(entity: &EntityId, state: &dyn State) -> Result<Self, StateError> {
+        let mut core = Self {
+            entity: entity.clone(),
+            regs: BTreeMap::new(),
+            mentions: BTreeMap::new(),
+            firsts: BTreeMap::new(),
+            stored_values: BTreeSet::new(),
+            dirty_index: BTreeSet::new(),
+            dirty_keyed: BTreeSet::new(),
+            dirty_mentions: BTreeSet::new(),
+        };
+        let mut values: BTreeMap<String, Arc<Statement>> = BTreeMap::new();
+        let mut indexes = Vec::new();
+        let prefix = state_key(&[entity.as_str(), "c", ""]);
+        for (key, bytes) in state.scan(&prefix)? {
+            let text = String::from_utf8_lossy(key.get(prefix.len()..).unwrap_or_default()).into_owned();
+            let parts: Vec<&str> = text.split('\0').collect();
+            match parts.as_slice() {
+                ["v", hash] => {
+                    values.insert((*hash).to_owned(), from_json(&key, &bytes)?);
+                }
+                ["i", source, sender] => {
+                    let record: IndexRecord = from_json(&key, &bytes)?;
+                    indexes.push((Source::parse(*source), (*sender).to_owned(), record));
+                }
+                ["k", aspect, sub_key, source, sender] => {
+                    let aspect: Aspect = from_json(&key, format!("\"{aspect}\"").as_bytes())?;
+                    let (sub_key, sender) = ((*sub_key).to_owned(), (*sender).to_owned());
+                    let reg = RegKey { aspect, sub_key, source: Source::parse(*source), sender };
+                    core.regs.insert(reg, from_json(&key, &bytes)?);
+                }
+                ["m", source, sender] => {
+                    core.mentions.insert((Source::parse(*source), (*sender).to_owned()), from_json(&key, &bytes)?);
+                }
+                _ => {}
+            }
+        }
+        core.stored_values = values.keys().cloned().collect();
+        for (source, sender, record) in indexes {
+            core.unpack(source, sender, record, &values);
+        }
+        Ok(core)
+    }
+
+    fn unpack(
+        &mut self,
+        source: Source,
+        sender: String,
+        record: IndexRecord,
+        values: &BTreeMap<String, Arc<Statement>>,
+    ) {
+        self.firsts.insert((source.clone(), sender.clone()), record.first);
+        for (aspect, subs) in record.regs {
+            for (sub_key, slots) in subs {
+                let slots = slots.into_iter().filter_map(|slot| {
+                    let fact = record.facts.get(slot.f)?;
+                    let value = slot.v.or_else(|| slot.h.as_ref().and_then(|hash| values.get(hash).cloned()));
+                    let (epoch, time, seq, hash) = fact.version;
+                    let (topic, partition, offset) = fact.origin.clone();
+                    Some(Slot {
+                        version: Version { epoch, time, seq, hash },
+                        joined: fact.joined.clone(),
+                        via: fact.via.clone(),
+                        origin: Origin { topic, partition, offset },
+                        value,
+                    })
+                });
+                let key = RegKey { aspect, sub_key, source: source.clone(), sender: sender.clone() };
+                self.regs.insert(key, slots.collect());
+            }
+        }
+    }
+
+    /// Puts a statement into its register. Returns whether the register changed.
+    pub fn insert(&mut self, key: RegKey, slot: Slot, limit: usize) -> bool {
+        let first = self.firsts.entry((key.source.clone(), key.sender.clone())).or_insert(i64::MAX);
+        let earlier = place(key.aspect) == Place::Index && slot.version.time < *first;
+        if earlier {
+            *first = slot.version.time;
+            self.dirty_index.insert((key.source.clone(), key.sender.clone()));
+        }
+        let slots = self.regs.entry(key.clone()).or_default();
+        if !insert_slot(slots, slot, &key.source, limit) {
+            return earlier;
+        }
+        match place(key.aspect) {
+            Place::Index => {
+                self.dirty_index.insert((key.source, key.sender));
+            }
+            _ => {
+                self.dirty_keyed.insert(key);
+            }
+        }
+        true
+    }
+
+    /// Joins a version-free statement. Returns whether anything changed.
+    pub fn mention(
+        &mut self,
+        source: &Source,
+        sender: &str,
+        seen: (Version, &Origin, &[EntityId]),
+        said: Option<(String, Statement)>,
+    ) -> bool {
+        let (version, origin, via) = seen;
+        let key = (source.clone(), sender.to_owned());
+        let mut changed = !self.mentions.contains_key(&key);
+        let mention = self.mentions.entry(key.clone()).or_insert_with(|| Mention {
+            first: version,
+            origin: origin.clone(),
+            via: via.to_vec(),
+            said: BTreeMap::new(),
+        });
+        if version < mention.first {
+            (mention.first, mention.origin, mention.via) = (version, origin.clone(), via.to_vec());
+            changed = true;
+        }
+        if let Some((sub_key, statement)) = said {
+            let subs = mention.said.entry(statement.aspect()).or_default();
+            let better = subs.get(&sub_key).is_none_or(|old| informs(&statement) > informs(old));
+            // Keeping the smallest keys is the same whatever comes first.
+            let fits = subs.len() < MAX_MENTIONED || subs.last_key_value().is_some_and(|(last, _)| sub_key < *last);
+            if better && (fits || subs.contains_key(&sub_key)) {
+                subs.insert(sub_key, Arc::new(statement));
+                if subs.len() > MAX_MENTIONED {
+                    subs.pop_last();
+                }
+                changed = true;
+            }
+        }
+        if changed {
+            self.dirty_mentions.insert(key);
+        }
+        changed
+    }
+
+    /// Removes everything that `sender` forwarded here. Returns the statements and the number of mentions.
+    pub fn withdraw(&mut self, sender: &str) -> (Vec<(RegKey, Slot)>, usize) {
+        let gone: Vec<RegKey> = self.regs.keys().filter(|key| key.sender == sender).cloned().collect();
+        let mut removed = Vec::new();
+        for key in &gone {
+            removed.extend(self.regs.remove(key).into_iter().flatten().map(|slot| (key.clone(), slot)));
+            match place(key.aspect) {
+                Place::Index => self.dirty_index.insert((key.source.clone(), key.sender.clone())),
+                _ => self.dirty_keyed.insert(key.clone()),
+            };
+        }
+        let mentions: Vec<_> = self.mentions.keys().filter(|(_, from)| from == sender).cloned().collect();
+        for key in &mentions {
+            self.mentions.remove(key);
+            self.dirty_mentions.insert(key.clone());
+        }
+        self.firsts.retain(|(_, from), _| from != sender);
+        (removed, mentions.len())
+    }
+
+    /// Writes what changed: one record per changed index, keyed register, value and mention.
+    pub fn save(&mut self, state: &mut dyn State) {
+        let entity = self.entity.as_str().to_owned();
+        for (source, sender) in std::mem::take(&mut self.dirty_mentions) {
+            let key = state_key(&[&entity, "c", "m", source.as_str(), &sender]);
+            match self.mentions.get(&(source, sender)) {
+                Some(mention) => state.put(key, json(mention)),
+                None => state.delete(key),
+            }
+        }
+        for reg in std::mem::take(&mut self.dirty_keyed) {
+            let (aspect, source) = (reg.aspect.as_str(), reg.source.as_str());
+            let key = state_key(&[&entity, "c", "k", aspect, &reg.sub_key, source, &reg.sender]);
+            match self.regs.get(&reg) {
+                Some(slots) => state.put(key, json(slots)),
+                None => state.delete(key),
+            }
+        }
+        let dirty = std::mem::take(&mut self.dirty_index);
+        if dirty.is_empty() {
+            return;
+        }
+        let mut used = BTreeSet::new();
+        let mut packed: BTreeMap<(Source, String), IndexRecord> = BTreeMap::new();
+        for (reg, slots) in self.regs.iter().filter(|(reg, _)| place(reg.aspect) == Place::Index) {
+            let owner = (reg.source.clone(), reg.sender.clone());
+            let write = dirty.contains(&owner);
+            for slot in slots {
+                let (hash, value) = pack_value(reg.aspect, slot.value.as_ref());
+                if let (Some(hash), Some(value)) = (&hash, &slot.value) {
+                    if used.insert(hash.clone()) && !self.stored_values.contains(hash) {
+                        state.put(state_key(&[&entity, "c", "v", hash]), json(value.as_ref()));
+                    }
+                }
+                if write {
+                    let record = packed.entry(owner.clone()).or_default();
+                    record.first = self.firsts.get(&owner).copied().unwrap_or(slot.version.time);
+                    let f = fact_index(&mut record.facts, slot);
+                    let subs = record.regs.entry(reg.aspect).or_default();
+                    subs.entry(reg.sub_key.clone()).or_default().push(SlotRecord { f, h: hash, v: value });
+                }
+            }
+        }
+        for (source, sender) in dirty {
+            let key = state_key(&[&entity, "c", "i", source.as_str(), &sender]);
+            match packed.get(&(source, sender)) {
+                Some(record) => state.put(key, json(record)),
+                None => state.delete(key),
+            }
+        }
+        for hash in self.stored_values.difference(&used) {
+            state.delete(state_key(&[&entity, "c", "v", hash]));
+        }
+        self.stored_values = used;
+    }
+
+    /// Renames away, oldest first.
+    pub fn boundaries(&self) -> Vec<Boundary> {
+        let mut out: Vec<Boundary> = self
+            .regs
+            .iter()
+            .filter(|(key, _)| key.aspect == Aspect::RenamedTo)
+            .filter_map(|(key, slots)| {
+                let slot = slots.last()?;
+                match slot.value.as_deref() {
+                    Some(Statement::RenamedTo(to)) => Some(Boundary {
+                        source: key.source.clone(),
+                        version: slot.version,
+                        to: to.clone(),
+                        origin: slot.origin.clone(),
+                    }),
+                    _ => None,
+                }
+            })
+            .collect();
+        out.sort_by(|a, b| (a.version, &a.source, &a.to).cmp(&(b.version, &b.source, &b.to)));
+        out
+    }
+}
+
+fn fact_index(facts: &mut Vec<FactRecord>, slot: &Slot) -> usize {
+    let Version { epoch, time, seq, hash } = slot.version;
+    let Origin { topic, partition, offset } = slot.origin.clone();
+    let fact = FactRecord {
+        version: (epoch, time, seq, hash),
+        joined: slot.joined.clone(),
+        via: slot.via.clone(),
+        origin: (topic, partition, offset),
+    };
+    facts.iter().position(|known| *known == fact).unwrap_or_else(|| {
+        facts.push(fact);
+        facts.len() - 1
+    })
+}
+
+fn pack_value(aspect: Aspect, value: Option<&Arc<Statement>>) -> (Option<String>, Option<Arc<Statement>>) {
+    let Some(value) = value else { return (None, None) };
+    // These change with every run: apart from the index each would cost a record of its own.
+    if matches!(aspect, Aspect::Existence | Aspect::Stats | Aspect::Write | Aspect::DatasetVersion) {
+        return (None, Some(Arc::clone(value)));
+    }
+    let text = json(value.as_ref());
+    if text.len() <= INLINE_BYTES { (None, Some(Arc::clone(value))) } else { (Some(hash_text(&text)), None) }
+}
+
+/// Puts `slot` where it belongs in a register's list. Returns whether the list changed.
+pub(super) fn insert_slot(slots: &mut Vec<Slot>, slot: Slot, source: &Source, limit: usize) -> bool {
+    let order = slot.order(source);
+    match slots.binary_search_by(|known| known.order(source).cmp(&order)) {
+        Ok(at) => {
+            let Some(known) = slots.get_mut(at) else { return false };
+            // The same record says the same; should it not, the larger value wins whatever comes first.
+            if known.value == slot.value || json(&known.value) >= json(&slot.value) {
+                return false;
+            }
+            *known = slot;
+            true
+        }
+        Err(at) => {
+            slots.insert(at, slot);
+            let trimmed = trim(slots, limit);
+            trimmed != Some(at)
+        }
+    }
+}
+
+/// Shortens a list that is too long. Returns the place of the removed slot.
+fn trim(slots: &mut Vec<Slot>, limit: usize) -> Option<usize> {
+    let is_floor = |slot: &Slot| slot.existence().is_some_and(|existence| existence.floor);
+    let floors = slots.iter().filter(|slot| is_floor(slot)).count();
+    let plain = slots.len() - floors;
+    if plain <= limit && floors <= MAX_FLOORS {
+        return None;
+    }
+    // The middle of three equal statements says nothing that its neighbours do not say.
+    let repeated = (1..slots.len().saturating_sub(1)).find(|&at| {
+        let triple = (slots.get(at - 1), slots.get(at), slots.get(at + 1));
+        matches!(triple, (Some(a), Some(b), Some(c)) if !is_floor(b) && a.value == b.value && b.value == c.value)
+    });
+    let oldest = || slots.iter().position(|slot| is_floor(slot) == (floors > MAX_FLOORS));
+    let at = repeated.or_else(oldest)?;
+    slots.remove(at);
+    Some(at)
+}
+
+/// How much a version-free statement says; the larger one is kept.
+fn informs(statement: &Statement) -> (u8, Vec<u8>) {
+    let weight = match statement {
+        Statement::Columns(columns) => columns.columns.iter().fold(0u8, |sum, column| {
+            sum.saturating_add(u8::from(column.description.is_some()))
+                .saturating_add(2 * u8::from(!column.data_type.is_empty()))
+                .saturating_add(4 * u8::from(!column.fields.is_empty()))
+        }),
+        Statement::Existence(existence) => match existence.state {
+            ExistenceState::Confirmed => 4,
+            ExistenceState::Referenced => 3,
+            ExistenceState::Virtual => 2,
+            ExistenceState::Ignored => 1,
+            ExistenceState::Dropped => 0,
+        },
+        _ => 0,
+    };
+    (weight, json(statement))
+}

@@ -1,0 +1,244 @@
+//! What of an entity's registers holds now: eras, floors and the newest statement of each source.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::model::fact::{Aspect, Evidence, Existence, ExistenceState, Source, Statement};
+
+use super::precedence;
+use super::registers::{Boundary, Core, Mention, Order, RegKey, Slot};
+
+/// Decides which slots count.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Eras {
+    /// Renames away, oldest first.
+    pub boundaries: Vec<Boundary>,
+    /// Per source: what is below is void.
+    pub floors: BTreeMap<Source, Order>,
+}
+
+impl Eras {
+    pub fn of(core: &Core) -> Self {
+        let mut floors: BTreeMap<Source, Order> = BTreeMap::new();
+        for (key, slots) in core.regs.iter().filter(|(key, _)| key.aspect == Aspect::Existence) {
+            for slot in slots.iter().filter(|slot| slot.existence().is_some_and(|existence| existence.floor)) {
+                let order = slot.order(&key.source);
+                let floor = floors.entry(key.source.clone()).or_insert(order);
+                *floor = (*floor).max(order);
+            }
+        }
+        Self { boundaries: core.boundaries(), floors }
+    }
+
+    /// Whether the slot speaks of the present incarnation of this entity.
+    pub fn is_live(&self, source: &Source, slot: &Slot) -> bool {
+        !self.is_away(source, slot) && self.floors.get(source).is_none_or(|floor| slot.order(source) >= *floor)
+    }
+
+    /// Whether a rename took the slot elsewhere. What a person said stays dormant and wakes.
+    pub fn is_away(&self, source: &Source, slot: &Slot) -> bool {
+        source.family() != "person" && self.boundaries.iter().any(|boundary| slot.before(source, boundary))
+    }
+}
+
+/// The newest live statement of a source.
+#[derive(Clone, Copy)]
+pub(super) struct Said<'a> {
+    pub source: &'a Source,
+    pub slot: &'a Slot,
+    pub value: &'a Statement,
+}
+
+/// An entity as it is now.
+pub(super) struct View<'a> {
+    pub core: &'a Core,
+    pub eras: Eras,
+}
+
+impl<'a> View<'a> {
+    pub fn of(core: &'a Core) -> Self {
+        Self { core, eras: Eras::of(core) }
+    }
+
+    /// Newest live statement of each source, by sub-key, for one aspect.
+    pub fn by_sub(&self, aspect: Aspect) -> BTreeMap<&'a str, Vec<Said<'a>>> {
+        let mut newest: BTreeMap<(&'a str, &'a Source), (Order, &'a Slot)> = BTreeMap::new();
+        let from = RegKey { aspect, sub_key: String::new(), source: Source::parse(""), sender: String::new() };
+        for (key, slots) in self.core.regs.range(from..).take_while(|(key, _)| key.aspect == aspect) {
+            // A name stays a name of what it meant, also when that is dropped.
+            let counts = |slot: &&Slot| match aspect {
+                Aspect::Alias => !self.eras.is_away(&key.source, slot),
+                _ => self.eras.is_live(&key.source, slot),
+            };
+            let Some(slot) = slots.last().filter(counts) else { continue };
+            let order = slot.order(&key.source);
+            let entry = newest.entry((&key.sub_key, &key.source)).or_insert((order, slot));
+            // Two senders may bring the same version; the smaller text wins whatever came first.
+            if order > entry.0 || (order == entry.0 && key.sender.is_empty()) {
+                *entry = (order, slot);
+            }
+        }
+        let mut out: BTreeMap<&'a str, Vec<Said<'a>>> = BTreeMap::new();
+        for ((sub_key, source), (_, slot)) in newest {
+            if let Some(value) = slot.value.as_deref() {
+                out.entry(sub_key).or_default().push(Said { source, slot, value });
+            }
+        }
+        out
+    }
+
+    /// Newest live statement of each source under the empty sub-key.
+    pub fn said(&self, aspect: Aspect) -> Vec<Said<'a>> {
+        self.by_sub(aspect).remove("").unwrap_or_default()
+    }
+
+    /// The statement that is shown: by rank, then newest, then by name of the source.
+    pub fn best(&self, aspect: Aspect) -> Option<Said<'a>> {
+        best_of(aspect, self.said(aspect))
+    }
+
+    /// Version-free statements of an aspect: (source, mention, sub-key, value).
+    pub fn mentioned(&self, aspect: Aspect) -> Vec<(&'a Source, &'a Mention, &'a str, &'a Arc<Statement>)> {
+        let mut out = Vec::new();
+        for ((source, _), mention) in &self.core.mentions {
+            for (sub_key, value) in mention.said.get(&aspect).into_iter().flatten() {
+                out.push((source, mention, sub_key.as_str(), value));
+            }
+        }
+        out
+    }
+
+    /// State of being, by the precedence of evidence; `None` if nothing is said of the entity.
+    pub fn existence(&self) -> Option<ExistenceState> {
+        let mut spoken: Vec<(u16, std::cmp::Reverse<i64>, &Source, &Existence)> = self
+            .said(Aspect::Existence)
+            .into_iter()
+            .filter_map(|said| match said.value {
+                Statement::Existence(existence) => {
+                    let rank = precedence::existence(said.source, existence);
+                    Some((rank, std::cmp::Reverse(said.slot.version.time), said.source, existence))
+                }
+                _ => None,
+            })
+            .collect();
+        spoken.sort_by(|a, b| (a.0, a.1, a.2).cmp(&(b.0, b.1, b.2)));
+        let mut unsupported = false;
+        let mut weak = None;
+        for (_, _, _, existence) in spoken {
+            match (existence.state, existence.evidence) {
+                // A listing takes back one source's support only; the owner's own word ends it.
+                (ExistenceState::Dropped, Evidence::Listing) => unsupported = true,
+                (ExistenceState::Referenced, _) => weak = weak.or(Some(ExistenceState::Referenced)),
+                (state, _) => return Some(state),
+            }
+        }
+        if unsupported {
+            return Some(ExistenceState::Dropped);
+        }
+        let mentioned = self.mentioned(Aspect::Existence);
+        let states = mentioned.iter().filter_map(|(_, _, _, value)| match value.as_ref() {
+            Statement::Existence(existence) => Some(existence.state),
+            _ => None,
+        });
+        // Somebody reading it is worth more than a guess that it is ephemeral or uninteresting.
+        let state = weak.into_iter().chain(states).min_by_key(|state| match state {
+            ExistenceState::Confirmed => 0,
+            ExistenceState::Referenced => 1,
+            ExistenceState::Virtual => 2,
+            ExistenceState::Ignored => 3,
+            ExistenceState::Dropped => 4,
+        });
+        state.or_else(|| self.speaks().then_some(ExistenceState::Referenced))
+    }
+
+    /// Whether anything describes the entity itself (a mere name for something else does not).
+    fn speaks(&self) -> bool {
+        let describes =
+            |aspect: Aspect| !matches!(aspect, Aspect::AliasOf | Aspect::RenamedTo | Aspect::Alias | Aspect::Symlink);
+        let live = |(key, slots): (&RegKey, &Vec<Slot>)| {
+            describes(key.aspect)
+                && slots.last().is_some_and(|slot| slot.value.is_some() && self.eras.is_live(&key.source, slot))
+        };
+        self.core.regs.iter().any(live)
+            || self.core.mentions.values().any(|mention| mention.said.keys().any(|aspect| describes(*aspect)))
+    }
+
+    /// After a rename away: whether somebody who may do so created the name anew.
+    pub fn is_reborn(&self) -> bool {
+        let Some(last) = self.eras.boundaries.last() else { return true };
+        self.said(Aspect::Existence).into_iter().any(|said| match said.value {
+            Statement::Existence(existence) if existence.state != ExistenceState::Dropped => {
+                said.source.family() != "person"
+                    && (precedence::existence(said.source, existence) != 2 || last.source.family() != "hms")
+            }
+            _ => false,
+        })
+    }
+
+    /// How often the present entity was created, at least 1.
+    pub fn incarnation(&self) -> i32 {
+        let mut creations: Vec<(&Source, Order)> = Vec::new();
+        for (key, slots) in self.core.regs.iter().filter(|(key, _)| key.aspect == Aspect::Existence) {
+            for slot in slots.iter().filter(|slot| !self.eras.is_away(&key.source, slot)) {
+                let creates = slot.existence().is_some_and(|e| e.floor && e.state == ExistenceState::Confirmed);
+                if creates {
+                    creations.push((&key.source, slot.order(&key.source)));
+                }
+            }
+        }
+        creations.sort_unstable();
+        creations.dedup();
+        let mut per_source: BTreeMap<&Source, i32> = BTreeMap::new();
+        for (source, _) in creations {
+            *per_source.entry(source).or_default() += 1;
+        }
+        per_source.into_values().max().unwrap_or(1)
+    }
+
+    /// Earliest event time of what is said of the entity since its last rename away.
+    pub fn first_seen(&self) -> i64 {
+        let since = self.eras.boundaries.last().map_or(i64::MIN, |boundary| boundary.version.time);
+        let firsts = self.core.firsts.values().copied().filter(|time| *time >= since);
+        let mentions = self.core.mentions.values().map(|mention| mention.first.time).filter(|time| *time >= since);
+        let slots = self.core.regs.iter().filter(|(key, _)| dates(key.aspect)).flat_map(|(key, slots)| {
+            slots.iter().filter(|slot| !self.eras.is_away(&key.source, slot)).map(|slot| slot.version.time)
+        });
+        firsts.chain(mentions).chain(slots).min().unwrap_or(0)
+    }
+
+    /// Newest event time of a statement, in whole hours.
+    pub fn last_seen(&self) -> i64 {
+        let dated = self.core.regs.iter().filter(|(key, _)| dates(key.aspect));
+        let slots = dated.filter_map(|(_, slots)| slots.last()).map(|slot| slot.version.time);
+        let mentions = self.core.mentions.values().map(|mention| mention.first.time);
+        whole_hour(slots.chain(mentions).max().unwrap_or(0))
+    }
+}
+
+/// Whether a register's versions tell when the entity itself was seen.
+fn dates(aspect: Aspect) -> bool {
+    !matches!(aspect, Aspect::Alias | Aspect::AliasOf | Aspect::RenamedTo)
+}
+
+/// The best of several sources' statements; see [`View::best`].
+pub(super) fn best_of<'a>(aspect: Aspect, said: Vec<Said<'a>>) -> Option<Said<'a>> {
+    said.into_iter()
+        .min_by_key(|s| (precedence::aspect(aspect, s.source), std::cmp::Reverse(s.slot.version.time), s.source))
+}
+
+/// Down to the hour, microseconds.
+pub(super) fn whole_hour(time: i64) -> i64 {
+    const HOUR: i64 = 3_600_000_000;
+    time.div_euclid(HOUR).saturating_mul(HOUR)
+}
+
+/// How a state is written in records.
+pub(super) fn state_name(state: ExistenceState) -> &'static str {
+    match state {
+        ExistenceState::Confirmed => "confirmed",
+        ExistenceState::Dropped => "dropped",
+        ExistenceState::Referenced => "referenced",
+        ExistenceState::Virtual => "virtual",
+        ExistenceState::Ignored => "ignored",
+    }
+}

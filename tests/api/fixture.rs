@@ -1,7 +1,7 @@
 //! A small catalog: raw events → orders → a daily view → a report that only lineage knows.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 
 use axum::Router;
 use tributary::api::{ApiOptions, ApiParts, EventProducer, ProduceError, ProduceFuture, router};
@@ -33,6 +33,8 @@ const FAR: i64 = 4_102_444_800_000_000;
 
 pub struct App {
     pub router: Router,
+    /// Stops with the last test that uses it.
+    _server: Arc<Stack>,
 }
 
 struct NoProducer;
@@ -463,31 +465,33 @@ impl SearchIndex for Words {
     }
 }
 
-/// One server for all tests of this module; it ends with the process.
-fn database_url() -> String {
-    static SERVER: OnceLock<Stack> = OnceLock::new();
-    let seed = |url: String| async move {
-        let store = Store::connect(&StoreOptions::new(url)).await.unwrap();
-        store.migrate().await.unwrap();
-        let all = writes();
-        let outcome = store.apply_batch("postgres", &all, &[]).await.unwrap();
-        assert_eq!(outcome.written, u64::try_from(all.len()).unwrap(), "{outcome:?}");
-        store.close().await;
-    };
-    let start = || {
-        let stack = Stack::throw_away(Servers::Postgres, crate::dev_servers::cache()).unwrap();
-        let url = stack.database_url().unwrap();
-        // A thread of its own: the callers are inside of a runtime already.
-        std::thread::spawn(move || tokio::runtime::Runtime::new().unwrap().block_on(seed(url))).join().unwrap();
-        stack
-    };
-    SERVER.get_or_init(start).database_url().unwrap()
+async fn seed(url: String) {
+    let store = Store::connect(&StoreOptions::new(url)).await.unwrap();
+    store.migrate().await.unwrap();
+    let all = writes();
+    let outcome = store.apply_batch("postgres", &all, &[]).await.unwrap();
+    assert_eq!(outcome.written, u64::try_from(all.len()).unwrap(), "{outcome:?}");
+    store.close().await;
+}
+
+/// The seeded server that tests running at the same time share.
+fn server() -> Arc<Stack> {
+    static RUNNING: Mutex<Weak<Stack>> = Mutex::new(Weak::new());
+    let mut running = RUNNING.lock().unwrap();
+    if let Some(stack) = running.upgrade() {
+        return stack;
+    }
+    let stack = Arc::new(Stack::throw_away(Servers::Postgres, crate::dev_servers::cache()).unwrap());
+    let url = stack.database_url().unwrap();
+    tokio::runtime::Handle::current().block_on(seed(url));
+    *running = Arc::downgrade(&stack);
+    stack
 }
 
 /// The API over the seeded stores.
 pub async fn app() -> App {
-    let url = tokio::task::spawn_blocking(database_url).await.unwrap();
-    let store = Store::connect(&StoreOptions::new(url)).await.unwrap();
+    let server = tokio::task::spawn_blocking(server).await.unwrap();
+    let store = Store::connect(&StoreOptions::new(server.database_url().unwrap())).await.unwrap();
     let instance =
         InstanceConfig { id: s("hive://h:9083"), names: vec![s("hive://10.0.0.7:9083")], ..Default::default() };
     let identity = Identity::new(IdentityConfig { instances: vec![instance], ..Default::default() }).unwrap();
@@ -498,5 +502,5 @@ pub async fn app() -> App {
         status: Arc::new(Vec::new),
         metrics: Arc::new(String::new),
     };
-    App { router: router(parts, ApiOptions::default()) }
+    App { router: router(parts, ApiOptions::default()), _server: server }
 }

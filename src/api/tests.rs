@@ -62,7 +62,8 @@ struct App {
 
 fn app_with(options: ApiOptions, components: Vec<ComponentStatus>) -> App {
     let producer = Arc::new(Memory::default());
-    let catalog = Catalog::new(unreachable_reader(), Arc::new(NoIndex), Arc::new(RwLock::new(Graph::new())), Identity::default());
+    let catalog =
+        Catalog::new(unreachable_reader(), Arc::new(NoIndex), Arc::new(RwLock::new(Graph::new())), Identity::default());
     let parts = ApiParts {
         catalog: Arc::new(catalog),
         producer: Arc::clone(&producer) as Arc<dyn EventProducer>,

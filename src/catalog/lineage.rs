@@ -259,19 +259,21 @@ fn pairs(records: &[ColumnLineageRecord]) -> Vec<ColumnPair> {
     let mut pairs: BTreeMap<(&str, &str), (BTreeSet<&str>, bool, bool)> = BTreeMap::new();
     for record in records {
         let key = (record.source_field.as_str(), record.target_field.as_str());
-        let (transformations, masking, unmapped) =
-            pairs.entry(key).or_insert_with(|| (BTreeSet::new(), true, true));
+        let (transformations, masking, unmapped) = pairs.entry(key).or_insert_with(|| (BTreeSet::new(), true, true));
         transformations.extend(record.transformations.iter().map(String::as_str));
         *masking &= record.masking;
         *unmapped &= record.unmapped;
     }
-    let view = |((source, target), (transformations, masking, unmapped)): ((&str, &str), (BTreeSet<&str>, bool, bool))| ColumnPair {
-        source_column: source.to_owned(),
-        target_column: target.to_owned(),
-        transformations: transformations.into_iter().map(str::to_owned).collect(),
-        masking,
-        unmapped,
-    };
+    let view =
+        |((source, target), (transformations, masking, unmapped)): ((&str, &str), (BTreeSet<&str>, bool, bool))| {
+            ColumnPair {
+                source_column: source.to_owned(),
+                target_column: target.to_owned(),
+                transformations: transformations.into_iter().map(str::to_owned).collect(),
+                masking,
+                unmapped,
+            }
+        };
     pairs.into_iter().map(view).collect()
 }
 

@@ -1,12 +1,15 @@
 //! A small catalog: raw events → orders → a daily view → a report that only lineage knows.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 
 use axum::Router;
 use tributary::api::{ApiOptions, ApiParts, EventProducer, ProduceError, ProduceFuture, router};
-use tributary::catalog::Catalog;
+use tributary::catalog::filter::{Filter, FilterKey};
+use tributary::catalog::ports::{Found, Hit, PortError, SearchIndex};
+use tributary::catalog::{Catalog, SearchQuery};
 use tributary::dev::{Servers, Stack};
+use tributary::graph::{EdgeKey, Graph};
 use tributary::model::fact::{Origin, Owner, Tag, Version};
 use tributary::model::id::{Identity, IdentityConfig, InstanceConfig};
 use tributary::model::record::*;
@@ -30,6 +33,8 @@ const FAR: i64 = 4_102_444_800_000_000;
 
 pub struct App {
     pub router: Router,
+    /// Stops with the last test that uses it.
+    _server: Arc<Stack>,
 }
 
 struct NoProducer;
@@ -283,10 +288,7 @@ fn column_lineage() -> Vec<ColumnLineageRecord> {
     };
     vec![
         edge(LOAD, (EVENTS_PATH, "id"), (ORDERS, "id"), "DIRECT/IDENTITY"),
-        ColumnLineageRecord {
-            masking: true,
-            ..edge(INSERT, (ORDERS, "id"), (DAILY, "ids"), "DIRECT/AGGREGATION")
-        },
+        ColumnLineageRecord { masking: true, ..edge(INSERT, (ORDERS, "id"), (DAILY, "ids"), "DIRECT/AGGREGATION") },
     ]
 }
 
@@ -412,39 +414,93 @@ fn writes() -> Vec<CatalogWrite> {
     records().into_iter().enumerate().map(write).collect()
 }
 
-/// One server for all tests of this module; it ends with the process.
-fn database_url() -> String {
-    static SERVER: OnceLock<Stack> = OnceLock::new();
-    let seed = |url: String| async move {
-        let store = Store::connect(&StoreOptions::new(url)).await.unwrap();
-        store.migrate().await.unwrap();
-        let all = writes();
-        let outcome = store.apply_batch("postgres", &all, &[]).await.unwrap();
-        assert_eq!(outcome.written, u64::try_from(all.len()).unwrap(), "{outcome:?}");
-        store.close().await;
-    };
-    let start = || {
-        let stack = Stack::throw_away(Servers::Postgres, crate::dev_servers::cache()).unwrap();
-        let url = stack.database_url().unwrap();
-        // A thread of its own: the callers are inside of a runtime already.
-        std::thread::spawn(move || tokio::runtime::Runtime::new().unwrap().block_on(seed(url))).join().unwrap();
-        stack
-    };
-    SERVER.get_or_init(start).database_url().unwrap()
+fn graph() -> Graph {
+    let mut graph = Graph::new();
+    for (key, record) in records() {
+        let key = EdgeKey::of(&key);
+        match record {
+            CatalogRecord::Lineage(record) => graph.put_lineage(key, &record),
+            CatalogRecord::ColumnLineage(record) => graph.put_column_lineage(key, &record),
+            CatalogRecord::Alias(record) => graph.put_alias(key, &record),
+            _ => {}
+        }
+    }
+    graph
+}
+
+/// Finds datasets by a word in their id, in the order of their ids.
+struct Words;
+
+fn fits(dataset: &DatasetRecord, filter: &Filter) -> bool {
+    let value = &filter.value;
+    match filter.key {
+        FilterKey::Platform => dataset.platform == *value,
+        FilterKey::Kind => dataset.kind == *value,
+        FilterKey::Owner => dataset.owners.iter().any(|owner| owner.name == *value),
+        FilterKey::Tag => dataset.tags.iter().any(|tag| tag.key == *value),
+        FilterKey::Existence => dataset.existence == *value,
+        FilterKey::Container => dataset.container.as_ref() == Some(value),
+        FilterKey::Format => dataset.format.as_ref() == Some(value),
+    }
+}
+
+impl SearchIndex for Words {
+    fn find(&self, query: &SearchQuery) -> Result<Found, PortError> {
+        let asks_existence = query.filters.iter().any(|filter| filter.key == FilterKey::Existence);
+        let mut found: Vec<DatasetRecord> = datasets()
+            .into_iter()
+            .filter(|dataset| asks_existence || dataset.existence == "confirmed")
+            .filter(|dataset| dataset.id.contains(&query.text))
+            .filter(|dataset| query.filters.iter().all(|filter| fits(dataset, filter)))
+            .collect();
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        let mut platforms: BTreeMap<String, u64> = BTreeMap::new();
+        for dataset in &found {
+            *platforms.entry(dataset.platform.clone()).or_default() += 1;
+        }
+        let hits = found.iter().skip(query.offset).take(query.limit);
+        let hits = hits.map(|dataset| Hit { id: dataset.id.clone(), score: 1.0, highlights: BTreeMap::new() });
+        let platforms = platforms.into_iter().collect();
+        Ok(Found { total: found.len(), hits: hits.collect(), facets: BTreeMap::from([(s("platform"), platforms)]) })
+    }
+}
+
+async fn seed(url: String) {
+    let store = Store::connect(&StoreOptions::new(url)).await.unwrap();
+    store.migrate().await.unwrap();
+    let all = writes();
+    let outcome = store.apply_batch("postgres", &all, &[]).await.unwrap();
+    assert_eq!(outcome.written, u64::try_from(all.len()).unwrap(), "{outcome:?}");
+    store.close().await;
+}
+
+/// The seeded server that tests running at the same time share.
+fn server() -> Arc<Stack> {
+    static RUNNING: Mutex<Weak<Stack>> = Mutex::new(Weak::new());
+    let mut running = RUNNING.lock().unwrap();
+    if let Some(stack) = running.upgrade() {
+        return stack;
+    }
+    let stack = Arc::new(Stack::throw_away(Servers::Postgres, crate::dev_servers::cache()).unwrap());
+    let url = stack.database_url().unwrap();
+    tokio::runtime::Handle::current().block_on(seed(url));
+    *running = Arc::downgrade(&stack);
+    stack
 }
 
 /// The API over the seeded stores.
 pub async fn app() -> App {
-    let url = tokio::task::spawn_blocking(database_url).await.unwrap();
-    let store = Store::connect(&StoreOptions::new(url)).await.unwrap();
-    let instance = InstanceConfig { id: s("hive://h:9083"), names: vec![s("hive://10.0.0.7:9083")], ..Default::default() };
+    let server = tokio::task::spawn_blocking(server).await.unwrap();
+    let store = Store::connect(&StoreOptions::new(server.database_url().unwrap())).await.unwrap();
+    let instance =
+        InstanceConfig { id: s("hive://h:9083"), names: vec![s("hive://10.0.0.7:9083")], ..Default::default() };
     let identity = Identity::new(IdentityConfig { instances: vec![instance], ..Default::default() }).unwrap();
-    let catalog = Catalog::new(store.reader(), index(), graph(), identity);
+    let catalog = Catalog::new(store.reader(), Arc::new(Words), Arc::new(RwLock::new(graph())), identity);
     let parts = ApiParts {
         catalog: Arc::new(catalog),
         producer: Arc::new(NoProducer),
         status: Arc::new(Vec::new),
         metrics: Arc::new(String::new),
     };
-    App { router: router(parts, ApiOptions::default()) }
+    App { router: router(parts, ApiOptions::default()), _server: server }
 }

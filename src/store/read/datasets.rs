@@ -11,8 +11,7 @@ use super::rows::{
 use super::{ReadError, Reader, reading};
 use crate::model::fact::{Owner, Tag};
 use crate::model::record::{
-    AliasRecord, ColumnRecord, DatasetRecord, DatasetStatsRecord, PartitionRecord, QualityRecord,
-    SchemaVersionRecord,
+    AliasRecord, ColumnRecord, DatasetRecord, DatasetStatsRecord, PartitionRecord, QualityRecord, SchemaVersionRecord,
 };
 
 /// Partitions that a page shows.

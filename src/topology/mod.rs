@@ -1,4 +1,10 @@
-//! The graph of topics, stages and sinks.
+//! The graph of topics, stages and sinks: data in `topology/`, checked, drawn, planned; and whether it is quiet.
 
+pub mod graph;
+pub mod lint;
+pub mod load;
+pub mod plan;
 pub mod quiet;
 pub mod snapshot;
+#[cfg(test)]
+mod tests;

@@ -6,5 +6,6 @@ pub mod load;
 pub mod plan;
 pub mod quiet;
 pub mod snapshot;
+pub mod stages;
 #[cfg(test)]
 mod tests;

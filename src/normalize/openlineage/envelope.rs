@@ -42,6 +42,26 @@ impl std::ops::Deref for Text<'_> {
     }
 }
 
+/// An object; serde would also read a struct from an array of its fields.
+#[derive(Debug)]
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+            type Value = Object<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(serde::de::value::MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(ObjectVisitor(std::marker::PhantomData))
+    }
+}
+
 /// Facets by name, in the order of the event, each as raw JSON. JSON `null` counts as no facets.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facets<'a>(pub Vec<(Text<'a>, &'a RawValue)>);
@@ -85,11 +105,11 @@ pub(super) struct RawEvent<'a> {
     producer: Option<Text<'a>>,
     #[serde(rename = "schemaURL")]
     schema_url: Option<Text<'a>>,
-    run: Option<RawRun<'a>>,
-    job: Option<RawJob<'a>>,
-    dataset: Option<RawDataset<'a>>,
-    inputs: Option<Vec<RawDataset<'a>>>,
-    outputs: Option<Vec<RawDataset<'a>>>,
+    run: Option<Object<RawRun<'a>>>,
+    job: Option<Object<RawJob<'a>>>,
+    dataset: Option<Object<RawDataset<'a>>>,
+    inputs: Option<Vec<Object<RawDataset<'a>>>>,
+    outputs: Option<Vec<Object<RawDataset<'a>>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -208,7 +228,7 @@ pub(super) struct Dataset<'a> {
 
 /// Decodes an event and checks its core.
 pub(super) fn decode(json: &str) -> Result<Event<'_>, Rejection> {
-    let raw: RawEvent<'_> = serde_json::from_str(json).map_err(|error| diagnose(json, &error))?;
+    let Object(raw): Object<RawEvent<'_>> = serde_json::from_str(json).map_err(|error| diagnose(json, &error))?;
     let time = required(raw.event_time, "/eventTime")?;
     let time = super::time::parse_micros(&time).ok_or_else(|| {
         invalid("/eventTime", format!("{:?} is no ISO 8601 date-time such as 2026-01-31T12:00:00Z", shorten(&time)))
@@ -223,7 +243,7 @@ pub(super) fn decode(json: &str) -> Result<Event<'_>, Rejection> {
             invalid("/eventType", message)
         })?,
     };
-    let subject = match (raw.run, raw.job, raw.dataset) {
+    let subject = match (raw.run.map(|run| run.0), raw.job.map(|job| job.0), raw.dataset.map(|dataset| dataset.0)) {
         (Some(run), job, _) => {
             let run = checked_run(run, state)?;
             let job = checked_job(required(job, "/job")?)?;
@@ -261,8 +281,9 @@ fn checked_job(job: RawJob<'_>) -> Result<Job<'_>, Rejection> {
     Ok(Job { namespace, name: required(job.name, "/job/name")?, facets: job.facets })
 }
 
-fn datasets<'a>(raw: Option<Vec<RawDataset<'a>>>, field: &str) -> Result<Vec<Dataset<'a>>, Rejection> {
-    let checked = |(index, dataset)| checked_dataset(dataset, || format!("/{field}/{index}"));
+fn datasets<'a>(raw: Option<Vec<Object<RawDataset<'a>>>>, field: &str) -> Result<Vec<Dataset<'a>>, Rejection> {
+    let checked =
+        |(index, Object(dataset)): (usize, Object<_>)| checked_dataset(dataset, || format!("/{field}/{index}"));
     raw.unwrap_or_default().into_iter().enumerate().map(checked).collect()
 }
 
@@ -295,7 +316,7 @@ fn shorten(text: &str) -> String {
 /// Finds where the core has the wrong shape. Only runs for events that are rejected anyway, so it may be slow.
 fn diagnose(json: &str, error: &serde_json::Error) -> Rejection {
     let unreadable = || Rejection::new(ReasonCode::InvalidJson, "", error.to_string());
-    if error.is_syntax() || error.is_eof() || serde_json::from_str::<IgnoredAny>(json).is_err() {
+    if serde_json::from_str::<IgnoredAny>(json).is_err() {
         return unreadable();
     }
     // Values nested too deeply or numbers out of range end here as unreadable.

@@ -449,7 +449,7 @@ impl SearchIndex for Words {
         let asks_existence = query.filters.iter().any(|filter| filter.key == FilterKey::Existence);
         let mut found: Vec<DatasetRecord> = datasets()
             .into_iter()
-            .filter(|dataset| asks_existence || dataset.existence == "confirmed")
+            .filter(|dataset| asks_existence || dataset.existence != "referenced")
             .filter(|dataset| dataset.id.contains(&query.text))
             .filter(|dataset| query.filters.iter().all(|filter| fits(dataset, filter)))
             .collect();

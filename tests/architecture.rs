@@ -28,6 +28,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("model", 0),
     ("config", 0),
     ("telemetry", 0),
+    ("failpoint", 0),
 ];
 
 /// Layer-0 modules that others of layer 0 may use: the vocabulary.

@@ -4,3 +4,5 @@
 mod api;
 mod architecture;
 mod dev_servers;
+mod runtime;
+mod registry;

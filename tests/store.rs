@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sqlx::{Connection, Executor, PgConnection, Row};
+use tributary::graph::EdgeKey;
 use tributary::model::fact::{Origin, Owner, Tag};
 use tributary::model::record::*;
 use tributary::store::*;
@@ -130,7 +131,7 @@ fn edge_write(offset: i64, record: LineageRecord) -> CatalogWrite {
 fn delta(topic: CatalogTopic, from: Option<i64>, to: i64) -> PositionDelta {
     PositionDelta {
         key: PositionKey { topic: topic.name().to_owned(), partition: 0 },
-        topic_id: "t1".to_owned(),
+        topic_id: Some("t1".to_owned()),
         from,
         to,
     }
@@ -444,7 +445,7 @@ async fn positions_move_with_the_rows_or_not_at_all() {
     db.store.apply_batch(SINK, &batch(1), &[delta(topic, Some(1), 2)]).await.unwrap();
     let positions = db.store.positions(SINK).await.unwrap();
     assert_eq!(positions.len(), 1);
-    assert_eq!((positions[0].next_offset, positions[0].topic_id.as_str()), (2, "t1"));
+    assert_eq!((positions[0].next_offset, positions[0].topic_id.as_deref()), (2, Some("t1")));
 
     for (from, found) in [(Some(1), Some(2)), (Some(3), Some(2)), (None, Some(2))] {
         let error = db.store.apply_batch(SINK, &batch(2), &[delta(topic, from, 9)]).await.unwrap_err();
@@ -458,7 +459,7 @@ async fn positions_move_with_the_rows_or_not_at_all() {
     let error = db.store.apply_batch(SINK, &batch(2), &[good.clone(), bad]).await.unwrap_err();
     assert!(matches!(error, StoreError::PositionMoved { expected: Some(5), found: None, .. }), "{error}");
 
-    let recreated = PositionDelta { topic_id: "t2".to_owned(), ..good };
+    let recreated = PositionDelta { topic_id: Some("t2".to_owned()), ..good };
     let error = db.store.apply_batch(SINK, &batch(2), &[recreated]).await.unwrap_err();
     assert!(matches!(error, StoreError::TopicRecreated { .. }), "{error}");
 
@@ -528,16 +529,22 @@ async fn the_graph_snapshot_gives_back_what_was_written() {
     let deltas = [delta(CatalogTopic::Lineage, None, 4), delta(CatalogTopic::Aliases, None, 2)];
     let writes = one_of_each();
     db.store.apply_batch(SINK, &writes, &deltas).await.unwrap();
-    let snapshot = db.store.graph_snapshot(SINK).await.unwrap();
-    assert_eq!(snapshot.positions.len(), 2);
-    let value = |topic| writes.iter().find(|w| w.topic == topic).unwrap().value.clone().unwrap();
+    let mut rows = Vec::new();
+    let positions = db.store.graph_snapshot(SINK, &mut |row| rows.push(row)).await.unwrap();
+    assert_eq!(positions.len(), 2);
+    let write = |topic| writes.iter().find(|w| w.topic == topic).unwrap();
+    let key = |topic| EdgeKey::of(&write(topic).key).0;
+    let value = |topic| write(topic).value.clone().unwrap();
     let CatalogRecord::Lineage(edge) = value(CatalogTopic::Lineage) else { panic!() };
     let CatalogRecord::ColumnLineage(column) = value(CatalogTopic::ColumnLineage) else { panic!() };
     let CatalogRecord::Alias(alias) = value(CatalogTopic::Aliases) else { panic!() };
-    assert_eq!(snapshot.lineage.iter().map(|(_, r)| r).collect::<Vec<_>>(), [&*edge]);
-    assert_eq!(snapshot.column_lineage.iter().map(|(_, r)| r).collect::<Vec<_>>(), [&*column]);
-    assert_eq!(snapshot.aliases.iter().map(|(_, r)| r).collect::<Vec<_>>(), [&*alias]);
-    assert_eq!(snapshot.datasets, [NodeState { id: "d".to_owned(), existence: "confirmed".to_owned() }]);
+    let expected = [
+        GraphRow::Alias(key(CatalogTopic::Aliases), *alias),
+        GraphRow::Dataset { id: "d".to_owned(), existence: "confirmed".to_owned() },
+        GraphRow::Lineage(key(CatalogTopic::Lineage), *edge),
+        GraphRow::ColumnLineage(key(CatalogTopic::ColumnLineage), *column),
+    ];
+    assert_eq!(rows, expected);
 }
 
 #[tokio::test]

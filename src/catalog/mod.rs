@@ -4,6 +4,7 @@
 //! the types of [`view`], which describe themselves for OpenAPI.
 
 pub mod digest;
+pub mod export_hms;
 mod error;
 pub mod filter;
 mod history;

@@ -17,8 +17,7 @@ use std::path::{Path, PathBuf};
 
 pub use layers::{FileText, SettingPath, VARIABLE_PREFIX};
 pub use settings::{
-    Api, Config, Database, HmsSource, Instance, Kafka, Limits, Log, LogColor, LogFormat, Metrics, Registry, Rewrite,
-    SchemaRegistry, Stage,
+    Api, Config, Database, HmsSource, Kafka, Limits, Log, LogColor, LogFormat, Metrics, Registry, SchemaRegistry, Stage,
 };
 pub use suggest::nearest;
 

@@ -11,6 +11,8 @@ use toml::Value;
 
 use super::keys::{KEYS, Kind};
 use super::layers::{Layers, Said, SettingPath, key_of};
+use crate::model::id::{Identity, IdentityConfig, InstanceConfig, RewriteConfig};
+
 use super::{ConfigError, Effective, Loaded, Origin, Problem, value};
 
 /// All settings, checked.
@@ -40,12 +42,8 @@ pub struct Config {
     pub limits: Limits,
     /// Hive metastores that write to Kafka.
     pub hms: Vec<HmsSource>,
-    /// Servers and accounts known by name.
-    pub instances: Vec<Instance>,
-    /// Rewrites of ids.
-    pub rewrites: Vec<Rewrite>,
-    /// Patterns of names that no catalog wants; `None` = the built-in ones.
-    pub ignore: Option<Vec<String>>,
+    /// Servers and accounts known by name, those of `hms` among them; rewrites of ids; ignored names.
+    pub identity: IdentityConfig,
     /// Settings of stages and sinks that have any; see [`Config::stage`].
     pub stages: BTreeMap<String, Stage>,
 }
@@ -192,37 +190,6 @@ pub struct HmsSource {
     /// Other names under which its tables are reported.
     #[serde(default)]
     pub names: Vec<String>,
-}
-
-/// A server or account under every name producers use for it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Instance {
-    /// Its namespace, such as `snowflake://org-account`.
-    pub id: String,
-    /// Other names: whole namespaces or plain words.
-    #[serde(default)]
-    pub names: Vec<String>,
-    /// Fills in a missing database (catalog, project).
-    pub default_database: Option<String>,
-    /// Fills in a missing schema.
-    pub default_schema: Option<String>,
-    /// Whether ids keep the case of names; by default what the platform does with unquoted names.
-    pub case_sensitive: Option<bool>,
-}
-
-/// The same table seen through another engine gets the id of its home.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rewrite {
-    /// An id, or a prefix that ends in `/**`.
-    pub from: String,
-    /// What takes its place.
-    pub to: String,
-    /// Only for names that jobs of this namespace report.
-    pub job_namespace: Option<String>,
-    /// Only for names reported on this topic.
-    pub topic: Option<String>,
 }
 
 /// How a stage or sink works.
@@ -502,9 +469,7 @@ fn typed(from: &mut Reader) -> Option<Config> {
     );
     let hms: Vec<HmsSource> = from.list("hms").unwrap_or_default();
     check_hms(from, &hms);
-    let instances = from.list("instances").unwrap_or_default();
-    let rewrites = from.list("rewrites").unwrap_or_default();
-    let ignore = from.list("ignore");
+    let identity = identity(from, &hms);
     let stages = from.stages();
     Some(Config {
         instance,
@@ -525,9 +490,7 @@ fn typed(from: &mut Reader) -> Option<Config> {
             values: limits.4?,
         },
         hms,
-        instances,
-        rewrites,
-        ignore,
+        identity,
         stages,
     })
 }
@@ -547,6 +510,41 @@ fn check_choices(from: &mut Reader) {
     }
 }
 
+/// The identity rules; a metastore is an instance, too, unless it is listed among them.
+fn identity(from: &mut Reader, hms: &[HmsSource]) -> IdentityConfig {
+    let mut instances: Vec<InstanceConfig> = from.list("instances").unwrap_or_default();
+    let rewrites: Vec<RewriteConfig> = from.list("rewrites").unwrap_or_default();
+    let ignore = from.list("ignore");
+    for source in hms {
+        let Some(id) = &source.instance else { continue };
+        match instances.iter_mut().find(|instance| instance.id == *id) {
+            Some(instance) => {
+                let new = source.names.iter().filter(|name| !instance.names.contains(name));
+                let new: Vec<String> = new.cloned().collect();
+                instance.names.extend(new);
+            }
+            None => instances.push(InstanceConfig {
+                id: id.clone(),
+                names: source.names.clone(),
+                ..InstanceConfig::default()
+            }),
+        }
+    }
+    // Each list is checked alone, so that an error is told at its own place.
+    let checks = [
+        ("instances", IdentityConfig { instances: instances.clone(), ..IdentityConfig::default() }),
+        ("rewrites", IdentityConfig { rewrites: rewrites.clone(), ..IdentityConfig::default() }),
+    ];
+    for (path, part) in checks {
+        if let Err(error) = Identity::new(part) {
+            let origin = from.said(path).or_else(|| from.said("hms")).map(|(_, said)| said.origin);
+            let message = error.to_string();
+            from.problems.push(Problem { path: Some(SettingPath::dotted(path)), origin, message });
+        }
+    }
+    IdentityConfig { instances, rewrites, ignore }
+}
+
 /// Names become parts of group and transactional ids, which are divided by dots.
 fn check_name(from: &mut Reader, path: &str, name: &str) {
     if name.len() > 100 || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
@@ -564,6 +562,10 @@ fn check_hms(from: &mut Reader, sources: &[HmsSource]) {
     for (at, source) in sources.iter().enumerate() {
         if sources.iter().take(at).any(|earlier| earlier.topic == source.topic) {
             complain(format!("topic {:?} is listed twice", source.topic), origin.clone());
+        }
+        if source.instance.is_none() && !source.names.is_empty() {
+            let message = format!("topic {:?} has other names for an instance that is not named", source.topic);
+            complain(message, origin.clone());
         }
         if source.instance.as_deref().is_some_and(|instance| !instance.contains("://")) {
             let message = format!("instance of topic {:?} must be a namespace such as hive://host:9083", source.topic);

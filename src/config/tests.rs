@@ -183,7 +183,7 @@ fn properties_and_lists_come_through_variables_and_flags() {
     let config = load(sources("", &variables, &[("kafka.properties.client.rack", "a")])).unwrap().config;
     assert_eq!(config.kafka.properties["security.protocol"], "ssl");
     assert_eq!(config.kafka.properties["client.rack"], "a");
-    assert_eq!(config.ignore.clone().unwrap(), ["_tmp*", "scratch"]);
+    assert_eq!(config.identity.ignore.clone().unwrap(), ["_tmp*", "scratch"]);
     assert_eq!(config.hms[0].epoch, 2);
     assert_eq!(config.stage("fold").tasks, 4);
     assert!(problems("", &[("TRIBUTARY_IGNORE", "not toml")])[0].contains("write it as in the file"));
@@ -195,6 +195,8 @@ fn contradictions_are_found() {
     assert!(problems("[[hms]]\ntopic = 'a'\ninstance = 'metastore'\n", &[])[0].contains("must be a namespace"));
     assert!(problems("[[hms]]\nepoch = 1\n", &[])[0].contains("missing field `topic`"));
     assert!(problems("instance = 'a.b'", &[])[0].contains("letters, digits"));
+    let cycle = "[[rewrites]]\nfrom = 'a://x/**'\nto = 'b://x/**'\n[[rewrites]]\nfrom = 'b://x/**'\nto = 'a://x/**'\n";
+    assert!(problems(cycle, &[])[0].starts_with("rewrites: ") && problems(cycle, &[])[0].ends_with("(t.toml:1)"));
     let doubled = problems("[database]\nurl = 'postgres://u:p@h/d'\npassword = 'x'\n", &[]);
     assert!(doubled[0].contains("the URL has one already"), "{}", doubled[0]);
     assert!(problems("[schema_registry]\nurl = 'http://u:hunter2@h'\n", &[]).iter().all(|p| !p.contains("hunter2")));
@@ -234,7 +236,10 @@ fn the_example_file_is_valid_and_names_every_setting() {
         }
         assert!(!at.is_empty(), "config/tributary.toml does not document {}", key.path);
     }
-    assert!(!all.config.instances.is_empty() && !all.config.rewrites.is_empty() && !all.config.hms.is_empty());
+    let identity = &all.config.identity;
+    assert!(!identity.rewrites.is_empty() && !all.config.hms.is_empty());
+    let ids: Vec<&str> = identity.instances.iter().map(|instance| instance.id.as_str()).collect();
+    assert_eq!(ids, ["snowflake://org-account", "hive://metastore:9083"]);
     let secrets: BTreeSet<String> = KEYS
         .iter()
         .filter(|key| matches!(key.kind, Kind::Secret | Kind::SecretUrl))

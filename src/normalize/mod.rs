@@ -1,1 +1,3 @@
-//! (being written)
+//! Normalizers: decoded source records to facts. Layer 1, pure: no clock, no state, no look at the catalog.
+
+pub mod hms;

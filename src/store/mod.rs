@@ -17,8 +17,8 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 pub use error::StoreError;
 pub use positions::{Position, PositionDelta, PositionKey};
-pub use snapshot::{GraphSnapshot, NodeState};
-pub use write::{BatchOutcome, CatalogWrite};
+pub use snapshot::GraphRow;
+pub use write::{BatchOutcome, CatalogWrite, Undecodable};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 

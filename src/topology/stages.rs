@@ -57,8 +57,8 @@ impl Transform for NormalizeStage {
         let unframed = match record.value.as_deref() {
             Some(value) if avro::is_framed(value) => {
                 let subject = match source {
-                    RawSource::Hms(_) => RawSubject::Hms,
-                    RawSource::OpenLineage(_) => RawSubject::OpenLineage,
+                    RawSource::Hms(_) => RawSubject::HmsNotifications,
+                    RawSource::OpenLineage(_) => RawSubject::OpenLineageEvents,
                 };
                 Some(self.decoder.raw_json(subject, value).map_err(decode_fault)?)
             }

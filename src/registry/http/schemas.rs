@@ -118,10 +118,7 @@ pub(super) async fn by_guid(
 }
 
 /// `GET /schemas/guids/{guid}/ids`
-pub(super) async fn ids_of_guid(
-    State(app): State<App>,
-    Path(guid): Path<String>,
-) -> Result<Response, RegistryError> {
+pub(super) async fn ids_of_guid(State(app): State<App>, Path(guid): Path<String>) -> Result<Response, RegistryError> {
     let found = app.registry.read(|snapshot| match ids(snapshot, &guid) {
         ids if ids.is_empty() => Err(RegistryError::SchemaNotFound),
         ids => Ok(ids),

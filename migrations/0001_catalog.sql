@@ -10,7 +10,7 @@ CREATE TABLE positions (
     sink        text COLLATE "C" NOT NULL,
     topic       text COLLATE "C" NOT NULL,
     partition   integer NOT NULL,
-    topic_id    text COLLATE "C" NOT NULL,
+    topic_id    text COLLATE "C",
     next_offset bigint NOT NULL,
     updated_at  timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (sink, topic, partition)

@@ -28,6 +28,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("model", 0),
     ("config", 0),
     ("telemetry", 0),
+    ("failpoint", 0),
 ];
 
 /// Layer-0 modules that others of layer 0 may use: the vocabulary.
@@ -43,7 +44,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("tantivy", &["search"]),
     ("redb", &["stage"]),
     ("axum", &["api", "registry"]),
-    ("utoipa", &["api"]),
+    // The catalog's answers describe themselves for OpenAPI, so that no second set of types can drift.
+    ("utoipa", &["api", "catalog"]),
     ("schema_registry_converter", &["registry"]),
     ("apache_avro", &["codec", "schema"]),
     ("metrics_exporter_prometheus", &["telemetry"]),

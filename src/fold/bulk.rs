@@ -10,7 +10,7 @@ use crate::model::state::{State, StateError};
 
 use super::dataset::json_text;
 use super::precedence;
-use super::registers::{Core, Slot, from_json, insert_slot, json, state_key};
+use super::registers::{Core, RegKey, Slot, from_json, insert_slot, json, state_key};
 use super::view::Eras;
 
 /// All registers under one sub-key: (source, sender) → versions.
@@ -83,21 +83,22 @@ pub(super) fn insert(
     Ok(Some(Touched { sub_key: sub_key.to_owned(), before, after }))
 }
 
-/// Deletes everything in a group that `sender` forwarded here.
+/// Deletes everything in a group that `sender` forwarded here; returns what it was.
 pub(super) fn withdraw(
     entity: &EntityId,
-    group: &str,
+    (group, aspect): (&str, Aspect),
     sender: &str,
     state: &mut dyn State,
-) -> Result<bool, StateError> {
-    let mut any = false;
+) -> Result<Vec<(RegKey, Slot)>, StateError> {
+    let mut out = Vec::new();
     for (sub_key, registers) in load_all(entity, group, state)? {
-        for (source, from) in registers.keys().filter(|(_, from)| from == sender) {
-            state.delete(state_key(&[entity.as_str(), "p", group, &sub_key, source.as_str(), from]));
-            any = true;
+        for ((source, from), slots) in registers.into_iter().filter(|((_, from), _)| from == sender) {
+            state.delete(state_key(&[entity.as_str(), "p", group, &sub_key, source.as_str(), &from]));
+            let key = RegKey { aspect, sub_key: sub_key.clone(), source, sender: from };
+            out.extend(slots.into_iter().map(|slot| (key.clone(), slot)));
         }
     }
-    Ok(any)
+    Ok(out)
 }
 
 /// A rename that moved a managed table: what lay under `from` before `version` lies under `to` now.

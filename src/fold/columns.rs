@@ -124,7 +124,7 @@ fn add_partial(fields: &mut BTreeMap<String, FlatField>, sub_key: &str, columns:
         let nested = field.depth > 0;
         if !sub_key.is_empty() {
             // The sub-key is the whole path of the one column; its children hang below it.
-            let below = columns.first().map_or(0, |c| crate::model::types::child_path("", &c.name).len());
+            let below = columns.first().map_or(0, |c| crate::model::id::child_path("", &c.name).len());
             let rest = if nested { field.path.get(below..).unwrap_or("").to_owned() } else { String::new() };
             field.path = format!("{sub_key}{rest}");
             field.depth += sub_key.split('.').count() - 1;

@@ -12,7 +12,8 @@ use super::view::{View, state_name};
 /// The head of a container.
 pub(super) fn container(view: &View<'_>, origin: &Origin) -> Option<ContainerRecord> {
     let existence = view.existence()?;
-    let id = view.core.entity.as_str();
+    let entity = &view.core.entity;
+    let id = entity.as_str();
     let text = |aspect: Aspect| match view.best(aspect)?.value {
         Statement::Description(text) | Statement::Location(text) if !text.is_empty() => Some(text.clone()),
         _ => None,
@@ -23,7 +24,7 @@ pub(super) fn container(view: &View<'_>, origin: &Origin) -> Option<ContainerRec
     };
     Some(ContainerRecord {
         id: id.to_owned(),
-        platform: names::platform(id).to_owned(),
+        platform: entity.platform().to_owned(),
         name: names::display(view),
         existence: state_name(existence).to_owned(),
         description: text(Aspect::Description),

@@ -45,12 +45,13 @@ fn is_layer(name: &str) -> bool {
 /// The head of a dataset; `None` if there is nothing to show under this id.
 pub(super) fn head(view: &View<'_>, ignored: &names::Patterns, origin: &Origin) -> Option<DatasetRecord> {
     let mut existence = view.existence()?;
-    let id = view.core.entity.as_str();
+    let entity = &view.core.entity;
+    let id = entity.as_str();
     let weak = matches!(existence, ExistenceState::Referenced | ExistenceState::Confirmed);
     if weak && ignored.matches(id) {
         existence = ExistenceState::Ignored;
     }
-    let platform = names::platform(id);
+    let platform = entity.platform();
     let mut provenance = BTreeMap::new();
     let head_columns = columns::derive(view, platform, &provider(view));
     let columns_by = head_columns.authority.or_else(|| {
@@ -84,7 +85,7 @@ pub(super) fn head(view: &View<'_>, ignored: &names::Patterns, origin: &Origin) 
     };
     let kind = match pick(Aspect::DatasetKind).or_else(|| mentioned(view, Aspect::DatasetKind)) {
         Some(Statement::DatasetKind(kind)) => kind.clone(),
-        _ => names::default_kind(id).to_owned(),
+        _ => names::default_kind(entity).to_owned(),
     };
     let (view_original, view_expanded) = match pick(Aspect::ViewText) {
         Some(Statement::ViewText(text)) => (text.original.clone(), text.expanded.clone()),
@@ -95,7 +96,7 @@ pub(super) fn head(view: &View<'_>, ignored: &names::Patterns, origin: &Origin) 
         id: id.to_owned(),
         platform: platform.to_owned(),
         name: names::display(view),
-        container: names::container(id),
+        container: entity.container().map(|id| id.as_str().to_owned()),
         kind,
         existence: state_name(existence).to_owned(),
         incarnation: view.incarnation(),

@@ -7,19 +7,17 @@ use crate::model::record::{CatalogRecord, CatalogTopic};
 use crate::model::state::{State, StateError};
 
 use super::bulk::{self, Context, Touched};
-use super::forward;
+use super::forward::{self, Withdrawn};
 use super::output::{Derived, publish};
 use super::registers::{Core, Place, RegKey, Slot, place};
 use super::view::View;
 use super::{FoldConfig, FoldOutcome, FoldOutput, changes, container, dataset, history};
 
-/// How a fact's entries are told apart.
+/// A fact with what its entries have in common.
 struct Incoming<'a> {
     fact: &'a Fact,
     joined: Option<Joined>,
     sender: String,
-    /// The source only read or named the entity: its plain statements are joined without versions.
-    mentions: bool,
 }
 
 impl<'a> Incoming<'a> {
@@ -28,23 +26,8 @@ impl<'a> Incoming<'a> {
             Some(Statement::Joined(joined)) => Some(joined.clone()),
             _ => None,
         });
-        let mentions = fact.entries.iter().any(|entry| {
-            matches!(&entry.value, Some(Statement::Existence(e)) if e.evidence == Evidence::Mention && !e.floor)
-        });
         let sender = fact.via.last().map(|id| id.as_str().to_owned()).unwrap_or_default();
-        Self { fact, joined, sender, mentions }
-    }
-
-    fn is_version_free(&self, entry: &Entry) -> bool {
-        match &entry.value {
-            Some(Statement::Name(_) | Statement::Symlink(_)) => true,
-            Some(Statement::Columns(Columns { completeness, .. })) => {
-                self.mentions && *completeness == Completeness::Partial
-            }
-            Some(Statement::Existence(existence)) => existence.evidence == Evidence::Mention && !existence.floor,
-            Some(Statement::DatasetKind(_) | Statement::Format(_) | Statement::Location(_)) => self.mentions,
-            _ => false,
-        }
+        Self { fact, joined, sender }
     }
 
     fn slot(&self, value: Option<&Statement>) -> Slot {
@@ -55,6 +38,23 @@ impl<'a> Incoming<'a> {
             origin: self.fact.origin.clone(),
             value: value.cloned().map(std::sync::Arc::new),
         }
+    }
+}
+
+/// Whether a statement is joined with its likes instead of replacing the former one: spellings always, and the plain
+/// statements of a source that only read or named the entity.
+pub(super) fn is_version_free(fact: &Fact, entry: &Entry) -> bool {
+    let mentions = || {
+        fact.entries.iter().any(|entry| {
+            matches!(&entry.value, Some(Statement::Existence(e)) if e.evidence == Evidence::Mention && !e.floor)
+        })
+    };
+    match &entry.value {
+        Some(Statement::Name(_) | Statement::Symlink(_)) => true,
+        Some(Statement::Columns(Columns { completeness, .. })) => *completeness == Completeness::Partial && mentions(),
+        Some(Statement::Existence(existence)) => existence.evidence == Evidence::Mention && !existence.floor,
+        Some(Statement::DatasetKind(_) | Statement::Format(_) | Statement::Location(_)) => mentions(),
+        _ => false,
     }
 }
 
@@ -72,15 +72,19 @@ pub(super) fn apply(
 
     let mut changed = false;
     let mut touched: Vec<(Aspect, Touched)> = Vec::new();
-    let mut withdrawn = Vec::new();
+    let mut withdrawn = Withdrawn::default();
+    let mut senders = Vec::new();
     for entry in &fact.entries {
         match entry.aspect {
             Aspect::Joined => {}
             Aspect::Withdraw => {
-                changed |= core.withdraw(&entry.sub_key);
-                withdrawn.push(entry.sub_key.clone());
+                let (slots, mentions) = core.withdraw(&entry.sub_key);
+                changed |= !slots.is_empty() || mentions > 0;
+                withdrawn.slots.extend(slots);
+                withdrawn.mentions += mentions;
+                senders.push(entry.sub_key.clone());
             }
-            _ if incoming.is_version_free(entry) => {
+            _ if is_version_free(fact, entry) => {
                 let said = entry.value.clone().map(|value| (entry.sub_key.clone(), value));
                 let seen = (fact.version, &fact.origin, fact.via.as_slice());
                 changed |= core.mention(&fact.source, &incoming.sender, seen, said);
@@ -102,15 +106,17 @@ pub(super) fn apply(
 
     let view = View::of(&core);
     let context = partition_context(&view);
-    let whole_table = context != before.context || !withdrawn.is_empty();
+    let whole_table = context != before.context || !senders.is_empty();
     // Read before this fact's partitions are written, so that both sides of the difference are at hand.
     let all_partitions =
         if whole_table { bulk::load_all(&fact.entity, Aspect::Partition.as_str(), state)? } else { BTreeMap::new() };
-    for sender in &withdrawn {
-        for group in ["partition", "column_stats", "partition_column_stats"] {
-            changed |= bulk::withdraw(&fact.entity, group, sender, state)?;
+    for sender in &senders {
+        for (group, aspect) in forward::BULK_GROUPS {
+            withdrawn.slots.extend(bulk::withdraw(&fact.entity, (group, aspect), sender, state)?);
         }
+        withdrawn.slots.extend(history::withdraw(&core, sender, state)?);
     }
+    changed |= !withdrawn.slots.is_empty();
     for entry in fact.entries.iter().filter(|entry| place(entry.aspect) == Place::Bulk) {
         let slot = incoming.slot(entry.value.as_ref());
         let register = (entry.aspect, entry.sub_key.as_str());
@@ -128,13 +134,13 @@ pub(super) fn apply(
     let (mut old, mut new) = (before.records, std::mem::take(&mut after.records));
     history::apply(config, fact, &core, state, (&mut old, &mut new))?;
     let sides = (&before.context, &after.context);
-    partition_sides(fact, &touched, all_partitions, &withdrawn, sides, (&mut old, &mut new));
+    partition_sides(fact, &touched, all_partitions, &senders, sides, (&mut old, &mut new));
     let (published, forwarded) = (out.records.len(), out.forwarded.len());
     if fact.kind == EntityKind::Dataset {
         changes::of_dataset(fact, &old, &new, &mut out.records);
     }
     publish(fact.entity.as_str(), old, new, &mut out.records);
-    forward::forward(fact, &core, &routes_before, &touched, !withdrawn.is_empty(), state, out)?;
+    forward::forward(fact, &core, &routes_before, &touched, &withdrawn, state, out)?;
     let quiet = out.records.len() == published && out.forwarded.len() == forwarded;
     Ok(if quiet { FoldOutcome::NoOp("recorded") } else { FoldOutcome::Applied })
 }

@@ -19,6 +19,8 @@ mod registers;
 mod view;
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 pub use names::Patterns;

@@ -1,38 +1,20 @@
-//! What an id and the reported spellings tell a reader: platform, container, display name, ignore patterns.
+//! What an id and the reported spellings tell a reader: kind, display name, ignore patterns.
 
 use std::collections::BTreeSet;
 
 use crate::model::fact::{Aspect, Statement};
+use crate::model::id::EntityId;
 
 use super::view::View;
 
-/// Id prefixes whose names are paths, not database names.
-const STORES: [&str; 14] =
-    ["s3", "gs", "hdfs", "viewfs", "abfss", "abfs", "wasbs", "adl", "dbfs", "file", "oss", "cos", "ftp", "sftp"];
-
-/// The scheme of an id.
-pub(super) fn platform(id: &str) -> &str {
-    id.split_once(':').map_or("", |(scheme, _)| scheme)
-}
-
-/// `path` for stores, `topic` for Kafka, else `table`: used where nobody says the kind.
-pub(super) fn default_kind(id: &str) -> &'static str {
-    match platform(id) {
+/// `topic` for Kafka, `table` where there are databases, else `path`: used where nobody says the kind.
+pub(super) fn default_kind(id: &EntityId) -> &'static str {
+    match id.platform() {
         "kafka" => "topic",
-        scheme if STORES.contains(&scheme) => "path",
-        _ => "table",
+        _ if id.container().is_some() => "table",
+        "openlineage" => "dataset",
+        _ => "path",
     }
-}
-
-/// The container's id, for platforms whose names are database names.
-pub(super) fn container(id: &str) -> Option<String> {
-    if STORES.contains(&platform(id)) || matches!(platform(id), "kafka" | "ol" | "job") {
-        return None;
-    }
-    let (_, rest) = id.split_once("://")?;
-    let (parent, _) = id.rsplit_once('/')?;
-    // The authority itself is no container.
-    (rest.matches('/').count() >= 2).then(|| parent.to_owned())
 }
 
 /// Every spelling that was reported, `namespace|name`.
@@ -60,14 +42,7 @@ pub(super) fn display(view: &View<'_>) -> String {
         })
         .filter(|((_, forwarded, _, _), _)| !forwarded)
         .min();
-    best.map_or_else(|| from_id(view.core.entity.as_str()), |(_, name)| name.clone())
-}
-
-fn from_id(id: &str) -> String {
-    let rest = id.split_once("://").map_or(id, |(_, rest)| rest);
-    let name = rest.split_once('/').map_or(rest, |(_, name)| name);
-    let joined = if STORES.contains(&platform(id)) { name.to_owned() } else { name.replace('/', ".") };
-    if joined.is_empty() { id.to_owned() } else { joined }
+    best.map_or_else(|| view.core.entity.display_name(), |(_, name)| name.clone())
 }
 
 /// Patterns of names that are not worth showing; `*` stands for any text inside a segment of the id.
@@ -126,13 +101,5 @@ mod tests {
         for id in ["s3://b/t/_delta_log2", "postgres://h:1/d/s/fct", "hive://_temporary/d/t"] {
             assert!(!patterns.matches(id), "{id}");
         }
-    }
-
-    #[test]
-    fn containers_are_databases_and_schemas() {
-        assert_eq!(container("hive://h:9083/db/t").as_deref(), Some("hive://h:9083/db"));
-        assert_eq!(container("postgres://h:1/d/s/t").as_deref(), Some("postgres://h:1/d/s"));
-        assert_eq!(container("s3://b/a/b"), None);
-        assert_eq!(container("kafka://h:1/topic"), None);
     }
 }

@@ -335,11 +335,12 @@ impl Core {
         changed
     }
 
-    /// Removes everything that `sender` forwarded here. Returns whether there was anything.
-    pub fn withdraw(&mut self, sender: &str) -> bool {
+    /// Removes everything that `sender` forwarded here. Returns the statements and the number of mentions.
+    pub fn withdraw(&mut self, sender: &str) -> (Vec<(RegKey, Slot)>, usize) {
         let gone: Vec<RegKey> = self.regs.keys().filter(|key| key.sender == sender).cloned().collect();
+        let mut removed = Vec::new();
         for key in &gone {
-            self.regs.remove(key);
+            removed.extend(self.regs.remove(key).into_iter().flatten().map(|slot| (key.clone(), slot)));
             match place(key.aspect) {
                 Place::Index => self.dirty_index.insert((key.source.clone(), key.sender.clone())),
                 _ => self.dirty_keyed.insert(key.clone()),
@@ -351,7 +352,7 @@ impl Core {
             self.dirty_mentions.insert(key.clone());
         }
         self.firsts.retain(|(_, from), _| from != sender);
-        !gone.is_empty() || !mentions.is_empty()
+        (removed, mentions.len())
     }
 
     /// Writes what changed: one record per changed index, keyed register, value and mention.

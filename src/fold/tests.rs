@@ -211,3 +211,162 @@ fn a_repeated_output_costs_one_index_record() {
     assert_eq!(after.state.writes() - writes, 1);
     assert_eq!(after.published - published, 1, "only the measures change");
 }
+
+fn rename(old: &EntityId, new: &EntityId, time: i64, entries: Vec<Entry>) -> [Fact; 2] {
+    let mut full = vec![altered()];
+    full.extend(entries);
+    [hms(old, time, vec![Entry::of(Statement::RenamedTo(new.clone()))]), hms(new, time, full)]
+}
+
+fn alias_keys(folded: &Folded) -> Vec<(String, String, Option<i64>, Option<i64>)> {
+    folded
+        .records
+        .values()
+        .filter_map(|record| match record {
+            CatalogRecord::Alias(a) => Some((a.alias.clone(), a.canonical.clone(), a.valid_from, a.valid_to)),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_rename_takes_partitions_along_and_moves_their_place() {
+    let (old, new) = (table("old"), table("new"));
+    let [away, full] = rename(&old, &new, 3, vec![columns(&[("a", "int")]), location("s3://w/new")]);
+    let facts = [
+        hms(&old, 1, vec![created(), columns(&[("a", "int")]), location("s3://w/old")]),
+        hms(&old, 2, vec![altered(), partition("d=1", "s3://w/old/d=1"), partition("d=2", "s3://else/d=2")]),
+        away,
+        full,
+        hms(&old, 2, vec![Entry::of(Statement::Description("late".into()))]),
+    ];
+    let expected = vec![
+        (format!("{new}|d=1"), Some("s3://w/new/d=1".to_owned())),
+        (format!("{new}|d=2"), Some("s3://else/d=2".to_owned())),
+    ];
+    for order in [[0, 1, 2, 3, 4], [3, 2, 4, 1, 0], [2, 4, 0, 1, 3]] {
+        let after = fold_all(FoldConfig::default(), order.map(|nth: usize| &facts[nth])).expect("memory is readable");
+        assert_eq!(dataset(&after, &old), None);
+        let record = dataset(&after, &new).expect("the new name is there");
+        assert_eq!(record.aliases, [old.as_str()]);
+        assert_eq!(record.description.as_deref(), Some("late"));
+        assert_eq!(partitions(&after), expected);
+        assert_eq!(alias_keys(&after), [(old.to_string(), new.to_string(), None, None)]);
+    }
+}
+
+#[test]
+fn a_swap_exchanges_two_tables() {
+    let (a, b, tmp) = (table("a"), table("b"), table("tmp"));
+    let mut facts = vec![
+        hms(&a, 1, vec![created(), columns(&[("from_a", "int")])]),
+        hms(&b, 2, vec![created(), columns(&[("from_b", "int")])]),
+        hms(&a, 3, vec![altered(), partition("d=a", "s3://w/a")]),
+        hms(&b, 4, vec![altered(), partition("d=b", "s3://w/b")]),
+    ];
+    facts.extend(rename(&a, &tmp, 5, vec![columns(&[("from_a", "int")])]));
+    facts.extend(rename(&b, &a, 6, vec![columns(&[("from_b", "int")])]));
+    facts.extend(rename(&tmp, &b, 7, vec![columns(&[("from_a", "int")])]));
+    let mut reversed = facts.clone();
+    reversed.reverse();
+    for facts in [facts, reversed] {
+        let after = folded(&facts);
+        assert_eq!(dataset(&after, &tmp), None);
+        assert_eq!(dataset(&after, &a).expect("a is there").columns[0].name, "from_b");
+        assert_eq!(dataset(&after, &b).expect("b is there").columns[0].name, "from_a");
+        let expected =
+            vec![(format!("{a}|d=b"), Some("s3://w/b".to_owned())), (format!("{b}|d=a"), Some("s3://w/a".to_owned()))];
+        assert_eq!(partitions(&after), expected);
+    }
+}
+
+#[test]
+fn a_name_used_again_ends_its_alias_and_wakes_what_people_said() {
+    let (t, old) = (table("t"), table("t_old"));
+    let mut facts = vec![
+        hms(&t, 1, vec![created(), columns(&[("a", "int")])]),
+        fact(Source::person(), &t, 2, vec![Entry::of(Statement::Description("by hand".into()))]),
+    ];
+    facts.extend(rename(&t, &old, 3, vec![columns(&[("a", "int")])]));
+    let asleep = folded(&facts);
+    assert_eq!(dataset(&asleep, &t), None);
+    facts.push(hms(&t, 5, vec![created(), columns(&[("b", "int")])]));
+    let after = folded(&facts);
+    for name in [&t, &old] {
+        assert_eq!(dataset(&after, name).expect("both exist").description.as_deref(), Some("by hand"));
+    }
+    assert_eq!(alias_keys(&after), [(t.to_string(), old.to_string(), None, Some(5_000_000))]);
+}
+
+#[test]
+fn a_dropped_table_is_found_by_each_name_it_had() {
+    let (old, new) = (table("old"), table("new"));
+    let mut facts = vec![hms(&old, 1, vec![created(), columns(&[("a", "int")])])];
+    facts.extend(rename(&old, &new, 2, vec![columns(&[("a", "int")])]));
+    facts.push(hms(&new, 3, vec![dropped(), columns(&[("a", "int")])]));
+    let after = folded(&facts);
+    let record = dataset(&after, &new).expect("the record stays");
+    assert_eq!((record.existence.as_str(), record.aliases.as_slice()), ("dropped", [old.to_string()].as_slice()));
+}
+
+fn located(at: &EntityId, of: &EntityId, time: i64) -> Fact {
+    let alias = AliasOf { kind: "location".into(), valid_from: time * 1_000_000 };
+    hms(at, time, vec![Entry::keyed(of.as_str(), Statement::AliasOf(alias))])
+}
+
+fn linked(at: &EntityId, to: &EntityId, instance: bool, time: i64) -> Fact {
+    let link = Symlink { kind: "TABLE".into(), instance, namespace: "n".into(), name: "x".into() };
+    spark(at, time, vec![mention(), Entry::keyed(to.as_str(), Statement::Symlink(link))])
+}
+
+#[test]
+fn a_path_is_the_table_that_lies_there_even_if_a_symlink_said_otherwise_before() {
+    let (path, t, wrong) = (id("s3://w/t"), table("t"), id("hive://other:9083/db/t"));
+    let facts = [
+        linked(&path, &wrong, false, 1),
+        spark(&path, 2, vec![output(), columns(&[("a", "int")])]),
+        located(&path, &t, 1),
+        hms(&t, 1, vec![created(), columns(&[("a", "bigint")])]),
+    ];
+    let early = folded(&facts[..2]);
+    assert_eq!(dataset(&early, &wrong).expect("known by symlink").aliases, [path.as_str()]);
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2]] {
+        let after = fold_all(FoldConfig::default(), order.map(|nth: usize| &facts[nth])).expect("memory is readable");
+        assert_eq!(dataset(&after, &wrong), None);
+        assert_eq!(dataset(&after, &path), None);
+        let record = dataset(&after, &t).expect("the table is there");
+        assert_eq!(record.aliases, [path.as_str()]);
+        assert_eq!(record.columns[0].conflicts, ["openlineage/spark: int"]);
+    }
+}
+
+#[test]
+fn two_tables_at_one_location_are_listed_as_ambiguous() {
+    let (path, a, b) = (id("s3://w/t"), table("a"), table("b"));
+    let facts = [
+        hms(&a, 1, vec![created()]),
+        hms(&b, 1, vec![created()]),
+        located(&path, &a, 1),
+        located(&path, &b, 1),
+        spark(&path, 2, vec![output(), columns(&[("x", "int")])]),
+    ];
+    let mut reversed = facts.clone();
+    reversed.reverse();
+    for facts in [facts, reversed] {
+        let after = folded(&facts);
+        for t in [&a, &b] {
+            assert_eq!(dataset(&after, t).expect("both are there").issues, ["ambiguous_location"]);
+        }
+        assert_eq!(dataset(&after, &a).expect("it is there").columns.len(), 1, "the smaller id gets the run");
+        assert_eq!(dataset(&after, &b).expect("it is there").columns.len(), 0);
+    }
+}
+
+#[test]
+fn two_names_that_point_at_each_other_do_not_both_vanish() {
+    let (a, b) = (id("trino://h:1/c/s/a"), id("trino://h:1/c/s/b"));
+    let facts = [linked(&a, &b, false, 1), linked(&b, &a, false, 2)];
+    let after = folded(&facts);
+    assert_eq!(dataset(&after, &a).expect("the smaller id stays").aliases, [b.as_str()]);
+    assert_eq!(dataset(&after, &b), None);
+}

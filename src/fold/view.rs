@@ -65,7 +65,12 @@ impl<'a> View<'a> {
         let mut newest: BTreeMap<(&'a str, &'a Source), (Order, &'a Slot)> = BTreeMap::new();
         let from = RegKey { aspect, sub_key: String::new(), source: Source::parse(""), sender: String::new() };
         for (key, slots) in self.core.regs.range(from..).take_while(|(key, _)| key.aspect == aspect) {
-            let Some(slot) = slots.last().filter(|slot| self.eras.is_live(&key.source, slot)) else { continue };
+            // A name stays a name of what it meant, also when that is dropped.
+            let counts = |slot: &&Slot| match aspect {
+                Aspect::Alias => !self.eras.is_away(&key.source, slot),
+                _ => self.eras.is_live(&key.source, slot),
+            };
+            let Some(slot) = slots.last().filter(counts) else { continue };
             let order = slot.order(&key.source);
             let entry = newest.entry((&key.sub_key, &key.source)).or_insert((order, slot));
             // Two senders may bring the same version; the smaller text wins whatever came first.
@@ -195,7 +200,7 @@ impl<'a> View<'a> {
         let since = self.eras.boundaries.last().map_or(i64::MIN, |boundary| boundary.version.time);
         let firsts = self.core.firsts.values().copied().filter(|time| *time >= since);
         let mentions = self.core.mentions.values().map(|mention| mention.first.time).filter(|time| *time >= since);
-        let slots = self.core.regs.iter().flat_map(|(key, slots)| {
+        let slots = self.core.regs.iter().filter(|(key, _)| dates(key.aspect)).flat_map(|(key, slots)| {
             slots.iter().filter(|slot| !self.eras.is_away(&key.source, slot)).map(|slot| slot.version.time)
         });
         firsts.chain(mentions).chain(slots).min().unwrap_or(0)
@@ -203,10 +208,16 @@ impl<'a> View<'a> {
 
     /// Newest event time of a statement, in whole hours.
     pub fn last_seen(&self) -> i64 {
-        let slots = self.core.regs.values().filter_map(|slots| slots.last()).map(|slot| slot.version.time);
+        let dated = self.core.regs.iter().filter(|(key, _)| dates(key.aspect));
+        let slots = dated.filter_map(|(_, slots)| slots.last()).map(|slot| slot.version.time);
         let mentions = self.core.mentions.values().map(|mention| mention.first.time);
         whole_hour(slots.chain(mentions).max().unwrap_or(0))
     }
+}
+
+/// Whether a register's versions tell when the entity itself was seen.
+fn dates(aspect: Aspect) -> bool {
+    !matches!(aspect, Aspect::Alias | Aspect::AliasOf | Aspect::RenamedTo)
 }
 
 /// The best of several sources' statements; see [`View::best`].

@@ -1,97 +1,76 @@
-//! Follows one partition from a given offset for ever: for views that every process keeps on its own.
+//! A consumer without a group: it follows the partitions it is given, from the offsets it is given.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError as Native;
 use rdkafka::message::Message;
-use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::config::{Isolation, KafkaConfig};
-use super::error::KafkaError;
+use super::consumer::ConsumerEvent;
+use super::error::{Class, KafkaError};
+use super::offsets::{list_offsets, offset_list};
 use super::reader::owned;
-use super::record::{Record, TopicPartition};
+use super::record::TopicPartition;
 
-/// Most records handed out by one poll.
-const MAX_POLLED: usize = 1_000;
-
-/// A reader of one partition without a group. It belongs to one thread.
-pub struct PartitionFollower {
-    consumer: BaseConsumer,
-    topic: Arc<str>,
-    partition: TopicPartition,
-    position: i64,
+/// Reads committed records of assigned partitions; commits nothing anywhere.
+pub struct Follower {
+    inner: BaseConsumer,
+    topics: Mutex<HashMap<String, Arc<str>>>,
 }
 
-impl PartitionFollower {
-    /// Follows `partition` from offset `from`, or from its first record with `None`.
-    ///
-    /// # Errors
-    /// The consumer cannot be made; the broker is not asked yet.
-    pub fn new(
-        config: &KafkaConfig,
-        partition: TopicPartition,
-        from: Option<i64>,
-        isolation: Isolation,
-    ) -> Result<Self, KafkaError> {
-        let context = || format!("follow {partition}");
-        let consumer =
-            config.reader(isolation, None).create::<BaseConsumer>().map_err(|e| KafkaError::new(context(), e))?;
-        let mut list = TopicPartitionList::new();
-        let start = from.map_or(Offset::Beginning, Offset::Offset);
-        list.add_partition_offset(&partition.topic, partition.partition, start)
-            .map_err(|e| KafkaError::new(context(), e))?;
-        consumer.assign(&list).map_err(|e| KafkaError::new(context(), e))?;
-        Ok(Self { consumer, topic: partition.topic.clone(), partition, position: from.unwrap_or(0) })
+impl Follower {
+    /// A follower of nothing yet.
+    pub fn new(config: &KafkaConfig) -> Result<Self, KafkaError> {
+        let inner =
+            config.reader(Isolation::Committed, None).create().map_err(|e| KafkaError::new("create follower", e))?;
+        Ok(Self { inner, topics: Mutex::new(HashMap::new()) })
     }
 
-    /// Waits up to `timeout` for records and takes what has arrived.
-    ///
-    /// # Errors
-    /// The partition cannot be read any more (deleted, or its records are gone). Brokers that are away are no error.
-    pub fn poll(&mut self, timeout: Duration) -> Result<Vec<Record>, KafkaError> {
-        let mut records = Vec::new();
-        let mut wait = timeout;
-        while records.len() < MAX_POLLED {
-            match self.consumer.poll(wait) {
-                None => break,
-                Some(Ok(message)) => {
-                    self.position = self.position.max(message.offset() + 1);
-                    records.push(owned(&message, &self.topic));
-                }
-                Some(Err(Native::PartitionEOF(_))) => {
-                    self.pass_markers();
-                    break;
-                }
-                Some(Err(error)) => {
-                    let error = KafkaError::new(format!("follow {} at {}", self.partition, self.position), error);
-                    if !error.is_transient() {
-                        return Err(error);
-                    }
-                    tracing::debug!(%error, "follower waits");
-                }
+    /// Adds partitions, each from its next offset.
+    pub fn assign(&self, offsets: &BTreeMap<TopicPartition, i64>) -> Result<(), KafkaError> {
+        let list = offset_list(offsets.iter().map(|(p, o)| (p, *o))).map_err(|e| KafkaError::new("assign", e))?;
+        self.inner.incremental_assign(&list).map_err(|e| KafkaError::new("assign", e))
+    }
+
+    /// Takes partitions out, with what was fetched of them.
+    pub fn unassign(&self, partitions: &[TopicPartition]) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            list.add_partition(&partition.topic, partition.partition);
+        }
+        self.inner.incremental_unassign(&list).map_err(|e| KafkaError::new("unassign", e))
+    }
+
+    /// Takes the next event, waiting up to `timeout`.
+    pub fn poll(&self, timeout: Duration) -> Result<ConsumerEvent, KafkaError> {
+        match self.inner.poll(timeout) {
+            None => Ok(ConsumerEvent::Nothing),
+            Some(Ok(message)) => {
+                let mut topics = self.topics.lock().expect("no holder of this lock panics");
+                let name = message.topic();
+                let topic = match topics.get(name) {
+                    Some(topic) => Arc::clone(topic),
+                    None => Arc::clone(topics.entry(name.to_owned()).or_insert_with(|| name.into())),
+                };
+                Ok(ConsumerEvent::Record(owned(&message, &topic)))
             }
-            wait = Duration::ZERO;
+            Some(Err(Native::PartitionEOF(_))) => Ok(ConsumerEvent::EndOfPartition),
+            Some(Err(error)) => {
+                let error = KafkaError::new("follow", error);
+                let class = if error.class == Class::Fenced { Class::Fatal } else { error.class };
+                Err(KafkaError { class, ..error })
+            }
         }
-        if records.is_empty() {
-            self.pass_markers();
-        }
-        Ok(records)
     }
 
-    /// The next offset to be read; everything visible below it has been handed out.
-    pub fn position(&self) -> i64 {
-        self.position
-    }
-
-    /// Transaction markers and aborted records occupy offsets; only the consumer's position passes them.
-    fn pass_markers(&mut self) {
-        let Ok(list) = self.consumer.position() else { return };
-        if let Some(element) = list.find_partition(&self.topic, self.partition.partition)
-            && let Offset::Offset(offset) = element.offset()
-        {
-            self.position = self.position.max(offset);
-        }
+    /// Next offset per partition, past transaction markers; missing where nothing was read yet.
+    pub fn positions(&self) -> Result<BTreeMap<TopicPartition, i64>, KafkaError> {
+        let list = self.inner.position().map_err(|e| KafkaError::new("read positions", e))?;
+        let offsets = list_offsets(&list).map_err(|e| KafkaError::new("read positions", e))?;
+        Ok(offsets.into_iter().filter_map(|(partition, offset)| Some((partition, offset?))).collect())
     }
 }

@@ -10,6 +10,7 @@ mod consumer;
 mod error;
 mod follower;
 mod offsets;
+mod partition_follower;
 mod partitioner;
 mod producer;
 mod reader;
@@ -21,7 +22,8 @@ pub use admin::{Admin, ConfigValue, Created, GroupMember, GroupState, TopicInfo,
 pub use config::{ConfigError, Isolation, KafkaConfig};
 pub use consumer::{ConsumerEvent, GroupConsumer, GroupMetadata, GroupOptions, Ownership, RebalanceHandler};
 pub use error::{Class, KafkaError};
-pub use follower::PartitionFollower;
+pub use follower::Follower;
+pub use partition_follower::PartitionFollower;
 pub use partitioner::{murmur2, partition_for};
 pub use producer::{Delivered, Delivery, Producer};
 pub use reader::{LogReader, PartitionReader, ReadProgress};

@@ -116,7 +116,12 @@ impl TransactionalProducer {
 
     /// Fences every older producer of this id and ends the transaction it left open.
     pub fn init(&self) -> Result<(), KafkaError> {
-        self.inner.init_transactions(self.timeout).map_err(|e| self.error("init_transactions", e))
+        self.init_within(self.timeout)
+    }
+
+    /// The same within `timeout`; after a transient error call it again, the operation goes on meanwhile.
+    pub fn init_within(&self, timeout: Duration) -> Result<(), KafkaError> {
+        self.inner.init_transactions(timeout).map_err(|e| self.error("init_transactions", e))
     }
 
     /// Opens a transaction.

@@ -206,7 +206,8 @@ statements! {
     /// The source's own remaining fields by their own names, for exact re-export and display (HMS: the Thrift object
     /// less what other aspects hold).
     Native(Value) = "native",
-    /// A key or check constraint; sub-key `type/name/seq` (HMS: the Thrift struct by names).
+    /// A key or check constraint; sub-key is its name, which is all that a drop tells (HMS: `{"type", "columns"}` with
+    /// the Thrift structs by names, one for each column).
     Constraint(Value) = "constraint",
     /// A partition; sub-key is Hive's escaped partition name encoded as an id.
     Partition(Partition) = "partition",
@@ -228,6 +229,9 @@ statements! {
     Quality(Quality) = "quality",
     /// From this version on the entity is called otherwise.
     RenamedTo(EntityId) = "renamed_to",
+    /// With [`Statement::RenamedTo`]: the rename moved the data. What is forwarded by it and lies below `from` (partitions)
+    /// lies below `to` afterwards; sources do not report that one by one.
+    LocationMoved(LocationMoved) = "location_moved",
     /// This id (a path) is a name of a table; sub-key is the table's id.
     AliasOf(AliasOf) = "alias_of",
     /// A job's description.
@@ -460,6 +464,24 @@ pub struct Symlink {
     pub namespace: String,
     /// The spelling.
     pub name: String,
+}
+
+/// A move of data that goes with a rename.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocationMoved {
+    /// Former location of the table, as the source spells it.
+    pub from: String,
+    /// New location of the table.
+    pub to: String,
+}
+
+impl LocationMoved {
+    /// Where something lies after the move that lay at `location` before; `None` if it stays.
+    pub fn apply(&self, location: &str) -> Option<String> {
+        let (from, to) = (self.from.trim_end_matches('/'), self.to.trim_end_matches('/'));
+        let below = location.strip_prefix(from)?;
+        (below.is_empty() || below.starts_with('/')).then(|| format!("{to}{below}"))
+    }
 }
 
 /// A path that is a table.

@@ -3,6 +3,7 @@
 //! Pure text work on foreign input: bounded depth, never fails; what it cannot read stays a named type of its own.
 
 use super::fact::Column;
+use super::id::child_path;
 
 /// How deep types nest before the rest is kept as text.
 const MAX_DEPTH: usize = 32;
@@ -240,20 +241,6 @@ fn of_column(column: &Column, depth: usize) -> ColumnType {
 /// Lower case, runs of white space as one space.
 fn squeeze(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
-}
-
-/// Encodes one field's name as a segment of a path: `.` and `%` are escaped.
-pub fn encode_field(name: &str) -> String {
-    if !name.contains(['.', '%']) {
-        return name.to_owned();
-    }
-    name.replace('%', "%25").replace('.', "%2E")
-}
-
-/// The path of a child: segments are joined by `.`; element and value are the segments `[]` and `{}`.
-pub fn child_path(parent: &str, name: &str) -> String {
-    let segment = if matches!(name, "[]" | "{}") { name.to_owned() } else { encode_field(name) };
-    if parent.is_empty() { segment } else { format!("{parent}.{segment}") }
 }
 
 /// One field of a flattened list of columns; parents come before their children.

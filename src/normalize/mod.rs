@@ -1,1 +1,4 @@
-//! (being written)
+//! Raw records of each source → facts. One module per source; pure; may not know the fold or any other record.
+
+pub mod hms;
+pub mod openlineage;

@@ -4,6 +4,7 @@
 
 mod error;
 mod positions;
+pub mod read;
 mod snapshot;
 mod text;
 mod write;
@@ -16,8 +17,8 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 pub use error::StoreError;
 pub use positions::{Position, PositionDelta, PositionKey};
-pub use snapshot::{GraphSnapshot, NodeState};
-pub use write::{BatchOutcome, CatalogWrite};
+pub use snapshot::GraphRow;
+pub use write::{BatchOutcome, CatalogWrite, Undecodable};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
@@ -79,8 +80,12 @@ impl Store {
         Ok(())
     }
 
+    /// Answers the questions of readers.
+    pub fn reader(&self) -> read::Reader {
+        read::Reader::new(self.pool().clone())
+    }
+
     /// The pool, for reads of this module.
-    #[allow(dead_code, reason = "for the queries in read/")]
     pub(in crate::store) fn pool(&self) -> &PgPool {
         &self.pool
     }

@@ -18,8 +18,8 @@ pub struct PositionKey {
 pub struct Position {
     /// Which partition.
     pub key: PositionKey,
-    /// Kafka's id of the topic, to notice that it was recreated.
-    pub topic_id: String,
+    /// Kafka's id of the topic, to notice that it was recreated; `None` if it was never known.
+    pub topic_id: Option<String>,
     /// Offset of the next record to write.
     pub next_offset: i64,
 }
@@ -29,8 +29,8 @@ pub struct Position {
 pub struct PositionDelta {
     /// Which partition.
     pub key: PositionKey,
-    /// Kafka's id of the topic.
-    pub topic_id: String,
+    /// Kafka's id of the topic, if it is known.
+    pub topic_id: Option<String>,
     /// The stored next offset that the batch starts from; `None` if the sink never wrote this partition.
     pub from: Option<i64>,
     /// The next offset after the batch.
@@ -88,7 +88,7 @@ pub(super) async fn read(connection: &mut PgConnection, sink: &str) -> Result<Ve
         .map(|row| {
             Ok(Position {
                 key: PositionKey { topic: row.try_get(0)?, partition: row.try_get(1)? },
-                topic_id: row.try_get(2)?,
+                topic_id: row.try_get::<Option<String>, _>(2)?,
                 next_offset: row.try_get(3)?,
             })
         })
@@ -106,7 +106,7 @@ pub(super) async fn advance(
     }
     let topics: Vec<&str> = deltas.iter().map(|delta| delta.key.topic.as_str()).collect();
     let partitions: Vec<i32> = deltas.iter().map(|delta| delta.key.partition).collect();
-    let topic_ids: Vec<&str> = deltas.iter().map(|delta| delta.topic_id.as_str()).collect();
+    let topic_ids: Vec<Option<&str>> = deltas.iter().map(|delta| delta.topic_id.as_deref()).collect();
     let starts: Vec<Option<i64>> = deltas.iter().map(|delta| delta.from).collect();
     let ends: Vec<i64> = deltas.iter().map(|delta| delta.to).collect();
     let moved = sqlx::query(
@@ -114,10 +114,11 @@ pub(super) async fn advance(
              SELECT * FROM UNNEST($2::text[], $3::int[], $4::text[], $5::bigint[], $6::bigint[])
                  AS d(topic, partition, topic_id, start, \"end\")),
          moved AS (
-             UPDATE positions p SET next_offset = d.\"end\", updated_at = now()
+             UPDATE positions p
+             SET next_offset = d.\"end\", topic_id = COALESCE(d.topic_id, p.topic_id), updated_at = now()
              FROM delta d
              WHERE d.start IS NOT NULL AND p.sink = $1 AND p.topic = d.topic AND p.partition = d.partition
-               AND p.topic_id = d.topic_id AND p.next_offset = d.start
+               AND COALESCE(p.topic_id = d.topic_id, true) AND p.next_offset = d.start
              RETURNING 1),
          begun AS (
              INSERT INTO positions (sink, topic, partition, topic_id, next_offset)
@@ -146,15 +147,16 @@ pub(super) async fn explain(
 ) -> Result<StoreError, StoreError> {
     let stored = read(connection, sink).await?;
     let found = |delta: &PositionDelta| stored.iter().find(|position| position.key == delta.key);
-    if let Some((delta, position)) = deltas
+    if let Some((delta, expected, found)) = deltas
         .iter()
         .filter_map(|delta| Some((delta, found(delta)?)))
-        .find(|(delta, position)| position.topic_id != delta.topic_id)
+        .filter_map(|(delta, position)| Some((delta, delta.topic_id.as_ref()?, position.topic_id.as_ref()?)))
+        .find(|(_, expected, found)| expected != found)
     {
         return Ok(StoreError::TopicRecreated {
             topic: delta.key.topic.clone(),
-            expected: delta.topic_id.clone(),
-            found: position.topic_id.clone(),
+            expected: expected.clone(),
+            found: found.clone(),
         });
     }
     let next_offset = |delta: &PositionDelta| found(delta).map(|position| position.next_offset);

@@ -6,6 +6,7 @@ use crate::catalog::digest::{Digest, DigestBuilder};
 use crate::codec::avro::{DecodeError, Decoder};
 use crate::kafka::{KafkaError, LogReader, Record};
 use crate::model::record::{CatalogRecord, CatalogTopic};
+use crate::stage::DeadLetter;
 
 /// Why the catalog could not be read back.
 #[derive(Debug, thiserror::Error)]
@@ -27,9 +28,6 @@ pub enum SnapshotError {
         source: Box<DecodeError>,
     },
 }
-
-/// Headers of a dead letter that do not depend on where and when it was written.
-const STABLE_HEADERS: [&str; 3] = ["reason", "path", "stage"];
 
 /// Hands out every committed record of `topic` in log order per partition; `None` is a tombstone.
 pub fn read_topic(
@@ -97,10 +95,9 @@ pub fn digest(
     }
     for topic in dead_letters {
         reader.read_topic(topic, &mut |record| {
-            let headers = STABLE_HEADERS.map(|name| record.headers.text(name).unwrap_or_default().to_owned());
-            let part =
-                |bytes: &Option<Vec<u8>>| String::from_utf8_lossy(bytes.as_deref().unwrap_or_default()).into_owned();
-            builder.observe_appended(topic, &format!("{headers:?} {:?} {:?}", part(&record.key), part(&record.value)));
+            // Where and when it was written differs between equal catalogs; what it is does not.
+            let letter = DeadLetter::parse(&record).map(|letter| [letter.reason, letter.path, letter.stage]);
+            builder.observe_appended(topic, &format!("{letter:?} {:?} {:?}", record.key, record.value));
         })?;
     }
     Ok(builder.finish())

@@ -43,17 +43,21 @@ fn change(event_type: &str, object: &Map<String, Value>) -> Result<Change, Rejec
             Change::AlterTable { before: table(object, "oldTable")?, after: table(object, "newTable")? }
         }
         "ON_ADD_PARTITION" => {
-            Change::AddPartitions { table: table(object, "table")?, partitions: partitions(object, "partitions")? }
+            let table = table(object, "table")?;
+            let partitions = partitions(&table, object, "partitions")?;
+            Change::AddPartitions { table, partitions }
         }
-        "ON_DROP_PARTITION" => Change::DropPartitions {
-            table: table(object, "table")?,
-            values: partitions(object, "partitions")?.iter().map(|partition| partition.texts("values")).collect(),
-        },
-        "ON_ALTER_PARTITION" => Change::AlterPartitions {
-            table: table(object, "table")?,
-            before: Some(partition(object, "oldPartition")?),
-            after: vec![partition(object, "newPartition")?],
-        },
+        "ON_DROP_PARTITION" => {
+            let table = table(object, "table")?;
+            let dropped = partitions(&table, object, "partitions")?;
+            Change::DropPartitions { table, values: dropped.iter().map(|partition| partition.texts("values")).collect() }
+        }
+        "ON_ALTER_PARTITION" => {
+            let table = table(object, "table")?;
+            let before = Some(partition(&table, object, "oldPartition")?);
+            let after = vec![partition(&table, object, "newPartition")?];
+            Change::AlterPartitions { table, before, after }
+        }
         "ON_INSERT" => {
             let mut table = Object::default();
             for (from, to) in [("databaseName", "dbName"), ("tableName", "tableName")] {
@@ -81,13 +85,13 @@ fn table(object: &Map<String, Value>, name: &str) -> Result<Object, Rejection> {
     Ok(table)
 }
 
-fn partition(object: &Map<String, Value>, name: &str) -> Result<Object, Rejection> {
+fn partition(table: &Object, object: &Map<String, Value>, name: &str) -> Result<Object, Rejection> {
     let partition = read(object, name, &thrift::PARTITION)?;
-    check_partition(&partition, &format!("/{name}"))?;
+    check_partition(table, &partition, &format!("/{name}"))?;
     Ok(partition)
 }
 
-fn partitions(object: &Map<String, Value>, name: &str) -> Result<Vec<Object>, Rejection> {
+fn partitions(table: &Object, object: &Map<String, Value>, name: &str) -> Result<Vec<Object>, Rejection> {
     let path = format!("/{name}");
     let Some(items) = object.get(name).and_then(Value::as_array) else {
         return Err(missing(&path));
@@ -96,7 +100,7 @@ fn partitions(object: &Map<String, Value>, name: &str) -> Result<Vec<Object>, Re
     for (index, item) in items.iter().enumerate() {
         let path = format!("{path}/{index}");
         let partition = from_named(&thrift::PARTITION, item).map_err(|rejection| rejection.within(&path))?;
-        check_partition(&partition, &path)?;
+        check_partition(table, &partition, &path)?;
         partitions.push(partition);
     }
     Ok(partitions)

@@ -259,18 +259,20 @@ fn change(envelope: &Envelope, body: &Body) -> Result<Change, Rejection> {
             before: table(envelope, body, "tableObjBeforeJson")?,
             after: table(envelope, body, "tableObjAfterJson")?,
         },
-        "ADD_PARTITION" => Change::AddPartitions {
-            table: table(envelope, body, "tableObjJson")?,
-            partitions: partitions(body, "partitionListJson")?,
-        },
-        "ALTER_PARTITION" => Change::AlterPartitions {
-            table: table(envelope, body, "tableObjJson")?,
-            before: match body.has("partitionObjBeforeJson") {
-                true => Some(partition(body, "partitionObjBeforeJson")?),
+        "ADD_PARTITION" => {
+            let table = table(envelope, body, "tableObjJson")?;
+            let partitions = partitions(&table, body, "partitionListJson")?;
+            Change::AddPartitions { table, partitions }
+        }
+        "ALTER_PARTITION" => {
+            let table = table(envelope, body, "tableObjJson")?;
+            let before = match body.has("partitionObjBeforeJson") {
+                true => Some(partition(&table, body, "partitionObjBeforeJson")?),
                 false => None,
-            },
-            after: vec![partition(body, "partitionObjAfterJson")?],
-        },
+            };
+            let after = vec![partition(&table, body, "partitionObjAfterJson")?];
+            Change::AlterPartitions { table, before, after }
+        }
         "ALTER_PARTITIONS" => {
             // One event for many partitions (Hive 4.2); they cannot be renamed by it.
             let lists = ["partitionListJson", "partitionsListJson", "partitionsAfterJson", "partitionObjAfterListJson"];
@@ -278,7 +280,8 @@ fn change(envelope: &Envelope, body: &Body) -> Result<Change, Rejection> {
                 return Err(missing("/message/partitionListJson"));
             };
             let table = table(envelope, body, "tableObjJson")?;
-            Change::AlterPartitions { table, before: None, after: partitions(body, list)? }
+            let after = partitions(&table, body, list)?;
+            Change::AlterPartitions { table, before: None, after }
         }
         "DROP_PARTITION" => {
             let table = table(envelope, body, "tableObjJson")?;
@@ -373,10 +376,15 @@ pub(super) fn check_table(table: &Object, path: &str) -> Result<(), Rejection> {
     require(table, path, &[(1, "tableName"), (2, "dbName")])
 }
 
-/// What every reader of a partition relies on. `path` is that of the partition.
-pub(super) fn check_partition(partition: &Object, path: &str) -> Result<(), Rejection> {
-    if partition.list("values").is_empty() {
+/// What every reader of a partition relies on: as many values as its table has keys. `path` is that of the partition.
+pub(super) fn check_partition(table: &Object, partition: &Object, path: &str) -> Result<(), Rejection> {
+    let (keys, values) = (table.list("partitionKeys").len(), partition.list("values").len());
+    if values == 0 {
         return Err(missing(&format!("{path}/1")));
+    }
+    if keys != values {
+        let message = format!("partition has {values} values but its table {keys} partition keys");
+        return Err(Rejection::new(ReasonCode::InvalidField, format!("{path}/1"), message));
     }
     Ok(())
 }
@@ -391,16 +399,16 @@ fn require(object: &Object, path: &str, fields: &[(i16, &str)]) -> Result<(), Re
     Ok(())
 }
 
-fn partition(body: &Body, name: &str) -> Result<Object, Rejection> {
+fn partition(table: &Object, body: &Body, name: &str) -> Result<Object, Rejection> {
     let object = body.required_object(name, &thrift::PARTITION)?;
-    check_partition(&object, &format!("/message/{name}"))?;
+    check_partition(table, &object, &format!("/message/{name}"))?;
     Ok(object)
 }
 
-fn partitions(body: &Body, name: &str) -> Result<Vec<Object>, Rejection> {
+fn partitions(table: &Object, body: &Body, name: &str) -> Result<Vec<Object>, Rejection> {
     let objects = body.objects(name, &thrift::PARTITION)?;
     for (index, object) in objects.iter().enumerate() {
-        check_partition(object, &format!("/message/{name}/{index}"))?;
+        check_partition(table, object, &format!("/message/{name}/{index}"))?;
     }
     Ok(objects)
 }

@@ -30,6 +30,23 @@ pub struct CatalogWrite {
     pub value: Option<CatalogRecord>,
 }
 
+/// A record that the sink could not even decode: its place and the reason go into `sink_rejects`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undecodable {
+    /// Its topic.
+    pub topic: String,
+    /// Partition it was read from.
+    pub partition: i32,
+    /// Offset it was read at.
+    pub offset: i64,
+    /// Its Kafka key, as far as it is text.
+    pub key: String,
+    /// Short code.
+    pub reason: String,
+    /// For a person.
+    pub message: String,
+}
+
 /// What became of a batch. Every record of it is in exactly one of the first five.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BatchOutcome {
@@ -54,11 +71,15 @@ struct Prepared<'a> {
     row_hash: [u8; 16],
 }
 
-/// A write that cannot be stored.
-struct Reject<'a> {
-    write: &'a CatalogWrite,
-    reason: String,
-    message: String,
+fn reject(write: &CatalogWrite, reason: &str, message: String) -> Undecodable {
+    Undecodable {
+        topic: write.topic.name().to_owned(),
+        partition: write.partition,
+        offset: write.offset,
+        key: write.key.clone(),
+        reason: reason.to_owned(),
+        message,
+    }
 }
 
 impl Store {
@@ -77,7 +98,22 @@ impl Store {
         writes: &[CatalogWrite],
         deltas: &[PositionDelta],
     ) -> Result<BatchOutcome, StoreError> {
-        let (prepared, rejects, superseded) = prepare(writes);
+        self.apply_batch_with_rejects(sink, writes, &[], deltas).await
+    }
+
+    /// As [`Store::apply_batch`], and notes the records that could not be decoded.
+    ///
+    /// # Errors
+    /// As [`Store::apply_batch`].
+    pub async fn apply_batch_with_rejects(
+        &self,
+        sink: &str,
+        writes: &[CatalogWrite],
+        undecodable: &[Undecodable],
+        deltas: &[PositionDelta],
+    ) -> Result<BatchOutcome, StoreError> {
+        let (prepared, mut rejects, superseded) = prepare(writes);
+        rejects.extend_from_slice(undecodable);
         match self.try_apply(sink, &prepared, &rejects, deltas, Faults::Surface).await {
             Err(StoreError::Database(error)) if data_fault(&error).is_some() => {
                 self.try_apply(sink, &prepared, &rejects, deltas, Faults::Isolate).await
@@ -91,7 +127,7 @@ impl Store {
         &self,
         sink: &str,
         prepared: &[Prepared<'_>],
-        rejects: &[Reject<'_>],
+        rejects: &[Undecodable],
         deltas: &[PositionDelta],
         faults: Faults,
     ) -> Result<BatchOutcome, StoreError> {
@@ -122,7 +158,7 @@ enum Faults {
 }
 
 /// The last write of each key, sorted by topic and key, and the writes that need not be tried.
-fn prepare(writes: &[CatalogWrite]) -> (Vec<Prepared<'_>>, Vec<Reject<'_>>, u64) {
+fn prepare(writes: &[CatalogWrite]) -> (Vec<Prepared<'_>>, Vec<Undecodable>, u64) {
     let mut last: HashMap<(CatalogTopic, &str), &CatalogWrite> = HashMap::with_capacity(writes.len());
     for write in writes {
         let key = match &write.value {
@@ -141,7 +177,7 @@ fn prepare(writes: &[CatalogWrite]) -> (Vec<Prepared<'_>>, Vec<Reject<'_>>, u64)
     for (_, write) in kept {
         match check(write) {
             Ok(row_hash) => prepared.push(Prepared { write, key_hash: text::hash(write.key.as_bytes()), row_hash }),
-            Err((reason, message)) => rejects.push(Reject { write, reason: reason.to_owned(), message }),
+            Err((reason, message)) => rejects.push(reject(write, reason, message)),
         }
     }
     (prepared, rejects, superseded)
@@ -184,8 +220,7 @@ async fn isolate(
         let Some((code, message)) = data_fault(&error) else { return Err(error.into()) };
         sqlx::query("ROLLBACK TO SAVEPOINT part").execute(&mut *connection).await?;
         if let [single] = part {
-            let reject = Reject { write: single.write, reason: code, message };
-            put_aside(connection, sink, &[reject], outcome).await?;
+            put_aside(connection, sink, &[reject(single.write, &code, message)], outcome).await?;
         } else {
             let (left, right) = part.split_at(part.len() / 2);
             open.push(right);
@@ -198,7 +233,7 @@ async fn isolate(
 async fn put_aside(
     connection: &mut PgConnection,
     sink: &str,
-    rejects: &[Reject<'_>],
+    rejects: &[Undecodable],
     outcome: &mut BatchOutcome,
 ) -> Result<(), StoreError> {
     for reject in rejects {
@@ -208,10 +243,10 @@ async fn put_aside(
              VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
         )
         .bind(sink)
-        .bind(reject.write.topic.name())
-        .bind(reject.write.partition)
-        .bind(reject.write.offset)
-        .bind(cleaner.text(&reject.write.key))
+        .bind(&reject.topic)
+        .bind(reject.partition)
+        .bind(reject.offset)
+        .bind(cleaner.text(&reject.key))
         .bind(&reject.reason)
         .bind(cleaner.text(&reject.message))
         .execute(&mut *connection)

@@ -1,0 +1,211 @@
+//! The one property that everything rests on: the catalog depends on the set of facts, not on their order, their
+//! repetition, or on when forwarded facts arrive.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use proptest::prelude::*;
+
+use crate::model::fact::*;
+use crate::model::id::EntityId;
+use crate::model::record::{CatalogRecord, CatalogTopic};
+
+use super::tests::*;
+use super::*;
+
+/// One step of a metastore's life; names are small numbers.
+#[derive(Clone, Debug)]
+enum Step {
+    Create(usize),
+    Alter(usize, usize),
+    AddPartition(usize, usize),
+    DropPartition(usize, usize),
+    Rename(usize, usize),
+    Drop(usize),
+    /// A run writes to the table's path.
+    Write(usize, usize),
+    /// A run reads from the table's path.
+    Read(usize),
+    /// A producer names a table's id for a path that no metastore knows.
+    Symlinked(usize),
+    /// Somebody describes a table by its id.
+    Describe(usize, usize),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let name = 0..3usize;
+    let step = prop_oneof![
+        3 => name.clone().prop_map(Step::Create),
+        2 => (name.clone(), 0..3usize).prop_map(|(t, n)| Step::Alter(t, n)),
+        3 => (name.clone(), 0..2usize).prop_map(|(t, n)| Step::AddPartition(t, n)),
+        1 => (name.clone(), 0..2usize).prop_map(|(t, n)| Step::DropPartition(t, n)),
+        4 => (name.clone(), name.clone()).prop_map(|(a, b)| Step::Rename(a, b)),
+        1 => name.clone().prop_map(Step::Drop),
+        2 => (name.clone(), 0..3usize).prop_map(|(t, n)| Step::Write(t, n)),
+        1 => name.clone().prop_map(Step::Read),
+        1 => name.clone().prop_map(Step::Symlinked),
+        1 => (name, 0..3usize).prop_map(|(t, n)| Step::Describe(t, n)),
+    ];
+    prop::collection::vec(step, 1..14)
+}
+
+fn name(nth: usize) -> EntityId {
+    table(["a", "b", "c"][nth % 3])
+}
+
+fn path(nth: usize) -> EntityId {
+    id(&format!("s3://w/{}", ["a", "b", "c"][nth % 3]))
+}
+
+const SCHEMAS: [&[(&str, &str)]; 3] =
+    [&[("x", "int")], &[("x", "bigint"), ("y", "string")], &[("x", "bigint"), ("z", "struct<p:int>")]];
+
+/// Plays the steps on a model metastore with managed tables (a rename moves the data) and emits the facts.
+fn play(steps: &[Step]) -> Vec<Fact> {
+    let mut tables: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut facts = Vec::new();
+    let place = |t: usize| location(&format!("s3://w/{}", ["a", "b", "c"][t % 3]));
+    let alias = |t: usize, time: i64| {
+        let alias = AliasOf { kind: "location".into(), valid_from: time * 1_000_000 };
+        hms(&path(t), time, vec![Entry::keyed(name(t).as_str(), Statement::AliasOf(alias))])
+    };
+    let no_alias = |t: usize, time: i64| hms(&path(t), time, vec![Entry::retract(Aspect::AliasOf, name(t).as_str())]);
+    for (nth, step) in steps.iter().enumerate() {
+        let time = nth as i64 + 1;
+        match *step {
+            Step::Create(t) if !tables.contains_key(&t) => {
+                tables.insert(t, 0);
+                facts.push(hms(&name(t), time, vec![created(), columns(SCHEMAS[0]), place(t)]));
+                facts.push(alias(t, time));
+            }
+            Step::Alter(t, schema) if tables.contains_key(&t) => {
+                tables.insert(t, schema);
+                facts.push(hms(&name(t), time, vec![altered(), columns(SCHEMAS[schema]), place(t)]));
+            }
+            Step::AddPartition(t, n) if tables.contains_key(&t) => {
+                let base = ["a", "b", "c"][t % 3];
+                let entry = partition(&format!("d={n}"), &format!("s3://w/{base}/d={n}"));
+                facts.push(hms(&name(t), time, vec![altered(), entry]));
+            }
+            Step::DropPartition(t, n) if tables.contains_key(&t) => {
+                let entry = Entry::retract(Aspect::Partition, format!("d={n}"));
+                facts.push(hms(&name(t), time, vec![altered(), entry]));
+            }
+            Step::Rename(a, b) if tables.contains_key(&a) && !tables.contains_key(&b) => {
+                let schema = tables.remove(&a).unwrap_or(0);
+                tables.insert(b, schema);
+                facts.push(hms(&name(a), time, vec![Entry::of(Statement::RenamedTo(name(b)))]));
+                facts.push(hms(&name(b), time, vec![altered(), columns(SCHEMAS[schema]), place(b)]));
+                facts.push(no_alias(a, time));
+                facts.push(alias(b, time));
+            }
+            Step::Drop(t) if tables.contains_key(&t) => {
+                let schema = tables.remove(&t).unwrap_or(0);
+                facts.push(hms(&name(t), time, vec![dropped(), columns(SCHEMAS[schema]), place(t)]));
+                facts.push(no_alias(t, time));
+            }
+            Step::Write(t, n) => {
+                let mark = WriteMark {
+                    time: time * 1_000_000,
+                    job: id("job://n/j"),
+                    run: format!("r{time}"),
+                    rows: None,
+                    bytes: None,
+                };
+                let entries = vec![output(), columns(SCHEMAS[n]), Entry::of(Statement::Write(mark))];
+                facts.push(spark(&path(t), time, entries));
+            }
+            Step::Read(t) => {
+                let spelled = ReportedName { namespace: "s3://w".into(), name: format!("{t}"), issues: vec![] };
+                let entries = vec![
+                    mention(),
+                    partial("x", "long", None),
+                    Entry::keyed(format!("s3|{t}"), Statement::Name(spelled)),
+                ];
+                facts.push(spark(&path(t), time, entries));
+            }
+            Step::Symlinked(t) => {
+                let link = Symlink { kind: "TABLE".into(), instance: true, namespace: "n".into(), name: "n".into() };
+                let entries = vec![mention(), Entry::keyed(name(t + 1).as_str(), Statement::Symlink(link))];
+                facts.push(spark(&path(t), time, entries));
+            }
+            Step::Describe(t, n) => {
+                let dbt = Source::openlineage("dbt");
+                let text = Entry::of(Statement::Description(format!("text {n}")));
+                facts.push(fact(dbt, &name(t), time, vec![output(), text, partial("x", "", Some("doc"))]));
+            }
+            _ => {}
+        }
+    }
+    facts
+}
+
+/// Class A of the digest: everything but histories and changes, without origin and what moves with it.
+fn digest(folded: &Folded) -> Vec<String> {
+    folded
+        .records
+        .iter()
+        .filter(|((topic, _), _)| !matches!(topic, CatalogTopic::Schemas | CatalogTopic::Changes))
+        .map(|((topic, key), record)| {
+            let mut record = record.clone();
+            blank_origins(&mut record);
+            if let CatalogRecord::Dataset(dataset) = &mut record {
+                dataset.last_seen = 0;
+                dataset.schema_version = 0;
+            }
+            format!("{} {key} {record:#?}", topic.name())
+        })
+        .collect()
+}
+
+/// Folds in an order that random numbers choose: facts are shuffled and some come twice; a forwarded fact may come
+/// much later than it was sent, but never before an older one from the same sender to the same entity.
+fn chaotic(facts: &[Fact], choices: &[u16]) -> Folded {
+    let mut choices = choices.iter().copied().cycle();
+    let mut choose = |below: usize| usize::from(choices.next().unwrap_or(0)) % below.max(1);
+    let mut lanes: Vec<VecDeque<Fact>> = Vec::new();
+    for fact in facts {
+        lanes.push(VecDeque::from([fact.clone()]));
+        if choose(4) == 0 {
+            lanes.push(VecDeque::from([fact.clone()]));
+        }
+    }
+    let mut routes: BTreeMap<(EntityId, EntityId), usize> = BTreeMap::new();
+    let mut folder = Folder::new(FoldConfig { history: 64, ..FoldConfig::default() });
+    let mut folded = Folded::default();
+    loop {
+        let open: Vec<usize> = (0..lanes.len()).filter(|lane| !lanes[*lane].is_empty()).collect();
+        if open.is_empty() {
+            return folded;
+        }
+        assert!(folded.facts < 20_000, "forwards never end");
+        let lane = open[choose(open.len())];
+        let fact = lanes[lane].pop_front().expect("open lanes are not empty");
+        for sent in folded.fold_one(&mut folder, &fact).expect("memory state is readable") {
+            let route = (fact.entity.clone(), sent.entity.clone());
+            let lane = *routes.entry(route).or_insert_with(|| {
+                lanes.push(VecDeque::new());
+                lanes.len() - 1
+            });
+            lanes[lane].push_back(sent);
+        }
+    }
+}
+
+fn config() -> FoldConfig {
+    FoldConfig { history: 64, ..FoldConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn datasets_depend_on_the_set_of_facts(
+        steps in steps(),
+        choices in prop::collection::vec(any::<u16>(), 64..128),
+    ) {
+        let facts = play(&steps);
+        let expected = fold_all(config(), &facts).expect("memory state is readable");
+        let shuffled = chaotic(&facts, &choices);
+        prop_assert_eq!(digest(&expected), digest(&shuffled));
+    }
+}

@@ -31,7 +31,8 @@ impl Overlay {
     /// Keeps the current record's changes; returns whether there were any.
     pub fn accept_record(&mut self) -> bool {
         let any = !self.record.is_empty();
-        self.transaction.append(&mut self.record);
+        // Not `append`: it rebuilds the whole map, for each record.
+        self.transaction.extend(std::mem::take(&mut self.record));
         any
     }
 

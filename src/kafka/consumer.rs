@@ -19,6 +19,9 @@ use super::offsets::{list_offsets, offset_list};
 use super::reader::owned;
 use super::record::{Record, TopicPartition};
 
+/// How long the request that wakes a connection may take; its answer is of no use.
+const WAKE: Duration = Duration::from_millis(200);
+
 /// Whether revoked partitions are still ours while the handler runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ownership {
@@ -215,7 +218,14 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
 
     /// Fetches from these partitions again.
     pub fn resume(&self, partitions: &[TopicPartition]) -> Result<(), KafkaError> {
-        self.inner.resume(&list(partitions)).map_err(|e| self.error("resume", e))
+        self.inner.resume(&list(partitions)).map_err(|e| self.error("resume", e))?;
+        // Resuming does not wake the client's connection, which looks for work once a second; a request does.
+        for partition in partitions {
+            if self.inner.fetch_watermarks(&partition.topic, partition.partition, WAKE).is_err() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Next offset per assigned partition, past transaction markers; missing where nothing was read since a seek.

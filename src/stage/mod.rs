@@ -16,6 +16,7 @@ mod outputs;
 mod overlay;
 mod position;
 mod restore;
+mod routes;
 mod sink;
 mod sink_batch;
 mod sink_task;

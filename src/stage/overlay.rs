@@ -1,12 +1,11 @@
 //! State changes of an open transaction over the local store: dropped on abort, written on commit.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map;
 use std::iter::Peekable;
 
 use crate::model::state::{State, StateError};
 
-use super::store::{LocalStore, StoreError};
+use super::store::{Entries, LocalStore, StoreError};
 
 type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
@@ -32,7 +31,8 @@ impl Overlay {
     /// Keeps the current record's changes; returns whether there were any.
     pub fn accept_record(&mut self) -> bool {
         let any = !self.record.is_empty();
-        self.transaction.append(&mut self.record);
+        // Not `append`: it rebuilds the whole map, for each record.
+        self.transaction.extend(std::mem::take(&mut self.record));
         any
     }
 
@@ -79,7 +79,7 @@ impl State for Overlay {
         }
     }
 
-    fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StateError> {
+    fn scan(&self, prefix: &[u8]) -> Result<Entries, StateError> {
         let stored = self.store.scan(prefix)?;
         let mut upper = under(&self.record, prefix).peekable();
         let mut lower = under(&self.transaction, prefix).peekable();
@@ -117,25 +117,19 @@ impl State for Overlay {
     }
 }
 
-type Layer<'a> = btree_map::Range<'a, Vec<u8>, Option<Vec<u8>>>;
+/// One change of a layer.
+type Change<'a> = (&'a Vec<u8>, &'a Option<Vec<u8>>);
 
 /// The changes of one layer under `prefix`, in key order.
-fn under<'a>(
-    layer: &'a Changes,
-    prefix: &'a [u8],
-) -> std::iter::TakeWhile<Layer<'a>, impl FnMut(&(&'a Vec<u8>, &'a Option<Vec<u8>>)) -> bool> {
+fn under<'a>(layer: &'a Changes, prefix: &'a [u8]) -> impl Iterator<Item = Change<'a>> {
     layer.range(prefix.to_vec()..).take_while(move |(key, _)| key.starts_with(prefix))
 }
 
 /// Moves the layers' entries below `bound` (all without one) to `merged`; the upper layer wins.
-fn take_below<'a, U, L>(
-    upper: &mut Peekable<U>,
-    lower: &mut Peekable<L>,
-    bound: Option<&[u8]>,
-    merged: &mut Vec<(Vec<u8>, Vec<u8>)>,
-) where
-    U: Iterator<Item = (&'a Vec<u8>, &'a Option<Vec<u8>>)>,
-    L: Iterator<Item = (&'a Vec<u8>, &'a Option<Vec<u8>>)>,
+fn take_below<'a, U, L>(upper: &mut Peekable<U>, lower: &mut Peekable<L>, bound: Option<&[u8]>, merged: &mut Entries)
+where
+    U: Iterator<Item = Change<'a>>,
+    L: Iterator<Item = Change<'a>>,
 {
     let inside = |key: &Vec<u8>| bound.is_none_or(|bound| key.as_slice() < bound);
     loop {

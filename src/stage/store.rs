@@ -15,6 +15,9 @@ const CHANGELOG_OFFSET: &str = "changelog_offset";
 /// Bytes of page cache per store; a process may hold dozens of partitions.
 const CACHE_BYTES: usize = 16 << 20;
 
+/// Keys with their values, in key order.
+pub type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// Key-value state in one file.
 pub struct LocalStore {
     database: Database,
@@ -190,7 +193,7 @@ impl LocalStore {
     }
 
     /// The entries under `prefix` in key order, as of the last [`Self::refresh`].
-    pub fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StateError> {
+    pub fn scan(&self, prefix: &[u8]) -> Result<Entries, StateError> {
         let Some(table) = &self.reader else { return Ok(Vec::new()) };
         let mut entries = Vec::new();
         for entry in table.range::<&[u8]>(prefix..).map_err(|e| self.state_error(e.into()))? {

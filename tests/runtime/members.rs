@@ -122,5 +122,5 @@ fn a_stage_without_records_waits_and_stops_in_order() {
     assert_eq!((status.state, status.counters.commits), (TaskState::Stopped, 0));
     let offsets = Admin::new(&kafka()).unwrap();
     let key = TopicPartition::new(spec.inputs[0].name.as_str(), 0);
-    assert_eq!(offsets.committed(&spec.group(), &[key.clone()]).unwrap(), BTreeMap::from([(key, Some(0))]));
+    assert_eq!(offsets.committed(&spec.group(), std::slice::from_ref(&key)).unwrap(), BTreeMap::from([(key, Some(0))]));
 }

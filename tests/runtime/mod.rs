@@ -8,4 +8,3 @@ mod members;
 mod outage;
 mod sinks;
 mod support;
-mod tmp_perf;

@@ -91,7 +91,7 @@ pub(super) fn apply(
             }
             aspect if place(aspect) == Place::Bulk => {}
             aspect => {
-                let sub_key = if aspect == Aspect::RenamedTo {
+                let sub_key = if matches!(aspect, Aspect::RenamedTo | Aspect::LocationMoved) {
                     // Every rename stays a boundary of its own.
                     fact.version.sortable()
                 } else {
@@ -194,7 +194,7 @@ impl Derivation {
 fn partition_context(view: &View<'_>) -> Context {
     use crate::model::fact::ExistenceState;
     let there = view.existence().is_some_and(|state| state != ExistenceState::Dropped);
-    Context::of(view.core, view.eras.clone(), there && view.is_reborn())
+    Context { visible: there && view.is_reborn(), eras: view.eras.clone() }
 }
 
 /// Adds the touched partitions and checks, or all partitions if the table changed as a whole, to both sides.

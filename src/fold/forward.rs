@@ -58,18 +58,18 @@ impl Routes {
     fn notices(&self) -> BTreeMap<&EntityId, Notice<'_>> {
         let mut out = BTreeMap::new();
         for location in &self.locations {
-            let shared = self.locations.iter().any(|other| other.to != location.to && overlap(other, location));
-            let issues = if shared { vec!["ambiguous_location".to_owned()] } else { Vec::new() };
-            let alias = Alias { kind: location.kind.clone(), issues };
+            let others = self.locations.iter().filter(|other| other.to != location.to && overlap(other, location));
+            let shared_with = others.map(|other| other.to.clone()).collect();
+            let alias = Alias { kind: location.kind.clone(), shared_with };
             let version = Version { time: location.from, ..Version::MIN };
             out.insert(&location.to, Notice { alias, source: &location.source, version, boundary: None });
         }
         if let Some((to, source)) = &self.symlink {
-            let alias = Alias { kind: "symlink".to_owned(), issues: Vec::new() };
+            let alias = Alias { kind: "symlink".to_owned(), shared_with: Vec::new() };
             out.insert(to, Notice { alias, source, version: Version::MIN, boundary: None });
         }
         for boundary in &self.boundaries {
-            let alias = Alias { kind: "rename".to_owned(), issues: Vec::new() };
+            let alias = Alias { kind: "rename".to_owned(), shared_with: Vec::new() };
             let (source, version) = (&boundary.source, boundary.version);
             out.insert(&boundary.to, Notice { alias, source, version, boundary: Some(boundary) });
         }
@@ -236,7 +236,14 @@ struct Stamp {
 }
 
 impl Parcel {
-    fn add(&mut self, to: &EntityId, at: Option<&Boundary>, source: &Source, slot: &Slot, entry: Entry) {
+    fn add(&mut self, to: &EntityId, at: Option<&Boundary>, source: &Source, slot: &Slot, mut entry: Entry) {
+        // Partitions move with a managed table; nobody reports that one by one.
+        if let (Some(moved), Some(Statement::Partition(partition))) =
+            (at.and_then(|boundary| boundary.moved.as_ref()), &mut entry.value)
+        {
+            let place = partition.location.as_deref().and_then(|location| moved.apply(location));
+            partition.location = place.or(partition.location.take());
+        }
         let joined = match (at, &slot.joined) {
             (Some(boundary), _) => Some((boundary.version, boundary.source.clone())),
             (None, Some(joined)) => Some((joined.version, joined.source.clone())),
@@ -304,6 +311,7 @@ fn travels(aspect: Aspect) -> bool {
         aspect,
         Aspect::AliasOf
             | Aspect::RenamedTo
+            | Aspect::LocationMoved
             | Aspect::Symlink
             | Aspect::Withdraw
             | Aspect::Joined

@@ -93,7 +93,11 @@ fn play(steps: &[Step]) -> Vec<Fact> {
             Step::Rename(a, b) if tables.contains_key(&a) && !tables.contains_key(&b) => {
                 let schema = tables.remove(&a).unwrap_or(0);
                 tables.insert(b, schema);
-                facts.push(hms(&name(a), time, vec![Entry::of(Statement::RenamedTo(name(b)))]));
+                let at = |t: usize| path(t).as_str().to_owned();
+                let moved = LocationMoved { from: at(a), to: at(b) };
+                let entries =
+                    vec![Entry::of(Statement::RenamedTo(name(b))), Entry::of(Statement::LocationMoved(moved))];
+                facts.push(hms(&name(a), time, entries));
                 facts.push(hms(&name(b), time, vec![altered(), columns(SCHEMAS[schema]), place(b)]));
                 facts.push(no_alias(a, time));
                 facts.push(alias(b, time));

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::model::fact::{Aspect, Existence, ExistenceState, Joined, Origin, Source, Statement, Version};
+use crate::model::fact::{
+    Aspect, Existence, ExistenceState, Joined, LocationMoved, Origin, Source, Statement, Version,
+};
 use crate::model::id::EntityId;
 use crate::model::state::{State, StateError};
 
@@ -81,7 +83,8 @@ pub(super) struct Boundary {
     pub source: Source,
     pub version: Version,
     pub to: EntityId,
-    pub origin: Origin,
+    /// The rename moved the table's data, and what lies below it.
+    pub moved: Option<LocationMoved>,
 }
 
 /// Which register.
@@ -118,7 +121,9 @@ pub(super) enum Place {
 /// See [`Place`].
 pub(super) fn place(aspect: Aspect) -> Place {
     match aspect {
-        Aspect::Constraint | Aspect::AliasOf | Aspect::Alias | Aspect::RenamedTo => Place::Keyed,
+        Aspect::Constraint | Aspect::AliasOf | Aspect::Alias | Aspect::RenamedTo | Aspect::LocationMoved => {
+            Place::Keyed
+        }
         Aspect::Partition | Aspect::ColumnStats | Aspect::Quality => Place::Bulk,
         _ => Place::Index,
     }
@@ -411,6 +416,15 @@ impl Core {
         self.stored_values = used;
     }
 
+    /// The move of data that goes with a rename.
+    fn moved(&self, rename: &RegKey) -> Option<LocationMoved> {
+        let key = RegKey { aspect: Aspect::LocationMoved, ..rename.clone() };
+        match self.regs.get(&key)?.last()?.value.as_deref() {
+            Some(Statement::LocationMoved(moved)) => Some(moved.clone()),
+            _ => None,
+        }
+    }
+
     /// Renames away, oldest first.
     pub fn boundaries(&self) -> Vec<Boundary> {
         let mut out: Vec<Boundary> = self
@@ -424,7 +438,7 @@ impl Core {
                         source: key.source.clone(),
                         version: slot.version,
                         to: to.clone(),
-                        origin: slot.origin.clone(),
+                        moved: self.moved(key),
                     }),
                     _ => None,
                 }

@@ -36,8 +36,30 @@ fn check(simulator: &Simulator) {
 /// Partition values with every character that Hive's paths or our keys treat specially.
 fn odd_values() -> Vec<Vec<String>> {
     let odd = [
-        "a/b", "a=b", "50%", "12:30", "x|y", "#1", "w?", "back\\slash", "a b", "ünï", "日本", "__HIVE_DEFAULT_PARTITION__",
-        "{x}", "[y]", "'q'", "\"d\"", "a*", "^", "tab\there", "%2F", "A", "a", "..", ".",
+        "a/b",
+        "a=b",
+        "50%",
+        "12:30",
+        "x|y",
+        "#1",
+        "w?",
+        "back\\slash",
+        "a b",
+        "ünï",
+        "日本",
+        "__HIVE_DEFAULT_PARTITION__",
+        "{x}",
+        "[y]",
+        "'q'",
+        "\"d\"",
+        "a*",
+        "^",
+        "tab\there",
+        "%2F",
+        "A",
+        "a",
+        "..",
+        ".",
     ];
     odd.iter().flat_map(|value| [values(&[value, "2026-01-01"]), values(&["eu", value])]).collect()
 }
@@ -85,7 +107,8 @@ fn partitions_follow_a_managed_table_through_many_renames() {
 fn build_and_swap_keeps_each_tables_partitions_apart() {
     let mut metastore = Simulator::new(false);
     metastore.create_database("hive", "shop");
-    let (live, staging, old) = (name("hive", "shop", "t"), name("hive", "shop", "t_new"), name("hive", "shop", "t_old"));
+    let (live, staging, old) =
+        (name("hive", "shop", "t"), name("hive", "shop", "t_new"), name("hive", "shop", "t_old"));
     metastore.create_table(&live, 1, true, Some("live"));
     metastore.add_partitions(&live, &[values(&["1"]), values(&["2"])], false);
     for round in 0..3 {

@@ -261,8 +261,11 @@ impl Simulator {
         let Some(values) = table.partitions.keys().nth(nth).cloned() else { return };
         table.partitions.remove(&values);
         let keys = table.object["partitionKeys"].as_array().unwrap();
-        let named: Map<String, Value> =
-            keys.iter().zip(&values).map(|(key, value)| (key["name"].as_str().unwrap().to_owned(), json!(value))).collect();
+        let named: Map<String, Value> = keys
+            .iter()
+            .zip(&values)
+            .map(|(key, value)| (key["name"].as_str().unwrap().to_owned(), json!(value)))
+            .collect();
         let message = json!({ "tableObjJson": tjson(&thrift::TABLE, &table.object), "partitions": [named] });
         self.emit("DROP_PARTITION", &name.0, &name.1, Some(&name.2), message);
     }

@@ -9,6 +9,7 @@ use crate::model::record::{PartitionRecord, QualityRecord};
 use crate::model::state::{State, StateError};
 
 use super::dataset::json_text;
+use super::forward::is_from;
 use super::precedence;
 use super::registers::{RegKey, Slot, from_json, insert_slot, json, state_key};
 use super::view::Eras;
@@ -92,7 +93,7 @@ pub(super) fn withdraw(
 ) -> Result<Vec<(RegKey, Slot)>, StateError> {
     let mut out = Vec::new();
     for (sub_key, registers) in load_all(entity, group, state)? {
-        for ((source, from), slots) in registers.into_iter().filter(|((_, from), _)| from == sender) {
+        for ((source, from), slots) in registers.into_iter().filter(|((_, from), _)| is_from(from, sender)) {
             state.delete(state_key(&[entity.as_str(), "p", group, &sub_key, source.as_str(), &from]));
             let key = RegKey { aspect, sub_key: sub_key.clone(), source, sender: from };
             out.extend(slots.into_iter().map(|slot| (key.clone(), slot)));

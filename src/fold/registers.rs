@@ -15,6 +15,8 @@ use crate::model::fact::{
 use crate::model::id::EntityId;
 use crate::model::state::{State, StateError};
 
+use super::forward::is_from;
+
 /// Values up to this many bytes lie in the index itself.
 const INLINE_BYTES: usize = 400;
 /// Creates and drops that are remembered beyond the ordinary limit, because they are floors.
@@ -342,7 +344,7 @@ impl Core {
 
     /// Removes everything that `sender` forwarded here. Returns the statements and the number of mentions.
     pub fn withdraw(&mut self, sender: &str) -> (Vec<(RegKey, Slot)>, usize) {
-        let gone: Vec<RegKey> = self.regs.keys().filter(|key| key.sender == sender).cloned().collect();
+        let gone: Vec<RegKey> = self.regs.keys().filter(|key| is_from(&key.sender, sender)).cloned().collect();
         let mut removed = Vec::new();
         for key in &gone {
             removed.extend(self.regs.remove(key).into_iter().flatten().map(|slot| (key.clone(), slot)));
@@ -351,12 +353,12 @@ impl Core {
                 _ => self.dirty_keyed.insert(key.clone()),
             };
         }
-        let mentions: Vec<_> = self.mentions.keys().filter(|(_, from)| from == sender).cloned().collect();
+        let mentions: Vec<_> = self.mentions.keys().filter(|(_, from)| is_from(from, sender)).cloned().collect();
         for key in &mentions {
             self.mentions.remove(key);
             self.dirty_mentions.insert(key.clone());
         }
-        self.firsts.retain(|(_, from), _| from != sender);
+        self.firsts.retain(|(_, from), _| !is_from(from, sender));
         (removed, mentions.len())
     }
 

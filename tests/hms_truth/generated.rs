@@ -259,7 +259,7 @@ fn run(steps: &[Step], gzip: bool) -> Simulator {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_workload_ends_as_the_metastore_does(steps in steps(), gzip in any::<bool>()) {

@@ -3,6 +3,11 @@
 //! The fixtures were recorded from real metastores; `.truth.json` is the state each answered after its last event.
 //! What events cannot tell is a closed list; each rule below names its line of it and nothing else is forgiven.
 
+#[path = "hms_truth/generated.rs"]
+mod generated;
+#[path = "hms_truth/simulator.rs"]
+mod simulator;
+
 use std::collections::BTreeMap;
 use std::io::Read;
 

@@ -3,14 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::fact::{Aspect, Origin, Source, Statement, Version};
+use crate::model::fact::{Aspect, Origin, Source, Statement};
 use crate::model::id::EntityId;
 use crate::model::record::{PartitionRecord, QualityRecord};
 use crate::model::state::{State, StateError};
 
 use super::dataset::json_text;
+use super::forward::is_from;
 use super::precedence;
-use super::registers::{Core, RegKey, Slot, from_json, insert_slot, json, state_key};
+use super::registers::{RegKey, Slot, from_json, insert_slot, json, state_key};
 use super::view::Eras;
 
 /// All registers under one sub-key: (source, sender) → versions.
@@ -92,7 +93,7 @@ pub(super) fn withdraw(
 ) -> Result<Vec<(RegKey, Slot)>, StateError> {
     let mut out = Vec::new();
     for (sub_key, registers) in load_all(entity, group, state)? {
-        for ((source, from), slots) in registers.into_iter().filter(|((_, from), _)| from == sender) {
+        for ((source, from), slots) in registers.into_iter().filter(|((_, from), _)| is_from(from, sender)) {
             state.delete(state_key(&[entity.as_str(), "p", group, &sub_key, source.as_str(), &from]));
             let key = RegKey { aspect, sub_key: sub_key.clone(), source, sender: from };
             out.extend(slots.into_iter().map(|slot| (key.clone(), slot)));
@@ -101,68 +102,11 @@ pub(super) fn withdraw(
     Ok(out)
 }
 
-/// A rename that moved a managed table: what lay under `from` before `version` lies under `to` now.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Move {
-    version: Version,
-    from: String,
-    to: String,
-}
-
 /// What all partitions of a table depend on.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Context {
     pub visible: bool,
     pub eras: Eras,
-    pub moves: BTreeMap<Source, Vec<Move>>,
-}
-
-impl Context {
-    /// Of the table as it is now.
-    pub fn of(core: &Core, eras: Eras, visible: bool) -> Self {
-        let moves = moves(core, &eras);
-        Self { visible, eras, moves }
-    }
-}
-
-/// Locations of the table in the order of versions; between two of different names lies a rename.
-fn moves(core: &Core, eras: &Eras) -> BTreeMap<Source, Vec<Move>> {
-    let mut timelines: BTreeMap<Source, Vec<(Version, &str, &str)>> = BTreeMap::new();
-    for (key, slots) in core.regs.iter().filter(|(key, _)| key.aspect == Aspect::Location) {
-        for slot in slots.iter().filter(|slot| !eras.is_away(&key.source, slot)) {
-            let Some(Statement::Location(location)) = slot.value.as_deref() else { continue };
-            let name = slot.via.first().unwrap_or(&core.entity).as_str();
-            timelines.entry(key.source.clone()).or_default().push((slot.version, name, location));
-        }
-    }
-    let mut out = BTreeMap::new();
-    for (source, mut timeline) in timelines {
-        timeline.sort_unstable();
-        let steps: Vec<Move> = timeline
-            .windows(2)
-            .filter_map(|pair| match pair {
-                [(_, old, from), (version, new, to)] if old != new && from != to => {
-                    Some(Move { version: *version, from: (*from).to_owned(), to: (*to).to_owned() })
-                }
-                _ => None,
-            })
-            .collect();
-        if !steps.is_empty() {
-            out.insert(source, steps);
-        }
-    }
-    out
-}
-
-fn moved(location: &str, version: Version, moves: &[Move]) -> String {
-    let mut location = location.to_owned();
-    for step in moves.iter().filter(|step| step.version > version) {
-        let below = location.strip_prefix(step.from.trim_end_matches('/')).filter(|rest| rest.starts_with('/'));
-        if let Some(rest) = below {
-            location = format!("{}{rest}", step.to.trim_end_matches('/'));
-        }
-    }
-    location
 }
 
 /// Newest live slot of each source.
@@ -196,12 +140,11 @@ pub(super) fn partition(
         .filter(|(_, slot)| slot.value.is_some())
         .min_by_key(|(source, _)| (precedence::aspect(Aspect::Partition, source), *source))?;
     let Some(Statement::Partition(partition)) = slot.value.as_deref() else { return None };
-    let moves = context.moves.get(source).map(Vec::as_slice).unwrap_or_default();
     Some(PartitionRecord {
         dataset: entity.as_str().to_owned(),
         name: sub_key.to_owned(),
         values: partition.values.clone(),
-        location: partition.location.as_deref().map(|location| moved(location, slot.version, moves)),
+        location: partition.location.clone(),
         properties: partition.properties.clone(),
         native: json_text(&partition.native),
         source: source.as_str().to_owned(),

@@ -207,9 +207,12 @@ fn issues(view: &View<'_>) -> Vec<String> {
             out.extend(name.issues.iter().cloned());
         }
     }
-    for said in view.by_sub(Aspect::Alias).into_values().flatten() {
-        if let Statement::Alias(alias) = said.value {
-            out.extend(alias.issues.iter().cloned());
+    let aliases = view.by_sub(Aspect::Alias);
+    let is_own = |id: &str| id == view.core.entity.as_str() || aliases.contains_key(id);
+    for said in aliases.values().flatten() {
+        // A table that is called otherwise now does not compete with itself for its location.
+        if matches!(said.value, Statement::Alias(alias) if alias.shared_with.iter().any(|id| !is_own(id.as_str()))) {
+            out.insert("ambiguous_location".to_owned());
         }
     }
     out.into_iter().collect()
@@ -259,8 +262,8 @@ pub(super) fn stats(
         bytes: measure(|stats| stats.bytes),
         files: measure(|stats| stats.files),
         last_write: last_write.map(|mark| mark.time),
-        last_job: last_write.map(|mark| mark.job.as_str().to_owned()),
-        last_run: last_write.map(|mark| mark.run.clone()),
+        last_job: last_write.map(|mark| mark.job.as_str().to_owned()).filter(|job| !job.is_empty()),
+        last_run: last_write.map(|mark| mark.run.clone()).filter(|run| !run.is_empty()),
         dataset_version: data_version,
         column_stats: column_stats.clone(),
         origin: origin.clone(),

@@ -22,11 +22,8 @@ struct Incoming<'a> {
 
 impl<'a> Incoming<'a> {
     fn of(fact: &'a Fact) -> Self {
-        let joined = fact.entries.iter().find_map(|entry| match &entry.value {
-            Some(Statement::Joined(joined)) => Some(joined.clone()),
-            _ => None,
-        });
-        let sender = fact.via.last().map(|id| id.as_str().to_owned()).unwrap_or_default();
+        let joined = joined_of(fact).cloned();
+        let sender = sender_of(fact);
         Self { fact, joined, sender }
     }
 
@@ -39,6 +36,19 @@ impl<'a> Incoming<'a> {
             value: value.cloned().map(std::sync::Arc::new),
         }
     }
+}
+
+fn joined_of(fact: &Fact) -> Option<&Joined> {
+    fact.entries.iter().find_map(|entry| match &entry.value {
+        Some(Statement::Joined(joined)) => Some(joined),
+        _ => None,
+    })
+}
+
+/// Who forwarded the fact, and by which rename; empty for what was said of the entity itself.
+pub(super) fn sender_of(fact: &Fact) -> String {
+    let lane = joined_of(fact).map(|joined| joined.version);
+    fact.via.last().map(|id| forward::sender_key(id, lane)).unwrap_or_default()
 }
 
 /// Whether a statement is joined with its likes instead of replacing the former one: spellings always, and the plain
@@ -91,7 +101,7 @@ pub(super) fn apply(
             }
             aspect if place(aspect) == Place::Bulk => {}
             aspect => {
-                let sub_key = if aspect == Aspect::RenamedTo {
+                let sub_key = if matches!(aspect, Aspect::RenamedTo | Aspect::LocationMoved) {
                     // Every rename stays a boundary of its own.
                     fact.version.sortable()
                 } else {
@@ -194,7 +204,7 @@ impl Derivation {
 fn partition_context(view: &View<'_>) -> Context {
     use crate::model::fact::ExistenceState;
     let there = view.existence().is_some_and(|state| state != ExistenceState::Dropped);
-    Context::of(view.core, view.eras.clone(), there && view.is_reborn())
+    Context { visible: there && view.is_reborn(), eras: view.eras.clone() }
 }
 
 /// Adds the touched partitions and checks, or all partitions if the table changed as a whole, to both sides.
@@ -215,7 +225,7 @@ fn partition_sides(
     };
     for (sub_key, mut registers) in all {
         put(old, &sub_key, &registers, context_before);
-        registers.retain(|(_, sender), _| !withdrawn.contains(sender));
+        registers.retain(|(_, sender), _| !withdrawn.iter().any(|gone| forward::is_from(sender, gone)));
         put(new, &sub_key, &registers, context_after);
     }
     for (aspect, change) in touched {

@@ -55,23 +55,26 @@ impl Routes {
 
     /// Notices that the targets show: who else is called so, why, and with what doubts. Their versions, too, depend on
     /// the registers alone.
-    fn notices(&self) -> BTreeMap<&EntityId, Notice<'_>> {
+    fn notices(&self) -> BTreeMap<(&EntityId, Lane), Notice<'_>> {
         let mut out = BTreeMap::new();
         for location in &self.locations {
-            let shared = self.locations.iter().any(|other| other.to != location.to && overlap(other, location));
-            let issues = if shared { vec!["ambiguous_location".to_owned()] } else { Vec::new() };
-            let alias = Alias { kind: location.kind.clone(), issues };
+            let others = self.locations.iter().filter(|other| other.to != location.to && overlap(other, location));
+            let shared_with = others.map(|other| other.to.clone()).collect();
+            let alias = Alias { kind: location.kind.clone(), shared_with };
             let version = Version { time: location.from, ..Version::MIN };
-            out.insert(&location.to, Notice { alias, source: &location.source, version, boundary: None });
+            out.insert((&location.to, None), Notice { alias, source: &location.source, version, boundary: None });
         }
         if let Some((to, source)) = &self.symlink {
-            let alias = Alias { kind: "symlink".to_owned(), issues: Vec::new() };
-            out.insert(to, Notice { alias, source, version: Version::MIN, boundary: None });
+            let alias = Alias { kind: "symlink".to_owned(), shared_with: Vec::new() };
+            out.insert((to, None), Notice { alias, source, version: Version::MIN, boundary: None });
         }
         for boundary in &self.boundaries {
-            let alias = Alias { kind: "rename".to_owned(), issues: Vec::new() };
+            let alias = Alias { kind: "rename".to_owned(), shared_with: Vec::new() };
             let (source, version) = (&boundary.source, boundary.version);
-            out.insert(&boundary.to, Notice { alias, source, version, boundary: Some(boundary) });
+            out.insert(
+                (&boundary.to, Some(boundary.version)),
+                Notice { alias, source, version, boundary: Some(boundary) },
+            );
         }
         out
     }
@@ -100,6 +103,26 @@ impl Routes {
         let first = || self.locations.iter().min_by_key(|l| (l.from, &l.to));
         best.or_else(first).map(|location| &location.to)
     }
+}
+
+/// Which rename brings something to a target; `None` for a name of a table. A name that is used again may send to the
+/// same target by several renames, and taking back one of them must not touch the others: what travels by one rename
+/// can only cause what travels by later ones, so taking back ends.
+type Lane = Option<Version>;
+
+/// How the target of a forwarded fact tells its senders apart.
+pub(super) fn sender_key(sender: &EntityId, lane: Lane) -> String {
+    match lane {
+        Some(version) => format!("{sender}@{}", version.sortable()),
+        None => sender.as_str().to_owned(),
+    }
+}
+
+/// Whether a sender's key is covered by a withdrawal: of one lane, or of everything an entity sent.
+pub(super) fn is_from(sender: &str, withdrawn: &str) -> bool {
+    const LANE: usize = 57;
+    let lane = |rest: &str| rest.is_empty() || (rest.len() == LANE && rest.starts_with('@'));
+    sender.strip_prefix(withdrawn).is_some_and(lane)
 }
 
 #[derive(Clone, PartialEq)]
@@ -236,7 +259,14 @@ struct Stamp {
 }
 
 impl Parcel {
-    fn add(&mut self, to: &EntityId, at: Option<&Boundary>, source: &Source, slot: &Slot, entry: Entry) {
+    fn add(&mut self, to: &EntityId, at: Option<&Boundary>, source: &Source, slot: &Slot, mut entry: Entry) {
+        // Partitions move with a managed table; nobody reports that one by one.
+        if let (Some(moved), Some(Statement::Partition(partition))) =
+            (at.and_then(|boundary| boundary.moved.as_ref()), &mut entry.value)
+        {
+            let place = partition.location.as_deref().and_then(|location| moved.apply(location));
+            partition.location = place.or(partition.location.take());
+        }
         let joined = match (at, &slot.joined) {
             (Some(boundary), _) => Some((boundary.version, boundary.source.clone())),
             (None, Some(joined)) => Some((joined.version, joined.source.clone())),
@@ -304,6 +334,7 @@ fn travels(aspect: Aspect) -> bool {
         aspect,
         Aspect::AliasOf
             | Aspect::RenamedTo
+            | Aspect::LocationMoved
             | Aspect::Symlink
             | Aspect::Withdraw
             | Aspect::Joined
@@ -335,35 +366,35 @@ pub(super) fn forward(
     }
     let all = everything(fact, core, state)?;
     let is_new = |key: &RegKey, slot: &Slot| {
-        slot.version == fact.version
-            && key.source == fact.source
-            && key.sender == fact.via.last().map_or("", |id| id.as_str())
+        slot.version == fact.version && key.source == fact.source && key.sender == super::entity::sender_of(fact)
     };
-    let mut sent: BTreeSet<(EntityId, usize)> = BTreeSet::new();
-    let mut due: BTreeSet<(EntityId, usize)> = BTreeSet::new();
+    let lane = |(to, boundary): (&EntityId, Option<&Boundary>)| (to.clone(), boundary.map(|b| b.version));
+    let mut sent: BTreeSet<((EntityId, Lane), usize)> = BTreeSet::new();
+    let mut due: BTreeSet<((EntityId, Lane), usize)> = BTreeSet::new();
     for (nth, (key, slot)) in all.iter().enumerate() {
         if !is_new(key, slot) {
-            sent.extend(before.of_slot(&key.source, slot).into_iter().map(|(to, _)| (to.clone(), nth)));
+            sent.extend(before.of_slot(&key.source, slot).into_iter().map(|way| (lane(way), nth)));
         }
-        due.extend(routes.of_slot(&key.source, slot).into_iter().map(|(to, _)| (to.clone(), nth)));
+        due.extend(routes.of_slot(&key.source, slot).into_iter().map(|way| (lane(way), nth)));
     }
-    let mut lost: BTreeSet<EntityId> = sent.difference(&due).map(|(to, _)| to.clone()).collect();
+    let mut lost: BTreeSet<(EntityId, Lane)> = sent.difference(&due).map(|(way, _)| way.clone()).collect();
     for (key, slot) in &withdrawn.slots {
-        lost.extend(before.of_slot(&key.source, slot).into_iter().map(|(to, _)| to.clone()));
+        lost.extend(before.of_slot(&key.source, slot).into_iter().map(lane));
     }
     let (old_aliases, new_aliases) = (before.alias_targets(), routes.alias_targets());
-    lost.extend(old_aliases.difference(&new_aliases).map(|id| (*id).clone()));
+    lost.extend(old_aliases.difference(&new_aliases).map(|id| ((*id).clone(), None)));
     if withdrawn.mentions > 0 {
-        lost.extend(old_aliases.iter().map(|id| (*id).clone()));
+        lost.extend(old_aliases.iter().map(|id| ((*id).clone(), None)));
     }
     let (old_notices, new_notices) = (before.notices(), routes.notices());
-    for (to, notice) in &old_notices {
-        if new_notices.get(to).is_some_and(|new| new != notice) {
-            lost.insert((*to).clone());
+    for (way, notice) in &old_notices {
+        if new_notices.get(way).is_some_and(|new| new != notice) {
+            lost.insert((way.0.clone(), way.1));
         }
     }
+    let is_lost = |to: &EntityId, lane: Lane| lost.contains(&(to.clone(), lane)) || lost.contains(&(to.clone(), None));
 
-    for target in &lost {
+    for (target, lane) in &lost {
         out.forwarded.push(Fact {
             entity: target.clone(),
             kind: fact.kind,
@@ -373,14 +404,14 @@ pub(super) fn forward(
             via: vec![core.entity.clone()],
             entries: vec![Entry {
                 aspect: Aspect::Withdraw,
-                sub_key: core.entity.as_str().to_owned(),
+                sub_key: sender_key(&core.entity, *lane),
                 value: Some(Statement::Withdraw(true)),
             }],
         });
     }
     let mut parcel = Parcel::default();
-    for (to, notice) in new_notices {
-        if lost.contains(to) || !old_notices.contains_key(to) {
+    for ((to, lane), notice) in new_notices {
+        if is_lost(to, lane) || !old_notices.contains_key(&(to, lane)) {
             let origin = fact.origin.clone();
             let slot = Slot { version: notice.version, joined: None, via: Vec::new(), origin, value: None };
             let entry = Entry::keyed(core.entity.as_str(), Statement::Alias(notice.alias));
@@ -389,7 +420,8 @@ pub(super) fn forward(
     }
     for (nth, (key, slot)) in all.iter().enumerate() {
         for (to, boundary) in routes.of_slot(&key.source, slot) {
-            if lost.contains(to) || !sent.contains(&(to.clone(), nth)) {
+            let way = lane((to, boundary));
+            if is_lost(to, way.1) || !sent.contains(&(way, nth)) {
                 let entry =
                     Entry { aspect: key.aspect, sub_key: key.sub_key.clone(), value: slot.value.as_deref().cloned() };
                 parcel.add(to, boundary, &key.source, slot, entry);
@@ -397,7 +429,7 @@ pub(super) fn forward(
         }
     }
     for to in new_aliases {
-        if lost.contains(to) || !old_aliases.contains(to) {
+        if is_lost(to, None) || !old_aliases.contains(to) {
             send_mentions(core, to, &mut parcel);
         } else {
             forward_mentions(fact, to, &mut parcel);

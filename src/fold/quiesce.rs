@@ -33,7 +33,10 @@ impl Folded {
     /// The state is unreadable.
     pub fn fold(&mut self, folder: &mut Folder, fact: &Fact) -> Result<(), StateError> {
         let mut queue = VecDeque::from([fact.clone()]);
+        let mut folded = 0_usize;
         while let Some(fact) = queue.pop_front() {
+            folded += 1;
+            assert!(folded < 100_000, "forwards of one fact never end: {fact:?}");
             queue.extend(self.fold_one(folder, &fact)?);
         }
         Ok(())

@@ -9,9 +9,13 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::model::fact::{Aspect, Existence, ExistenceState, Joined, Origin, Source, Statement, Version};
+use crate::model::fact::{
+    Aspect, Existence, ExistenceState, Joined, LocationMoved, Origin, Source, Statement, Version,
+};
 use crate::model::id::EntityId;
 use crate::model::state::{State, StateError};
+
+use super::forward::is_from;
 
 /// Values up to this many bytes lie in the index itself.
 const INLINE_BYTES: usize = 400;
@@ -81,7 +85,8 @@ pub(super) struct Boundary {
     pub source: Source,
     pub version: Version,
     pub to: EntityId,
-    pub origin: Origin,
+    /// The rename moved the table's data, and what lies below it.
+    pub moved: Option<LocationMoved>,
 }
 
 /// Which register.
@@ -118,7 +123,9 @@ pub(super) enum Place {
 /// See [`Place`].
 pub(super) fn place(aspect: Aspect) -> Place {
     match aspect {
-        Aspect::Constraint | Aspect::AliasOf | Aspect::Alias | Aspect::RenamedTo => Place::Keyed,
+        Aspect::Constraint | Aspect::AliasOf | Aspect::Alias | Aspect::RenamedTo | Aspect::LocationMoved => {
+            Place::Keyed
+        }
         Aspect::Partition | Aspect::ColumnStats | Aspect::Quality => Place::Bulk,
         _ => Place::Index,
     }
@@ -337,7 +344,7 @@ impl Core {
 
     /// Removes everything that `sender` forwarded here. Returns the statements and the number of mentions.
     pub fn withdraw(&mut self, sender: &str) -> (Vec<(RegKey, Slot)>, usize) {
-        let gone: Vec<RegKey> = self.regs.keys().filter(|key| key.sender == sender).cloned().collect();
+        let gone: Vec<RegKey> = self.regs.keys().filter(|key| is_from(&key.sender, sender)).cloned().collect();
         let mut removed = Vec::new();
         for key in &gone {
             removed.extend(self.regs.remove(key).into_iter().flatten().map(|slot| (key.clone(), slot)));
@@ -346,12 +353,12 @@ impl Core {
                 _ => self.dirty_keyed.insert(key.clone()),
             };
         }
-        let mentions: Vec<_> = self.mentions.keys().filter(|(_, from)| from == sender).cloned().collect();
+        let mentions: Vec<_> = self.mentions.keys().filter(|(_, from)| is_from(from, sender)).cloned().collect();
         for key in &mentions {
             self.mentions.remove(key);
             self.dirty_mentions.insert(key.clone());
         }
-        self.firsts.retain(|(_, from), _| from != sender);
+        self.firsts.retain(|(_, from), _| !is_from(from, sender));
         (removed, mentions.len())
     }
 
@@ -411,6 +418,15 @@ impl Core {
         self.stored_values = used;
     }
 
+    /// The move of data that goes with a rename.
+    fn moved(&self, rename: &RegKey) -> Option<LocationMoved> {
+        let key = RegKey { aspect: Aspect::LocationMoved, ..rename.clone() };
+        match self.regs.get(&key)?.last()?.value.as_deref() {
+            Some(Statement::LocationMoved(moved)) => Some(moved.clone()),
+            _ => None,
+        }
+    }
+
     /// Renames away, oldest first.
     pub fn boundaries(&self) -> Vec<Boundary> {
         let mut out: Vec<Boundary> = self
@@ -424,7 +440,7 @@ impl Core {
                         source: key.source.clone(),
                         version: slot.version,
                         to: to.clone(),
-                        origin: slot.origin.clone(),
+                        moved: self.moved(key),
                     }),
                     _ => None,
                 }

@@ -232,7 +232,9 @@ fn alias_keys(folded: &Folded) -> Vec<(String, String, Option<i64>, Option<i64>)
 #[test]
 fn a_rename_takes_partitions_along_and_moves_their_place() {
     let (old, new) = (table("old"), table("new"));
-    let [away, full] = rename(&old, &new, 3, vec![columns(&[("a", "int")]), location("s3://w/new")]);
+    let [mut away, full] = rename(&old, &new, 3, vec![columns(&[("a", "int")]), location("s3://w/new")]);
+    let moved = LocationMoved { from: "s3://w/old".into(), to: "s3://w/new".into() };
+    away.entries.push(Entry::of(Statement::LocationMoved(moved)));
     let facts = [
         hms(&old, 1, vec![created(), columns(&[("a", "int")]), location("s3://w/old")]),
         hms(&old, 2, vec![altered(), partition("d=1", "s3://w/old/d=1"), partition("d=2", "s3://else/d=2")]),

@@ -19,13 +19,20 @@ pub(super) struct Eras {
 
 impl Eras {
     pub fn of(core: &Core) -> Self {
-        let mut floors: BTreeMap<Source, Order> = BTreeMap::new();
+        let mut spoken: BTreeMap<&Source, Vec<(Order, &Existence)>> = BTreeMap::new();
         for (key, slots) in core.regs.iter().filter(|(key, _)| key.aspect == Aspect::Existence) {
-            for slot in slots.iter().filter(|slot| slot.existence().is_some_and(|existence| existence.floor)) {
-                let order = slot.order(&key.source);
-                let floor = floors.entry(key.source.clone()).or_insert(order);
-                *floor = (*floor).max(order);
-            }
+            let slots = slots.iter().filter_map(|slot| Some((slot.order(&key.source), slot.existence()?)));
+            spoken.entry(&key.source).or_default().extend(slots);
+        }
+        let mut floors = BTreeMap::new();
+        for (source, said) in spoken {
+            let newest = said.iter().max_by_key(|(order, _)| *order);
+            let is_dropped = newest.is_some_and(|(_, existence)| existence.state == ExistenceState::Dropped);
+            // What was dropped is shown as it last was, though its drop ends what was said before.
+            let counts =
+                |existence: &Existence| existence.floor && !(is_dropped && existence.state == ExistenceState::Dropped);
+            let floor = said.iter().filter(|(_, existence)| counts(existence)).map(|(order, _)| *order).max();
+            floors.extend(floor.map(|floor| (source.clone(), floor)));
         }
         Self { boundaries: core.boundaries(), floors }
     }
@@ -153,8 +160,7 @@ impl<'a> View<'a> {
 
     /// Whether anything describes the entity itself (a mere name for something else does not).
     fn speaks(&self) -> bool {
-        let describes =
-            |aspect: Aspect| !matches!(aspect, Aspect::AliasOf | Aspect::RenamedTo | Aspect::Alias | Aspect::Symlink);
+        let describes = |aspect: Aspect| dates(aspect) && aspect != Aspect::Symlink;
         let live = |(key, slots): (&RegKey, &Vec<Slot>)| {
             describes(key.aspect)
                 && slots.last().is_some_and(|slot| slot.value.is_some() && self.eras.is_live(&key.source, slot))
@@ -217,7 +223,7 @@ impl<'a> View<'a> {
 
 /// Whether a register's versions tell when the entity itself was seen.
 fn dates(aspect: Aspect) -> bool {
-    !matches!(aspect, Aspect::Alias | Aspect::AliasOf | Aspect::RenamedTo)
+    !matches!(aspect, Aspect::Alias | Aspect::AliasOf | Aspect::RenamedTo | Aspect::LocationMoved)
 }
 
 /// The best of several sources' statements; see [`View::best`].

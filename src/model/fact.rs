@@ -508,9 +508,9 @@ pub struct Joined {
 pub struct Alias {
     /// `rename`, `location`, `symlink`, `name`.
     pub kind: String,
-    /// Doubts about it: `ambiguous_location`.
+    /// Other entities that have the same other name at the same time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub issues: Vec<String>,
+    pub shared_with: Vec<EntityId>,
 }
 
 /// A quality check's outcome.

@@ -17,7 +17,8 @@ use crate::model::fact::{
 use crate::model::id::{EntityId, encode, name_key, path_id};
 use crate::model::raw::Normalized;
 
-/// Facets that mark changes of columns; see [`Context::constraint_losses`]. With `/column` it is about that column.
+/// Facets that mark changes of columns, by which an export tells what became of constraints. With `/column` appended it
+/// is about that column only.
 pub const COLUMNS_FACET: &str = "hms_columns_changed";
 
 /// What all facts of a record share.

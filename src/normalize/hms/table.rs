@@ -209,10 +209,10 @@ fn columns(table: &Object, sd: &Object, parameters: &BTreeMap<String, String>) -
     let own = sd.list("cols");
     let provider = spark::provider(parameters);
     let is_dummy = provider.is_some() && is_stand_in(own);
-    if is_dummy || provider.as_deref() == Some("delta") {
-        if let Some(columns) = spark::columns(parameters).filter(|columns| !columns.is_empty()) {
-            return Columns { completeness: Completeness::Complete, columns };
-        }
+    if (is_dummy || provider.as_deref() == Some("delta"))
+        && let Some(columns) = spark::columns(parameters).filter(|columns| !columns.is_empty())
+    {
+        return Columns { completeness: Completeness::Complete, columns };
     }
     let column = |field: &Value, partition_key: bool| Column {
         name: field.get("name").and_then(Value::as_str).unwrap_or_default().to_lowercase(),

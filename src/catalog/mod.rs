@@ -4,8 +4,8 @@
 //! the types of [`view`], which describe themselves for OpenAPI.
 
 pub mod digest;
-pub mod export_hms;
 mod error;
+pub mod export_hms;
 pub mod filter;
 mod history;
 mod job;

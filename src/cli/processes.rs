@@ -1,12 +1,12 @@
 //! Long-running processes: every role at once (`up`), stages and sinks alone (`run`), readers alone (`api`).
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use axum_router::Router;
+
 use clap::{Args, ValueEnum};
 use secrecy::ExposeSecret;
 use tokio::runtime::Runtime;
@@ -17,15 +17,17 @@ use super::SettingFlags;
 use super::context::{Context, load_config};
 use super::exit::{Because, Failure, Reason};
 use super::{registry, serving, topology};
-use crate::api;
+use crate::api::{self, Router};
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::dev::{Servers, Stack};
+use crate::kafka::TopicPartition;
 use crate::registry::client::RegistryClient;
-use crate::sink::{LineageSink, PostgresSink, SearchSink};
+use crate::sink::{LineageSink, PostgresSink, SearchSink, SearchSinkOptions};
 use crate::stage::DataDir;
 use crate::store::{Store, StoreOptions};
 use crate::topology::node::Node;
+use crate::topology::quiet::Offsets;
 
 /// How to run every role.
 #[derive(Debug, Args)]
@@ -54,6 +56,12 @@ pub enum Role {
     /// The catalog becomes tables
     Postgres,
 }
+
+/// Under this name the Postgres sink keeps its positions.
+pub(super) const POSTGRES_SINK: &str = "postgres";
+
+/// The followers that each API node runs.
+const FOLLOWERS: [&str; 2] = ["search", "lineage"];
 
 const ALL_ROLES: [Role; 3] = [Role::Normalize, Role::Fold, Role::Postgres];
 
@@ -200,8 +208,9 @@ impl Process {
                 (Role::Normalize, _) => node.start_normalize()?,
                 (Role::Fold, _) => node.start_fold()?,
                 (Role::Postgres, Some(store)) => {
-                    let sink = PostgresSink::new(store.clone(), runtime.handle().clone(), node.decoder().clone());
-                    node.start_sink("postgres", Box::new(sink))?;
+                    let (decoder, handle) = (node.decoder().clone(), runtime.handle().clone());
+                    let sink = PostgresSink::new(POSTGRES_SINK, store.clone(), decoder, handle);
+                    node.start_sink(POSTGRES_SINK, Box::new(sink))?;
                 }
                 (Role::Postgres, None) => {}
             }
@@ -218,6 +227,28 @@ impl Process {
         let admin = serving::admin_router(&node);
         addresses.metrics = Some(serve(&runtime, &config.metrics.listen, admin, &shutdown)?);
         Ok(Self { runtime, shutdown, addresses, catalog, node })
+    }
+
+    /// Waits until the followers of this process have reached `ends`.
+    pub fn wait_followers(&self, ends: &Offsets, limit: Duration) -> Result<(), Failure> {
+        let started = std::time::Instant::now();
+        loop {
+            let statuses = self.node.statuses();
+            let followers = statuses.iter().filter(|status| FOLLOWERS.contains(&status.stage.as_str()));
+            let late = followers.filter(|status| {
+                let followed = |partition: &TopicPartition| status.positions.get(partition).copied();
+                ends.iter().any(|(partition, end)| followed(partition).is_some_and(|position| position < *end))
+            });
+            let late: Vec<&str> = late.map(|status| status.stage.as_str()).collect();
+            if late.is_empty() {
+                return Ok(());
+            }
+            if started.elapsed() > limit {
+                return Err(anyhow!("{} did not catch up in {} s", late.join(" and "), limit.as_secs()))
+                    .because(Reason::Temporary);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Waits for a signal or for a failed task, then drains and stops.
@@ -262,7 +293,9 @@ pub(super) fn connect(runtime: &Runtime, config: &Config) -> Result<Store, Failu
         .database
         .url
         .as_ref()
-        .ok_or_else(|| anyhow!("no database is configured: set DATABASE_URL=postgres://user:password@host:port/database"))
+        .ok_or_else(|| {
+            anyhow!("no database is configured: set DATABASE_URL=postgres://user:password@host:port/database")
+        })
         .because(Reason::Configuration)?;
     let mut options = StoreOptions::new(url.expose_secret());
     options.max_connections = config.database.max_connections;
@@ -278,12 +311,14 @@ fn start_readers(
     store: &Store,
     folder: &Path,
 ) -> Result<Arc<Catalog>, Failure> {
-    let index_folder: PathBuf = folder.join("index");
-    let (search, index) =
-        SearchSink::open(&index_folder, node.decoder().clone()).because(Reason::Internal)?;
+    let search = SearchSink::open(&folder.join("index"), node.decoder().clone(), SearchSinkOptions::default())
+        .because(Reason::Internal)?;
+    let index = Arc::new(search.searcher());
     node.start_follower("search", Box::new(search))?;
-    let (lineage, graph) = LineageSink::load(store.clone(), runtime.handle().clone(), node.decoder().clone())
+    let lineage = runtime
+        .block_on(LineageSink::load(node.decoder().clone(), store, POSTGRES_SINK))
         .because(Reason::Unavailable)?;
+    let graph = lineage.graph();
     node.start_follower("lineage", Box::new(lineage))?;
     let identity = (**node.identity()).clone();
     Ok(Arc::new(Catalog::new(store.reader(), index, graph, identity)))

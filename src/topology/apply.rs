@@ -52,7 +52,12 @@ pub fn carry_out(admin: &Admin, plan: &Plan) -> Result<(), KafkaError> {
     for action in &plan.actions {
         if let Action::CreateTopic { topic, partitions, replication, configs } = action {
             let partitions = i32::try_from(*partitions).unwrap_or(i32::MAX);
-            created.push(TopicSpec { name: topic.clone(), partitions, replication: *replication, configs: configs.clone() });
+            created.push(TopicSpec {
+                name: topic.clone(),
+                partitions,
+                replication: *replication,
+                configs: configs.clone(),
+            });
         }
     }
     admin.create_topics(&created)?;

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::codec::avro::Decoder;
 use crate::codec::hms::HmsLimits;
 use crate::config::Config;
 use crate::fold::{FoldConfig, Folder, Patterns};
 use crate::kafka::KafkaConfig;
-use crate::model::id::{IdError, Identity, IdentityConfig, InstanceConfig, RewriteConfig};
+use crate::model::id::{IdError, Identity};
 use crate::normalize::hms::{HmsNormalizer, HmsSourceConfig};
 use crate::normalize::openlineage::{OpenLineageConfig, OpenLineageNormalizer};
 use crate::registry::client::RegistryClient;
@@ -25,6 +26,8 @@ use super::stages::{FoldStage, NormalizeStage, RawSource, SchemaIds};
 /// The topic of metastore notifications unless the configuration names others.
 const HMS_TOPIC: &str = "hms.notifications";
 const OPENLINEAGE_TOPIC: &str = "openlineage.events";
+/// Beyond the configured time for shutting down.
+const DRAIN_GRACE: Duration = Duration::from_secs(5);
 
 /// Why a task could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -65,7 +68,7 @@ impl Node {
         data: DataDir,
         registry: &RegistryClient,
     ) -> Result<Self, NodeError> {
-        let identity = Arc::new(Identity::new(identity_config(&config))?);
+        let identity = Arc::new(Identity::new(config.identity.clone())?);
         let ids = register_all(registry)?;
         let decoder = Arc::new(Decoder::new(Arc::new(RegistrySchemas(registry.clone()))));
         let stop = StopToken::new();
@@ -93,13 +96,15 @@ impl Node {
             let mut spec = self.stage_spec("normalize", task)?;
             let mut sources = BTreeMap::new();
             for source in self.hms_sources() {
-                let config = HmsSourceConfig { instance: source.instance, epoch: source.epoch, limits: self.hms_limits() };
+                let config =
+                    HmsSourceConfig { instance: source.instance, epoch: source.epoch, limits: self.hms_limits() };
                 if !spec.inputs.iter().any(|input| input.name == source.topic) {
                     spec.inputs.push(self.input(&source.topic));
                 }
                 sources.insert(source.topic, RawSource::Hms(Box::new(HmsNormalizer::new(config)?)));
             }
-            let openlineage = OpenLineageConfig { identity: Arc::clone(&self.identity), ..OpenLineageConfig::default() };
+            let openlineage =
+                OpenLineageConfig { identity: Arc::clone(&self.identity), ..OpenLineageConfig::default() };
             let normalizer = OpenLineageNormalizer::new(openlineage);
             sources.insert(OPENLINEAGE_TOPIC.to_owned(), RawSource::OpenLineage(Box::new(normalizer)));
             spec.inputs.retain(|input| sources.contains_key(&input.name));
@@ -113,7 +118,7 @@ impl Node {
     pub fn start_fold(&mut self) -> Result<(), NodeError> {
         for task in 0..self.config.stage("fold").tasks {
             let spec = self.stage_spec("fold", task)?;
-            let ignored = self.config.ignore.clone().map_or_else(Patterns::default, Patterns::new);
+            let ignored = self.config.identity.ignore.clone().map_or_else(Patterns::default, Patterns::new);
             let folder = Folder::new(FoldConfig { ignored, ..FoldConfig::default() });
             let stage = FoldStage::new(folder, Arc::clone(&self.decoder), self.ids.clone());
             self.tasks.push(spawn_keyed(&self.kafka, spec, Box::new(stage), self.stop.clone())?);
@@ -142,17 +147,19 @@ impl Node {
 
     /// The reason of the first task that has failed.
     pub fn failure(&self) -> Option<String> {
-        self.tasks.iter().find_map(|task| match task.status() {
-            TaskStatus { state: TaskState::Failed(reason), task, .. } => Some(format!("{task}: {reason}")),
-            _ => None,
-        })
+        self.tasks.iter().find_map(failure_of)
     }
 
     /// Asks all tasks to finish what they have, and waits for them. Reasons of those that failed.
-    pub fn shut_down(self) -> Vec<String> {
+    pub fn shut_down(&self) -> Vec<String> {
         self.stop.stop();
-        let joined = self.tasks.into_iter().map(|task| (task.status().task, task.join()));
-        joined.filter_map(|(task, end)| end.err().map(|reason| format!("{task}: {reason}"))).collect()
+        for task in &self.tasks {
+            // The task bounds its own drain; a little more covers a call that was under way.
+            task.wait_until(self.config.shutdown_timeout + DRAIN_GRACE, |status| {
+                matches!(status.state, TaskState::Stopped | TaskState::Failed(_))
+            });
+        }
+        self.tasks.iter().filter_map(failure_of).collect()
     }
 
     fn stage(&self, name: &str) -> Result<&Stage, NodeError> {
@@ -175,8 +182,7 @@ impl Node {
 
     fn stage_spec(&self, name: &str, task: usize) -> Result<StageSpec, NodeError> {
         let stage = self.stage(name)?;
-        let mut spec =
-            StageSpec::new(self.config.kafka.cluster.clone(), name, self.data.instance(), self.data.path());
+        let mut spec = StageSpec::new(self.config.kafka.cluster.clone(), name, self.data.instance(), self.data.path());
         spec.task = task;
         spec.inputs = stage.inputs.iter().map(|topic| self.input(topic)).collect();
         spec.outputs = stage.outputs.iter().map(|topic| self.output(topic)).collect();
@@ -215,36 +221,9 @@ impl Node {
     }
 }
 
-/// Identity as the settings say it: configured instances, and the other names of metastores.
-fn identity_config(config: &Config) -> IdentityConfig {
-    let mut instances: Vec<InstanceConfig> = config
-        .instances
-        .iter()
-        .cloned()
-        .map(|instance| InstanceConfig {
-            id: instance.id,
-            names: instance.names,
-            default_database: instance.default_database,
-            default_schema: instance.default_schema,
-            case_sensitive: instance.case_sensitive,
-        })
-        .collect();
-    for source in &config.hms {
-        let Some(id) = &source.instance else { continue };
-        match instances.iter_mut().find(|instance| instance.id == *id) {
-            Some(instance) => instance.names.extend(source.names.iter().cloned()),
-            None => instances.push(InstanceConfig {
-                id: id.clone(),
-                names: source.names.clone(),
-                ..InstanceConfig::default()
-            }),
-        }
+fn failure_of(task: &TaskHandle) -> Option<String> {
+    match task.status() {
+        TaskStatus { state: TaskState::Failed(reason), task, .. } => Some(format!("{task}: {reason}")),
+        _ => None,
     }
-    let rewrites = config.rewrites.iter().cloned().map(|rewrite| RewriteConfig {
-        from: rewrite.from,
-        to: rewrite.to,
-        job_namespace: rewrite.job_namespace,
-        topic: rewrite.topic,
-    });
-    IdentityConfig { instances, rewrites: rewrites.collect(), ignore: config.ignore.clone() }
 }

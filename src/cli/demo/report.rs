@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use crate::catalog::filter::{self, FilterError};
 use crate::catalog::view::{DatasetPage, Direction, Level};
 use crate::catalog::{Catalog, CatalogError, LineageQuery, SearchQuery};
 use crate::stage::DeadLetter;
@@ -14,6 +15,8 @@ pub(super) const METASTORE: &str = "hive://hms-1.lake:9083";
 pub(super) enum ReportError {
     #[error(transparent)]
     Catalog(#[from] CatalogError),
+    #[error(transparent)]
+    Filter(#[from] FilterError),
     #[error("could not write the report")]
     Io(#[from] io::Error),
 }
@@ -54,7 +57,8 @@ async fn both_streams(catalog: &Catalog, out: &mut impl Write) -> Result {
         writeln!(out, "  ► {}  by {}", down.dataset_id, down.supporter.job_name)?;
     }
     for source in &page.sources {
-        let origins: Vec<_> = source.origins.iter().take(2).map(|o| format!("{}-{}@{}", o.topic, o.partition, o.offset)).collect();
+        let origins: Vec<_> =
+            source.origins.iter().take(2).map(|o| format!("{}-{}@{}", o.topic, o.partition, o.offset)).collect();
         writeln!(out, "  {} says {}; origin {}", source.source, source.aspects.join(", "), origins.join(", "))?;
     }
     Ok(())
@@ -77,7 +81,14 @@ async fn breaking_change(catalog: &Catalog, out: &mut impl Write) -> Result {
         writeln!(out, "  v{} {} {}{mark}", version.ordinal, version.time, version.level)?;
         for change in &version.changes {
             let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "–".to_owned());
-            writeln!(out, "      {} {}: {} → {}", change.kind, change.path, value(&change.before), value(&change.after))?;
+            writeln!(
+                out,
+                "      {} {}: {} → {}",
+                change.kind,
+                change.path,
+                value(&change.before),
+                value(&change.after)
+            )?;
         }
     }
     Ok(())
@@ -89,8 +100,7 @@ async fn former_names(catalog: &Catalog, out: &mut impl Write) -> Result {
         let page = catalog.dataset(&id(name)).await?;
         writeln!(out, "  {name}: {} ({}), found by {}", page.canonical_id, page.existence, page.resolved_by)?;
         let text = name.rsplit('.').next().unwrap_or(name).to_owned();
-        let filters = crate::catalog::filter::parse("existence:dropped")
-            .map_err(|error| CatalogError::invalid("filters", error.to_string()))?;
+        let filters = filter::parse("existence:dropped")?;
         let found = catalog.search(SearchQuery { text: text.clone(), filters, limit: 3, offset: 0 }).await?;
         let ids: Vec<_> = found.results.iter().map(|result| result.dataset_id.as_str()).collect();
         writeln!(out, "    search {text:?} among dropped: {}", ids.join(", "))?;

@@ -30,7 +30,7 @@ pub struct Problem {
     pub details: BTreeMap<String, Value>,
 }
 
-/// An error on its way to the client; [`super::edge`] adds the request id and writes the body.
+/// An error on its way to the client; the edge adds the request id and writes the body.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ApiError {
     status: StatusCode,

@@ -400,3 +400,18 @@ fn the_document_has_a_schema_for_every_reply() {
     let ids: std::collections::BTreeSet<_> = seen.values().map(Value::to_string).collect();
     assert_eq!(ids.len(), seen.len(), "operation ids are unique");
 }
+
+#[tokio::test]
+async fn the_server_answers_on_a_free_port_until_it_is_told_to_stop() {
+    let (listener, address) = bind("127.0.0.1:0").await.unwrap();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = tokio::spawn(serve(listener, app().router, async move {
+        let _ = stopped.await;
+    }));
+    let answer = reqwest::get(format!("http://{address}/healthz")).await.unwrap();
+    assert_eq!(answer.status().as_u16(), 200);
+    let taken = bind(&address.to_string()).await.unwrap_err();
+    assert!(taken.to_string().contains(&address.to_string()), "{taken}");
+    stop.send(()).unwrap();
+    server.await.unwrap().unwrap();
+}

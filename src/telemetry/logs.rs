@@ -136,7 +136,10 @@ mod tests {
         assert!(logged(&LogOptions { color: Color::Always, ..LogOptions::default() }).contains('\x1b'));
         let json = logged(&LogOptions { shape: LogShape::Json, color: Color::Always, ..LogOptions::default() });
         let parsed: serde_json::Value = serde_json::from_str(&json).unwrap();
-        assert_eq!((&parsed["level"], &parsed["topic"], &parsed["message"]), (&"WARN".into(), &"a".into(), &"seen".into()));
+        assert_eq!(
+            (&parsed["level"], &parsed["topic"], &parsed["message"]),
+            (&"WARN".into(), &"a".into(), &"seen".into())
+        );
     }
 
     #[test]

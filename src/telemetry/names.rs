@@ -41,7 +41,8 @@ pub enum Unit {
 const COMMIT_SECONDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// From an answer out of memory to the API's limit of 30 s.
-const REQUEST_SECONDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+const REQUEST_SECONDS: &[f64] =
+    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
 
 const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
     Metric { name, kind: Kind::Counter, unit: Unit::Count, labels, help }
@@ -51,7 +52,12 @@ const fn gauge(name: &'static str, unit: Unit, labels: &'static [&'static str], 
     Metric { name, kind: Kind::Gauge, unit, labels, help }
 }
 
-const fn seconds(name: &'static str, bounds: &'static [f64], labels: &'static [&'static str], help: &'static str) -> Metric {
+const fn seconds(
+    name: &'static str,
+    bounds: &'static [f64],
+    labels: &'static [&'static str],
+    help: &'static str,
+) -> Metric {
     Metric { name, kind: Kind::Histogram(bounds), unit: Unit::Seconds, labels, help }
 }
 
@@ -64,17 +70,26 @@ pub const METRICS: &[Metric] = &[
     ),
     counter("stage_no_ops_total", &["stage", "reason"], "Valid records that say nothing to the catalog, by reason"),
     counter("dlq_records_total", &["stage", "reason"], "Records sent to a dead-letter topic, by reason"),
-    counter("stage_aborts_total", &["stage"], "Transactions aborted and sink batches undone; their records are read again"),
+    counter(
+        "stage_aborts_total",
+        &["stage"],
+        "Transactions aborted and sink batches undone; their records are read again",
+    ),
     gauge("stage_lag_records", Unit::Count, &["stage", "topic", "partition"], "Records that wait to be read"),
     seconds("stage_commit_seconds", COMMIT_SECONDS, &["stage"], "From the end of a batch to its committed transaction"),
     seconds("sink_write_seconds", COMMIT_SECONDS, &["sink"], "Time to write a batch and its positions to the store"),
     counter("api_requests_total", &["route", "status"], "Requests answered by the API"),
     seconds("api_request_duration_seconds", REQUEST_SECONDS, &["route"], "From a request to its answer"),
-    counter("registry_errors_total", &["code"], "Requests that the schema registry answered with an error, by its code"),
+    counter(
+        "registry_errors_total",
+        &["code"],
+        "Requests that the schema registry answered with an error, by its code",
+    ),
     counter("registry_reader_restarts_total", &[], "Times the schema registry had to reopen its reader of _schemas"),
     counter("registry_records_skipped_total", &[], "Records of _schemas that are no registry records"),
     counter("registry_write_retries_total", &[], "Schema registry writes tried again after being fenced or unsure"),
-    counter("process_cpu_seconds_total", &[], "User and system time of this process").of(Unit::Seconds),
+    counter("process_cpu_seconds_total", &[], "User and system time of this process, in whole seconds")
+        .of(Unit::Seconds),
     gauge("process_resident_memory_bytes", Unit::Bytes, &[], "Memory of this process that is in use"),
     gauge("process_open_fds", Unit::Count, &[], "Files and sockets that this process has open"),
     gauge("process_start_time_seconds", Unit::Seconds, &[], "When this process started, seconds since the epoch"),

@@ -9,7 +9,7 @@ use crate::codec::hms::HmsLimits;
 use crate::config::Config;
 use crate::fold::{FoldConfig, Folder, Patterns};
 use crate::kafka::KafkaConfig;
-use crate::model::id::{IdError, Identity, IdentityConfig, InstanceConfig, RewriteConfig};
+use crate::model::id::{IdError, Identity};
 use crate::normalize::hms::{HmsNormalizer, HmsSourceConfig};
 use crate::normalize::openlineage::{OpenLineageConfig, OpenLineageNormalizer};
 use crate::registry::client::RegistryClient;
@@ -65,7 +65,7 @@ impl Node {
         data: DataDir,
         registry: &RegistryClient,
     ) -> Result<Self, NodeError> {
-        let identity = Arc::new(Identity::new(identity_config(&config))?);
+        let identity = Arc::new(Identity::new(config.identity.clone())?);
         let ids = register_all(registry)?;
         let decoder = Arc::new(Decoder::new(Arc::new(RegistrySchemas(registry.clone()))));
         let stop = StopToken::new();
@@ -113,7 +113,7 @@ impl Node {
     pub fn start_fold(&mut self) -> Result<(), NodeError> {
         for task in 0..self.config.stage("fold").tasks {
             let spec = self.stage_spec("fold", task)?;
-            let ignored = self.config.ignore.clone().map_or_else(Patterns::default, Patterns::new);
+            let ignored = self.config.identity.ignore.clone().map_or_else(Patterns::default, Patterns::new);
             let folder = Folder::new(FoldConfig { ignored, ..FoldConfig::default() });
             let stage = FoldStage::new(folder, Arc::clone(&self.decoder), self.ids.clone());
             self.tasks.push(spawn_keyed(&self.kafka, spec, Box::new(stage), self.stop.clone())?);
@@ -213,38 +213,4 @@ impl Node {
         }
         vec![crate::config::HmsSource { topic: HMS_TOPIC.to_owned(), instance: None, epoch: 0, names: Vec::new() }]
     }
-}
-
-/// Identity as the settings say it: configured instances, and the other names of metastores.
-fn identity_config(config: &Config) -> IdentityConfig {
-    let mut instances: Vec<InstanceConfig> = config
-        .instances
-        .iter()
-        .cloned()
-        .map(|instance| InstanceConfig {
-            id: instance.id,
-            names: instance.names,
-            default_database: instance.default_database,
-            default_schema: instance.default_schema,
-            case_sensitive: instance.case_sensitive,
-        })
-        .collect();
-    for source in &config.hms {
-        let Some(id) = &source.instance else { continue };
-        match instances.iter_mut().find(|instance| instance.id == *id) {
-            Some(instance) => instance.names.extend(source.names.iter().cloned()),
-            None => instances.push(InstanceConfig {
-                id: id.clone(),
-                names: source.names.clone(),
-                ..InstanceConfig::default()
-            }),
-        }
-    }
-    let rewrites = config.rewrites.iter().cloned().map(|rewrite| RewriteConfig {
-        from: rewrite.from,
-        to: rewrite.to,
-        job_namespace: rewrite.job_namespace,
-        topic: rewrite.topic,
-    });
-    IdentityConfig { instances, rewrites: rewrites.collect(), ignore: config.ignore.clone() }
 }

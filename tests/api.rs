@@ -237,6 +237,7 @@ async fn search_finds_filters_and_counts() {
     );
     assert_eq!((&hit["column_count"], &hit["tags"]), (&json!(3), &json!(["gold", "pii"])));
     assert!(hit["relevance_score"].as_f64().unwrap() > 0.0);
+    assert_eq!(hit["highlighted_fields"]["name"], "sales.<em>orders</em>");
     let ids = async |query: &str| {
         let page = ok(&app, &format!("/api/v1/search?{query}")).await;
         let mut ids: Vec<String> =

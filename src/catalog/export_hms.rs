@@ -204,8 +204,7 @@ fn partition(record: &PartitionRecord) -> Value {
 
 /// A metastore creates this database when it starts for the first time and writes no event.
 fn seed_default(databases: &mut ByName, tables: &[Value]) {
-    let name =
-        HiveName { catalog: DEFAULT_CATALOG.to_owned(), database: "default".to_owned(), name: String::new() };
+    let name = HiveName { catalog: DEFAULT_CATALOG.to_owned(), database: "default".to_owned(), name: String::new() };
     if databases.contains_key(&name) {
         return;
     }

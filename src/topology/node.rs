@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::codec::avro::Decoder;
 use crate::codec::hms::HmsLimits;
@@ -25,6 +26,8 @@ use super::stages::{FoldStage, NormalizeStage, RawSource, SchemaIds};
 /// The topic of metastore notifications unless the configuration names others.
 const HMS_TOPIC: &str = "hms.notifications";
 const OPENLINEAGE_TOPIC: &str = "openlineage.events";
+/// Beyond the configured time for shutting down.
+const DRAIN_GRACE: Duration = Duration::from_secs(5);
 
 /// Why a task could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -93,13 +96,15 @@ impl Node {
             let mut spec = self.stage_spec("normalize", task)?;
             let mut sources = BTreeMap::new();
             for source in self.hms_sources() {
-                let config = HmsSourceConfig { instance: source.instance, epoch: source.epoch, limits: self.hms_limits() };
+                let config =
+                    HmsSourceConfig { instance: source.instance, epoch: source.epoch, limits: self.hms_limits() };
                 if !spec.inputs.iter().any(|input| input.name == source.topic) {
                     spec.inputs.push(self.input(&source.topic));
                 }
                 sources.insert(source.topic, RawSource::Hms(Box::new(HmsNormalizer::new(config)?)));
             }
-            let openlineage = OpenLineageConfig { identity: Arc::clone(&self.identity), ..OpenLineageConfig::default() };
+            let openlineage =
+                OpenLineageConfig { identity: Arc::clone(&self.identity), ..OpenLineageConfig::default() };
             let normalizer = OpenLineageNormalizer::new(openlineage);
             sources.insert(OPENLINEAGE_TOPIC.to_owned(), RawSource::OpenLineage(Box::new(normalizer)));
             spec.inputs.retain(|input| sources.contains_key(&input.name));
@@ -142,17 +147,19 @@ impl Node {
 
     /// The reason of the first task that has failed.
     pub fn failure(&self) -> Option<String> {
-        self.tasks.iter().find_map(|task| match task.status() {
-            TaskStatus { state: TaskState::Failed(reason), task, .. } => Some(format!("{task}: {reason}")),
-            _ => None,
-        })
+        self.tasks.iter().find_map(failure_of)
     }
 
     /// Asks all tasks to finish what they have, and waits for them. Reasons of those that failed.
-    pub fn shut_down(self) -> Vec<String> {
+    pub fn shut_down(&self) -> Vec<String> {
         self.stop.stop();
-        let joined = self.tasks.into_iter().map(|task| (task.status().task, task.join()));
-        joined.filter_map(|(task, end)| end.err().map(|reason| format!("{task}: {reason}"))).collect()
+        for task in &self.tasks {
+            // The task bounds its own drain; a little more covers a call that was under way.
+            task.wait_until(self.config.shutdown_timeout + DRAIN_GRACE, |status| {
+                matches!(status.state, TaskState::Stopped | TaskState::Failed(_))
+            });
+        }
+        self.tasks.iter().filter_map(failure_of).collect()
     }
 
     fn stage(&self, name: &str) -> Result<&Stage, NodeError> {
@@ -175,8 +182,7 @@ impl Node {
 
     fn stage_spec(&self, name: &str, task: usize) -> Result<StageSpec, NodeError> {
         let stage = self.stage(name)?;
-        let mut spec =
-            StageSpec::new(self.config.kafka.cluster.clone(), name, self.data.instance(), self.data.path());
+        let mut spec = StageSpec::new(self.config.kafka.cluster.clone(), name, self.data.instance(), self.data.path());
         spec.task = task;
         spec.inputs = stage.inputs.iter().map(|topic| self.input(topic)).collect();
         spec.outputs = stage.outputs.iter().map(|topic| self.output(topic)).collect();
@@ -212,5 +218,12 @@ impl Node {
             return self.config.hms.clone();
         }
         vec![crate::config::HmsSource { topic: HMS_TOPIC.to_owned(), instance: None, epoch: 0, names: Vec::new() }]
+    }
+}
+
+fn failure_of(task: &TaskHandle) -> Option<String> {
+    match task.status() {
+        TaskStatus { state: TaskState::Failed(reason), task, .. } => Some(format!("{task}: {reason}")),
+        _ => None,
     }
 }

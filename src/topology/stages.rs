@@ -137,7 +137,13 @@ impl KeyedTransform for FoldStage {
 fn send_fact(outputs: &mut Outputs, fact: &Fact, schema: u32) -> Result<(), Fault> {
     let value = avro::encode_fact(fact, schema).map_err(|error| Fault::Fatal(error.into()))?;
     let key = fact.entity.as_str().as_bytes();
-    outputs.send(Output { topic: FACTS, owner: key, key: key.to_vec(), value: Some(value), headers: Default::default() });
+    outputs.send(Output {
+        topic: FACTS,
+        owner: key,
+        key: key.to_vec(),
+        value: Some(value),
+        headers: Default::default(),
+    });
     Ok(())
 }
 

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, RwLock, Weak};
 
 use axum::Router;
+use tempfile::TempDir;
 use tributary::api::{ApiOptions, ApiParts, EventProducer, ProduceError, ProduceFuture, router};
-use tributary::catalog::filter::{Filter, FilterKey};
-use tributary::catalog::ports::{Found, Hit, PortError, SearchIndex};
-use tributary::catalog::{Catalog, SearchQuery};
+use tributary::catalog::Catalog;
 use tributary::dev::{Servers, Stack};
 use tributary::graph::{EdgeKey, Graph};
 use tributary::model::fact::{Origin, Owner, Tag, Version};
 use tributary::model::id::{Identity, IdentityConfig, InstanceConfig};
 use tributary::model::record::*;
+use tributary::search::{IndexOp, IndexWriter, Searcher};
 use tributary::store::{CatalogWrite, Store, StoreOptions};
 
 pub const ORDERS: &str = "hive://h:9083/sales/orders";
@@ -35,6 +35,7 @@ pub struct App {
     pub router: Router,
     /// Stops with the last test that uses it.
     _server: Arc<Stack>,
+    _index: TempDir,
 }
 
 struct NoProducer;
@@ -428,41 +429,19 @@ fn graph() -> Graph {
     graph
 }
 
-/// Finds datasets by a word in their id, in the order of their ids.
-struct Words;
-
-fn fits(dataset: &DatasetRecord, filter: &Filter) -> bool {
-    let value = &filter.value;
-    match filter.key {
-        FilterKey::Platform => dataset.platform == *value,
-        FilterKey::Kind => dataset.kind == *value,
-        FilterKey::Owner => dataset.owners.iter().any(|owner| owner.name == *value),
-        FilterKey::Tag => dataset.tags.iter().any(|tag| tag.key == *value),
-        FilterKey::Existence => dataset.existence == *value,
-        FilterKey::Container => dataset.container.as_ref() == Some(value),
-        FilterKey::Format => dataset.format.as_ref() == Some(value),
-    }
-}
-
-impl SearchIndex for Words {
-    fn find(&self, query: &SearchQuery) -> Result<Found, PortError> {
-        let asks_existence = query.filters.iter().any(|filter| filter.key == FilterKey::Existence);
-        let mut found: Vec<DatasetRecord> = datasets()
-            .into_iter()
-            .filter(|dataset| asks_existence || dataset.existence == "confirmed")
-            .filter(|dataset| dataset.id.contains(&query.text))
-            .filter(|dataset| query.filters.iter().all(|filter| fits(dataset, filter)))
-            .collect();
-        found.sort_by(|a, b| a.id.cmp(&b.id));
-        let mut platforms: BTreeMap<String, u64> = BTreeMap::new();
-        for dataset in &found {
-            *platforms.entry(dataset.platform.clone()).or_default() += 1;
+/// The index over the same records, in a folder that goes with the test.
+fn index() -> (Searcher, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = IndexWriter::open(folder.path()).unwrap();
+    for (_, record) in records() {
+        match record {
+            CatalogRecord::Dataset(record) => writer.apply(IndexOp::PutDataset(record)).unwrap(),
+            CatalogRecord::DatasetStats(record) => writer.apply(IndexOp::PutStats(record)).unwrap(),
+            _ => {}
         }
-        let hits = found.iter().skip(query.offset).take(query.limit);
-        let hits = hits.map(|dataset| Hit { id: dataset.id.clone(), score: 1.0, highlights: BTreeMap::new() });
-        let platforms = platforms.into_iter().collect();
-        Ok(Found { total: found.len(), hits: hits.collect(), facets: BTreeMap::from([(s("platform"), platforms)]) })
     }
+    writer.commit(Vec::new()).unwrap();
+    (writer.searcher(), folder)
 }
 
 async fn seed(url: String) {
@@ -495,12 +474,13 @@ pub async fn app() -> App {
     let instance =
         InstanceConfig { id: s("hive://h:9083"), names: vec![s("hive://10.0.0.7:9083")], ..Default::default() };
     let identity = Identity::new(IdentityConfig { instances: vec![instance], ..Default::default() }).unwrap();
-    let catalog = Catalog::new(store.reader(), Arc::new(Words), Arc::new(RwLock::new(graph())), identity);
+    let (searcher, folder) = index();
+    let catalog = Catalog::new(store.reader(), Arc::new(searcher), Arc::new(RwLock::new(graph())), identity);
     let parts = ApiParts {
         catalog: Arc::new(catalog),
         producer: Arc::new(NoProducer),
         status: Arc::new(Vec::new),
         metrics: Arc::new(String::new),
     };
-    App { router: router(parts, ApiOptions::default()), _server: server }
+    App { router: router(parts, ApiOptions::default()), _server: server, _index: folder }
 }

@@ -11,7 +11,7 @@ use super::table::{
 use crate::codec::hms::event::{Change, ConstraintKind, constraint_table_fields};
 use crate::codec::hms::thrift::Object;
 use crate::model::fact::{
-    AliasOf, Aspect, Entry, EntityKind, Evidence, Existence, ExistenceState, Fact, LocationMoved, Origin, ReportedName,
+    AliasOf, Aspect, EntityKind, Entry, Evidence, Existence, ExistenceState, Fact, LocationMoved, Origin, ReportedName,
     Source, Statement, Version, WriteMark,
 };
 use crate::model::id::{EntityId, encode, name_key, path_id};

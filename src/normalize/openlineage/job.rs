@@ -55,8 +55,8 @@ pub(super) fn integration(by_facet: &str, producer: &str) -> String {
 pub(super) enum Shape {
     /// The job is what it is called.
     Plain,
-    /// A statement of a Spark application; which one, its outputs decide.
-    SparkStatement { application: String, verb: String },
+    /// A statement of a Spark application, by the root of its plan; which one, its outputs decide.
+    SparkStatement { application: String, node: String },
     /// A dbt node under one of its names.
     DbtNode { unique_id: String },
     /// A dbt test: it checks data and makes none.
@@ -85,20 +85,16 @@ impl Shape {
         // The application may have been started by a scheduler's task, which then is the parent.
         let Some((application, statement)) = of_parent.or_else(|| name.split_once('.')) else { return Self::Plain };
         let node = statement.split('.').next().unwrap_or(statement);
-        Self::SparkStatement { application: application.to_owned(), verb: spark_verb(node) }
+        Self::SparkStatement { application: application.to_owned(), node: node.to_owned() }
     }
 
     fn of_dbt(job: &Job<'_>, facets: &JobFacets) -> Self {
-        if let (Some((_, ordinal)), Some(parent)) = (job.name.rsplit_once(".sql."), &facets.parent) {
-            if facets.job_type == "SQL" {
-                let of_test = parent.job.name.starts_with("test.") || parent.job.name.starts_with("unit_test.");
-                let ordinal = ordinal.to_owned();
-                return Self::DbtSql {
-                    parent: EntityId::job(&parent.job.namespace, &parent.job.name),
-                    ordinal,
-                    of_test,
-                };
-            }
+        if facets.job_type == "SQL"
+            && let Some(((_, ordinal), parent)) = job.name.rsplit_once(".sql.").zip(facets.parent.as_ref())
+        {
+            let of_test = parent.job.name.starts_with("test.") || parent.job.name.starts_with("unit_test.");
+            let ordinal = ordinal.to_owned();
+            return Self::DbtSql { parent: EntityId::job(&parent.job.namespace, &parent.job.name), ordinal, of_test };
         }
         let node = job.facets.get("dbt_node").and_then(|raw| serde_json::from_str::<facets::DbtNode>(raw.get()).ok());
         let unique_id = node.and_then(|node| node.unique_id).filter(|id| !id.is_empty());
@@ -112,7 +108,7 @@ impl Shape {
 
 /// Spark names a statement after the root of its plan, and both halves of one `CREATE TABLE AS SELECT` differently: what
 /// fills a table is one verb, whatever the plan.
-fn spark_verb(node: &str) -> String {
+pub(super) fn spark_verb(node: &str) -> String {
     let verb = node.strip_prefix("execute_").unwrap_or(node);
     let verb = verb.strip_suffix("_command").unwrap_or(verb);
     let fills = verb.ends_with("as_select")

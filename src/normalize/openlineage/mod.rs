@@ -100,7 +100,7 @@ impl OpenLineageNormalizer {
                 let known = JobFacets::of(job, Some(run), &event.producer);
                 let facts = collector(&known.integration, run.state.rank());
                 let names = Names::new(&self.config.identity, Some(&job.namespace), topic);
-                self.run(&event, run, job, inputs, outputs, known, names, facts)
+                self.run(&Seen { time: event.time, run, job, inputs, outputs, known }, names, facts)
             }
             Subject::Job { job, inputs, outputs } => {
                 let known = JobFacets::of(job, None, &event.producer);
@@ -108,12 +108,13 @@ impl OpenLineageNormalizer {
                 let names = Names::new(&self.config.identity, Some(&job.namespace), topic);
                 // A design-time statement: one run that stands for all, replaced by the job's next statement.
                 let id = EntityId::job(&job.namespace, &job.name);
-                let run = Run {
+                let run = &Run {
                     id: uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, id.as_str().as_bytes()).to_string(),
                     state: State::Complete,
                     facets: envelope::Facets::default(),
                 };
-                self.declared_job(&event, &run, job, inputs, outputs, &known, names, facts)
+                let seen = Seen { time: event.time, run, job, inputs, outputs, known };
+                self.job_with_lineage(&seen, &job.name, RunKind::Declared, names, facts)
             }
             Subject::Dataset(dataset) => {
                 let facts = collector(&job::integration("", &event.producer), 0);
@@ -122,83 +123,49 @@ impl OpenLineageNormalizer {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one event, taken apart once")]
-    fn run(
-        &self,
-        event: &Event<'_>,
-        run: &Run<'_>,
-        job: &Job<'_>,
-        inputs: &[Dataset<'_>],
-        outputs: &[Dataset<'_>],
-        known: JobFacets,
-        mut names: Names<'_>,
-        facts: Collector,
-    ) -> Normalized {
-        let has_no_datasets = inputs.is_empty() && outputs.is_empty();
-        let name = match Shape::of(job, &known) {
+    fn run(&self, seen: &Seen<'_>, mut names: Names<'_>, facts: Collector) -> Normalized {
+        let Seen { run, job, inputs, outputs, .. } = *seen;
+        let name = match Shape::of(job, &seen.known) {
             Shape::Plain => job.name.to_string(),
             Shape::DbtNode { unique_id } => unique_id,
-            Shape::SparkStatement { .. } if has_no_datasets => return Normalized::NoOp("run_without_datasets"),
-            Shape::SparkStatement { application, verb } => {
-                let mut written: Vec<String> = Vec::new();
-                for output in outputs {
-                    let named = names.of(&output.namespace, &output.name);
-                    written.extend(Some(named.id.to_string()).filter(|_| !named.ignored));
+            Shape::SparkStatement { .. } if inputs.is_empty() && outputs.is_empty() => {
+                return Normalized::NoOp("run_without_datasets");
+            }
+            Shape::SparkStatement { application, node } => {
+                let written = names.kept(outputs);
+                let is_over = matches!(run.state, State::Complete | State::Fail | State::Abort);
+                if written.is_empty() && (!is_over || names.kept(inputs).is_empty()) {
+                    // What it will write is not known yet, so neither is which job it is; or it reads nothing of interest.
+                    return self.mentions(seen, names, facts);
                 }
-                written.sort();
-                written.dedup();
-                if written.is_empty() && !matches!(run.state, State::Complete | State::Fail | State::Abort) {
-                    // What it will write is not known yet, so neither is which job it is.
-                    return self.mentions(event, inputs, names, facts);
-                }
-                if written.is_empty() {
-                    format!("{application}.{verb}")
-                } else {
-                    format!("{application}.{verb}.{}", written.join(","))
+                match written.as_slice() {
+                    [] => format!("{application}.{node}"),
+                    written => format!("{application}.{}.{}", job::spark_verb(&node), written.join(",")),
                 }
             }
             Shape::DbtSql { parent, ordinal, of_test } => {
                 return dbt_sql(run, job, &parent, &ordinal, of_test, facts);
             }
-            Shape::DbtTest => return self.dbt_test(event, run, inputs, outputs, names, facts),
+            Shape::DbtTest => return self.dbt_test(seen, names, facts),
         };
-        self.job_with_lineage(event, run, job, &name, (inputs, outputs), &known, names, facts, RunKind::Observed)
+        self.job_with_lineage(seen, &name, RunKind::Observed, names, facts)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one event, taken apart once")]
-    fn declared_job(
-        &self,
-        event: &Event<'_>,
-        run: &Run<'_>,
-        job: &Job<'_>,
-        inputs: &[Dataset<'_>],
-        outputs: &[Dataset<'_>],
-        known: &JobFacets,
-        names: Names<'_>,
-        facts: Collector,
-    ) -> Normalized {
-        self.job_with_lineage(event, run, job, &job.name, (inputs, outputs), known, names, facts, RunKind::Declared)
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the parts of one event, taken apart once")]
     fn job_with_lineage(
         &self,
-        event: &Event<'_>,
-        run: &Run<'_>,
-        job: &Job<'_>,
+        seen: &Seen<'_>,
         name: &str,
-        (inputs, outputs): (&[Dataset<'_>], &[Dataset<'_>]),
-        known: &JobFacets,
+        kind: RunKind,
         mut names: Names<'_>,
         mut facts: Collector,
-        kind: RunKind,
     ) -> Normalized {
+        let Seen { run, job, inputs, outputs, ref known, .. } = *seen;
         let limit = self.config.max_facet_bytes;
         let id = EntityId::job(&job.namespace, name);
-        let (mut said, dependencies) = run::run_event(run, event.time, known, limit);
+        let (mut said, dependencies) = run::run_event(run, seen.time, known, limit);
         let succeeded = known.succeeded(run.state);
         let cx = Context {
-            time: event.time,
+            time: seen.time,
             job: Some(&id),
             run: Some(&run.id),
             schemas_are_complete: known.integration != "dbt",
@@ -283,33 +250,19 @@ impl OpenLineageNormalizer {
     }
 
     /// Only that the datasets were named.
-    fn mentions(
-        &self,
-        event: &Event<'_>,
-        inputs: &[Dataset<'_>],
-        mut names: Names<'_>,
-        mut facts: Collector,
-    ) -> Normalized {
-        let cx = self.context(event, None);
-        for input in inputs {
-            let named = names.of(&input.namespace, &input.name);
-            self.dataset(&mut facts, input, &named, Role::Mention, &cx, &mut names);
+    fn mentions(&self, seen: &Seen<'_>, mut names: Names<'_>, mut facts: Collector) -> Normalized {
+        let cx = self.context(seen.time, None);
+        for dataset in seen.inputs.iter().chain(seen.outputs) {
+            let named = names.of(&dataset.namespace, &dataset.name);
+            self.dataset(&mut facts, dataset, &named, Role::Mention, &cx, &mut names);
         }
         Normalized::Facts(facts.finish())
     }
 
     /// A dbt test says how good data is, and nothing of what it makes on the way.
-    fn dbt_test(
-        &self,
-        event: &Event<'_>,
-        run: &Run<'_>,
-        inputs: &[Dataset<'_>],
-        outputs: &[Dataset<'_>],
-        mut names: Names<'_>,
-        mut facts: Collector,
-    ) -> Normalized {
-        let cx = self.context(event, Some(&run.id));
-        for dataset in inputs.iter().chain(outputs) {
+    fn dbt_test(&self, seen: &Seen<'_>, mut names: Names<'_>, mut facts: Collector) -> Normalized {
+        let cx = self.context(seen.time, Some(&seen.run.id));
+        for dataset in seen.inputs.iter().chain(seen.outputs) {
             let named = names.of(&dataset.namespace, &dataset.name);
             let parts = dataset::read(dataset, &named, Role::Mention, &cx, |ns, name| names.fresh(ns, name));
             let is_quality =
@@ -330,14 +283,25 @@ impl OpenLineageNormalizer {
         mut facts: Collector,
     ) -> Normalized {
         let named = names.of(&dataset.namespace, &dataset.name);
-        self.dataset(&mut facts, dataset, &named, Role::Declared, &self.context(event, None), &mut names);
+        self.dataset(&mut facts, dataset, &named, Role::Declared, &self.context(event.time, None), &mut names);
         Normalized::Facts(facts.finish())
     }
 
-    fn context<'a>(&self, event: &Event<'_>, run: Option<&'a str>) -> Context<'a> {
+    fn context<'a>(&self, time: i64, run: Option<&'a str>) -> Context<'a> {
         let max_facet_bytes = self.config.max_facet_bytes;
-        Context { time: event.time, job: None, run, schemas_are_complete: true, max_facet_bytes }
+        Context { time, job: None, run, schemas_are_complete: true, max_facet_bytes }
     }
+}
+
+/// One event about a job, taken apart.
+struct Seen<'a> {
+    /// Event time, microseconds.
+    time: i64,
+    run: &'a Run<'a>,
+    job: &'a Job<'a>,
+    inputs: &'a [Dataset<'a>],
+    outputs: &'a [Dataset<'a>],
+    known: JobFacets,
 }
 
 /// Whether a run was seen or stands for a job's declaration.
@@ -362,6 +326,14 @@ impl<'a> Names<'a> {
     fn of(&mut self, namespace: &str, name: &str) -> Named {
         let key = (namespace.to_owned(), name.to_owned());
         self.known.entry(key).or_insert_with(|| self.identity.dataset(namespace, name, self.by)).clone()
+    }
+
+    /// The ids of `datasets` that are not ignored, sorted, each once.
+    fn kept(&mut self, datasets: &[Dataset<'_>]) -> Vec<String> {
+        let names = datasets.iter().map(|dataset| self.of(&dataset.namespace, &dataset.name));
+        let kept: std::collections::BTreeSet<String> =
+            names.filter(|named| !named.ignored).map(|named| named.id.to_string()).collect();
+        kept.into_iter().collect()
     }
 
     /// Without remembering: for names that stand once in an event.

@@ -1,3 +1,5 @@
+//! The rules of the registry, command by command.
+
 use super::super::snapshot::Snapshot;
 use super::super::types::SchemaReference;
 use super::*;

@@ -24,13 +24,13 @@ pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Respo
     let names: Vec<Subject> = names.iter().map(|name| Subject::from_stored(name)).collect();
     for subject in &names {
         let versions = snapshot.versions(subject).into_iter().flat_map(|versions| versions.values());
-        let shown = versions.filter(|version| match params.deleted() {
+        let mut shown = versions.filter(|version| match params.deleted() {
             Deleted::Hidden => !version.deleted,
             Deleted::Shown => true,
             Deleted::Only => version.deleted,
         });
         match params.is("latestOnly") {
-            true => found.extend(shown.last()),
+            true => found.extend(shown.next_back()),
             false => found.extend(shown),
         }
     }

@@ -1,3 +1,5 @@
+//! The REST face through its router, without a network.
+
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};

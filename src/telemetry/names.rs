@@ -88,7 +88,8 @@ pub const METRICS: &[Metric] = &[
     counter("registry_reader_restarts_total", &[], "Times the schema registry had to reopen its reader of _schemas"),
     counter("registry_records_skipped_total", &[], "Records of _schemas that are no registry records"),
     counter("registry_write_retries_total", &[], "Schema registry writes tried again after being fenced or unsure"),
-    counter("process_cpu_seconds_total", &[], "User and system time of this process").of(Unit::Seconds),
+    counter("process_cpu_seconds_total", &[], "User and system time of this process, in whole seconds")
+        .of(Unit::Seconds),
     gauge("process_resident_memory_bytes", Unit::Bytes, &[], "Memory of this process that is in use"),
     gauge("process_open_fds", Unit::Count, &[], "Files and sockets that this process has open"),
     gauge("process_start_time_seconds", Unit::Seconds, &[], "When this process started, seconds since the epoch"),

@@ -274,6 +274,24 @@ impl Topology {
         Ok(Self { topics: all, stages: stages.stages })
     }
 
+    /// Adds a raw topic that is read as `like` is, with a dead-letter topic of its own: the second metastore's, say. An
+    /// existing one is left as it is.
+    pub fn add_raw(&mut self, like: &str, name: &str) {
+        if self.topic(name).is_some() {
+            return;
+        }
+        let Some(source) = self.topic(like).cloned() else { return };
+        if let Some(dead) = self.dead_letters_of(like).cloned() {
+            let (name, of) = (format!("{name}.dlq"), Some(name.to_owned()));
+            self.topics.push(Topic { name, of, ..dead });
+        }
+        // The subject belongs to the topic it is named after; plain JSON needs none.
+        self.topics.push(Topic { name: name.to_owned(), schema: false, ..source });
+        for stage in self.stages.iter_mut().filter(|stage| stage.inputs.iter().any(|input| input == like)) {
+            stage.inputs.push(name.to_owned());
+        }
+    }
+
     /// The topic of this name.
     pub fn topic(&self, name: &str) -> Option<&Topic> {
         self.topics.iter().find(|topic| topic.name == name)

@@ -70,6 +70,18 @@ fn an_installation_chooses_its_name_and_partitions() {
 }
 
 #[test]
+fn a_second_metastore_gets_topics_of_its_own() {
+    let mut topology = built_in();
+    topology.add_raw("hms.notifications", "hms.other");
+    topology.add_raw("hms.notifications", "hms.other");
+    topology.add_raw("hms.notifications", "openlineage.events");
+    assert_eq!(topology.topics.len(), built_in().topics.len() + 2);
+    assert_eq!(topology.dead_letters_of("hms.other").unwrap().name, "hms.other.dlq");
+    assert_eq!(topology.stage("normalize").unwrap().inputs, ["hms.notifications", "openlineage.events", "hms.other"]);
+    assert_eq!(lint(&topology, &schemas()), []);
+}
+
+#[test]
 fn each_rule_finds_its_breach() {
     breaks("name = \"catalog.jobs\"", "name = \"catalog/jobs\"", Rule::Names, "catalog/jobs");
     breaks("name = \"catalog.jobs\"", "name = \"catalog.runs\"", Rule::Names, "catalog.runs");

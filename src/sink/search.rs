@@ -200,9 +200,9 @@ struct WriterTask {
 impl WriterTask {
     fn run(mut self, commands: &Receiver<Command>) {
         loop {
-            let wait = self.dirty_since.map_or(Duration::from_secs(3600), |since| {
-                self.options.every.saturating_sub(since.elapsed())
-            });
+            let wait = self
+                .dirty_since
+                .map_or(Duration::from_secs(3600), |since| self.options.every.saturating_sub(since.elapsed()));
             match commands.recv_timeout(wait) {
                 Ok(Command::Batch(ops, positions)) => {
                     // After a failure nothing counts until the sink has asked where to go on from.

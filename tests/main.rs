@@ -6,3 +6,4 @@ mod architecture;
 mod dev_servers;
 mod runtime;
 mod registry;
+mod store;

@@ -1,13 +1,22 @@
 //! The Postgres sink's contract, on a real server: atomic, idempotent, complete.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sqlx::{Connection, Executor, PgConnection, Row};
+use tributary::dev::{Servers, Stack};
 use tributary::graph::EdgeKey;
 use tributary::model::fact::{Origin, Owner, Tag};
 use tributary::model::record::*;
 use tributary::store::*;
+
+/// One server for all tests of this module; it ends with the process.
+fn server() -> String {
+    static SERVER: OnceLock<Stack> = OnceLock::new();
+    let start = || Stack::throw_away(Servers::Postgres, crate::dev_servers::cache()).unwrap();
+    SERVER.get_or_init(start).database_url().unwrap()
+}
 
 /// A database of its own for each test.
 pub struct Database {
@@ -18,9 +27,10 @@ pub struct Database {
 impl Database {
     pub async fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let server = std::env::var("TEST_PG").unwrap();
-        let name = format!("store_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let mut admin = PgConnection::connect(&format!("{server}/postgres")).await.unwrap();
+        let url = tokio::task::spawn_blocking(server).await.unwrap();
+        let (server, _) = url.rsplit_once('/').unwrap();
+        let name = format!("store_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let mut admin = PgConnection::connect(&url).await.unwrap();
         admin.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
         let url = format!("{server}/{name}");
         let store = Store::connect(&StoreOptions::new(url.as_str())).await.unwrap();

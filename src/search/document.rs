@@ -41,12 +41,14 @@ pub(super) fn build(
         document.add_f64(fields.weight, 0.0);
         return Ok(document);
     };
-    let name_words = terms(tokenizers, PLAIN, &record.name);
+    // A schema called `backups` says as much as a table called `x_backup`.
+    let container = record.container.as_deref().unwrap_or_default();
+    let mut name_words = terms(tokenizers, PLAIN, &record.name);
+    name_words.extend(terms(tokenizers, PLAIN, last_segment(container)));
     let mut tag_words: Vec<String> = Vec::new();
 
     document.add_text(fields.name, &record.name);
     document.add_text(fields.name_plain, &record.name);
-    let container = record.container.as_deref().unwrap_or_default();
     for whole in whole_names(record, container) {
         document.add_text(fields.name_whole, &whole);
         document.add_text(fields.name_whole, terms(tokenizers, PLAIN, &whole).concat());

@@ -202,14 +202,16 @@ impl Searcher {
                 pairs.iter().map(|(stem, _)| Term::from_field_text(self.fields.name, stem)).collect();
             clauses.push((Occur::Should, boosted(Box::new(PhraseQuery::new(stems.clone())), 3.0)));
             clauses.push((Occur::Should, self.all_in(self.fields.name, &pairs, 10.0)));
-            clauses.push((Occur::Should, self.all_in(self.fields.description, &pairs, 4.0)));
+            clauses.push((Occur::Should, self.all_in(self.fields.description, &pairs, 12.0)));
         }
         let whole = terms(tokenizers, WHOLE, text.trim()).concat();
         let joined = pairs.iter().map(|(_, plain)| plain.as_str()).collect::<String>();
         for (value, score) in [(whole.as_str(), 40.0), (joined.as_str(), 30.0)] {
             clauses.push((Occur::Should, scored(self.term(self.fields.name_whole, value), score)));
         }
-        clauses.push((Occur::Should, scored(self.term(self.fields.columns_whole, &whole), 14.0)));
+        // A single word that is also a column's name is more often meant as a subject.
+        let column_score = if pairs.len() > 1 { 32.0 } else { 14.0 };
+        clauses.push((Occur::Should, scored(self.term(self.fields.columns_whole, &whole), column_score)));
         Ok(Words { query: Box::new(BooleanQuery::new(clauses)) })
     }
 

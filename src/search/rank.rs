@@ -6,11 +6,12 @@
 use crate::model::record::{DatasetRecord, DatasetStatsRecord};
 
 /// Words in names and tags of what is kept but not meant to be used, and what they cost.
-const DEMOTED: [(&str, f64); 14] = [
+const DEMOTED: [(&str, f64); 15] = [
     ("deprecated", 0.45),
     ("legacy", 0.6),
     ("obsolete", 0.45),
     ("backup", 0.5),
+    ("backups", 0.5),
     ("bak", 0.5),
     ("bkp", 0.5),
     ("old", 0.6),

@@ -4,6 +4,9 @@
 mod api;
 mod architecture;
 mod dev_servers;
-mod runtime;
+mod exactly_once;
+mod hms_truth;
 mod registry;
+mod runtime;
 mod store;
+mod support;

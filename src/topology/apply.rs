@@ -1,7 +1,8 @@
 //! Carries out a plan: topics, settings, first offsets. Schemas are registered by [`super::schemas`], which needs the
 //! registry's own topic to be there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use crate::kafka::{Admin, Isolation, KafkaError, TopicPartition, TopicSpec};
 use crate::stage::group_id;
@@ -37,7 +38,7 @@ pub fn survey(admin: &Admin, topology: &Topology, installation: &Installation) -
             .filter_map(|topic| Some((topic, existing.get(topic)?.partitions)))
             .flat_map(|(topic, count)| (0..count).map(move |partition| TopicPartition::new(topic.as_str(), partition)))
             .collect();
-        for (partition, offset) in admin.committed(&group, &partitions)? {
+        for (partition, offset) in patiently(|| admin.committed(&group, &partitions))? {
             if offset.is_some() {
                 actual.committed.insert((group.clone(), partition.topic.to_string(), partition.partition));
             }
@@ -46,22 +47,29 @@ pub fn survey(admin: &Admin, topology: &Topology, installation: &Installation) -
     Ok(plan(topology, installation, &actual, &group_of))
 }
 
+/// A new topic has no leader for a moment, and a group whose static member has just stopped takes no offsets until that
+/// member's session is over.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Carries out `plan`, in its order.
 pub fn carry_out(admin: &Admin, plan: &Plan) -> Result<(), KafkaError> {
     let mut created = Vec::new();
     for action in &plan.actions {
         if let Action::CreateTopic { topic, partitions, replication, configs } = action {
             let partitions = i32::try_from(*partitions).unwrap_or(i32::MAX);
-            created.push(TopicSpec {
-                name: topic.clone(),
-                partitions,
-                replication: *replication,
-                configs: configs.clone(),
-            });
+            let spec =
+                TopicSpec { name: topic.clone(), partitions, replication: *replication, configs: configs.clone() };
+            created.push(spec);
         }
     }
     admin.create_topics(&created)?;
-    wait_until_known(admin, &created)?;
+    for topic in &created {
+        let started = Instant::now();
+        while admin.partition_count(&topic.name)?.is_none() && started.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        patiently(|| admin.topic_watermarks(&topic.name, Isolation::Uncommitted))?;
+    }
     for action in &plan.actions {
         match action {
             Action::CreateTopic { .. } | Action::RegisterSchemas { .. } => {}
@@ -73,25 +81,30 @@ pub fn carry_out(admin: &Admin, plan: &Plan) -> Result<(), KafkaError> {
                 let mut starts = BTreeMap::new();
                 for partition in partitions {
                     let partition = TopicPartition::new(topic.as_str(), *partition);
-                    let low = admin.watermarks(&partition, Isolation::Uncommitted)?.low;
+                    let low = patiently(|| admin.watermarks(&partition, Isolation::Uncommitted))?.low;
                     starts.insert(partition, low);
                 }
-                admin.commit_offsets(group, &starts)?;
+                patiently(|| admin.commit_offsets(group, &starts))?;
             }
         }
     }
     Ok(())
 }
 
-/// A new topic is known to the broker that created it first; clients may ask another, or too early.
-fn wait_until_known(admin: &Admin, created: &[TopicSpec]) -> Result<(), KafkaError> {
-    let wanted: BTreeSet<&str> = created.iter().map(|topic| topic.name.as_str()).collect();
-    for _ in 0..200 {
-        let known = admin.topics()?;
-        if wanted.iter().all(|topic| known.contains_key(*topic)) {
-            break;
+/// Tries again while the cluster is still settling.
+fn patiently<T>(mut attempt: impl FnMut() -> Result<T, KafkaError>) -> Result<T, KafkaError> {
+    let started = Instant::now();
+    loop {
+        match attempt() {
+            Err(error) if is_settling(&error) && started.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            outcome => return outcome,
         }
-        std::thread::sleep(std::time::Duration::from_millis(50));
     }
-    Ok(())
+}
+
+fn is_settling(error: &KafkaError) -> bool {
+    let passing = ["UnknownTopicOrPartition", "UnknownPartition", "UnknownTopic", "UnknownMemberId"];
+    error.is_transient() || error.code_name().is_some_and(|code| passing.contains(&code.as_str()))
 }

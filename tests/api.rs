@@ -47,7 +47,10 @@ async fn a_page_shows_what_both_streams_said() {
         (&page["dataset_id"], &page["canonical_id"], &page["resolved_by"]),
         (&json!(ORDERS), &json!(ORDERS), &json!("id"))
     );
-    assert_eq!((&page["name"], &page["type"], &page["platform"]), (&json!("sales.orders"), &json!("table"), &json!("hive")));
+    assert_eq!(
+        (&page["name"], &page["type"], &page["platform"]),
+        (&json!("sales.orders"), &json!("table"), &json!("hive"))
+    );
     assert_eq!((&page["database"], &page["schema"]), (&json!("sales"), &Value::Null));
     assert_eq!(page["names"], json!([{"namespace": "hive://h:9083", "name": "sales.orders"}]));
     assert_eq!(
@@ -159,7 +162,10 @@ async fn lineage_goes_both_ways_and_stops_at_the_depth() {
     let app = app().await;
     let walk = async |rest: &str| ok(&app, &format!("/api/v1/lineage?dataset={}{rest}", enc(ORDERS))).await;
     let both = walk("&depth=1").await;
-    assert_eq!((&both["total_upstream"], &both["total_downstream"], &both["more"]), (&json!(1), &json!(1), &json!(true)));
+    assert_eq!(
+        (&both["total_upstream"], &both["total_downstream"], &both["more"]),
+        (&json!(1), &json!(1), &json!(true))
+    );
     let both = walk("").await;
     assert_eq!((&both["direction"], &both["depth"], &both["level"]), (&json!("both"), &json!(3), &json!("table")));
     let down = &both["lineage"]["downstream"];
@@ -198,9 +204,15 @@ async fn column_lineage_follows_one_column() {
     assert_eq!((&walk["level"], &walk["column"]), (&json!("column"), &json!("ID")));
     assert_eq!(walk["nodes"][0]["id"], format!("{ORDERS}#id"), "columns are found in any case");
     let up = &walk["lineage"]["upstream"];
-    assert_eq!((each(up, "dataset_id"), each(up, "column")), (vec![&json!("hive://h:9083/raw/events")], vec![&json!("id")]));
+    assert_eq!(
+        (each(up, "dataset_id"), each(up, "column")),
+        (vec![&json!("hive://h:9083/raw/events")], vec![&json!("id")])
+    );
     let down = &walk["lineage"]["downstream"];
-    assert_eq!((each(down, "dataset_id"), each(down, "column")), (vec![&json!("hive://h:9083/mart/daily")], vec![&json!("ids")]));
+    assert_eq!(
+        (each(down, "dataset_id"), each(down, "column")),
+        (vec![&json!("hive://h:9083/mart/daily")], vec![&json!("ids")])
+    );
     let edge = walk["edges"].as_array().unwrap().iter().find(|edge| edge["source"] == format!("{ORDERS}#id")).unwrap();
     assert_eq!(edge["target"], "hive://h:9083/mart/daily#ids");
     assert_eq!(edge["supporters"][0]["transformations"], json!(["DIRECT/AGGREGATION"]));
@@ -219,9 +231,13 @@ async fn search_finds_filters_and_counts() {
     assert_eq!((&page["query"], &page["results"][0]["dataset_id"]), (&json!("orders"), &json!(ORDERS)));
     assert_eq!(page["total_results"], page["totalCount"]);
     let hit = &page["results"][0];
-    assert_eq!((&hit["name"], &hit["owner"], &hit["row_count"]), (&json!("sales.orders"), &json!("team:sales"), &json!(1200)));
+    assert_eq!(
+        (&hit["name"], &hit["owner"], &hit["row_count"]),
+        (&json!("sales.orders"), &json!("team:sales"), &json!(1200))
+    );
     assert_eq!((&hit["column_count"], &hit["tags"]), (&json!(3), &json!(["gold", "pii"])));
     assert!(hit["relevance_score"].as_f64().unwrap() > 0.0);
+    assert_eq!(hit["highlighted_fields"]["name"], "sales.<em>orders</em>");
     let ids = async |query: &str| {
         let page = ok(&app, &format!("/api/v1/search?{query}")).await;
         let mut ids: Vec<String> =
@@ -233,20 +249,14 @@ async fn search_finds_filters_and_counts() {
     assert_eq!(ids("filters=kind:view").await, ["hive://h:9083/mart/daily"]);
     assert_eq!(ids("filters=owner:%22team:sales%22,platform:hive").await, [ORDERS]);
     assert_eq!(ids("filters=tag:pii,kind:view").await, [] as [&str; 0], "different keys must all hold");
-    assert_eq!(
-        ids("filters=platform:hive").await,
-        ["hive://h:9083/mart/daily", "hive://h:9083/raw/events", ORDERS]
-    );
+    assert_eq!(ids("filters=platform:hive").await, ["hive://h:9083/mart/daily", "hive://h:9083/raw/events", ORDERS]);
     assert_eq!(ids("q=report").await, ["postgres://db:5432/shop/public/report"], "what is only mentioned is not found");
     assert_eq!(ids("q=report&filters=existence:referenced").await, ["trino://t:8080/pg/public/report"]);
     let facet = |page: &Value, field: &str| page["facets"][field].clone();
     let page = ok(&app, "/api/v1/search?q=&limit=1").await;
     assert_eq!(page["total_results"], 4);
     assert_eq!(page["results"].as_array().unwrap().len(), 1);
-    assert_eq!(
-        facet(&page, "platform"),
-        json!([{"value": "hive", "count": 3}, {"value": "postgres", "count": 1}])
-    );
+    assert_eq!(facet(&page, "platform"), json!([{"value": "hive", "count": 3}, {"value": "postgres", "count": 1}]));
     let all = ids("q=").await;
     let mut paged = Vec::new();
     for offset in 0..4 {
@@ -262,7 +272,10 @@ async fn unresolved_names_come_with_a_rule() {
     let list = ok(&app, "/api/v1/unresolved").await;
     assert_eq!(list["total"], 1);
     let item = &list["items"][0];
-    assert_eq!((&item["dataset_id"], &item["reasons"]), (&json!("trino://t:8080/pg/public/report"), &json!(["unconfirmed"])));
+    assert_eq!(
+        (&item["dataset_id"], &item["reasons"]),
+        (&json!("trino://t:8080/pg/public/report"), &json!(["unconfirmed"]))
+    );
     assert_eq!(each(&item["candidates"], "dataset_id"), ["postgres://db:5432/shop/public/report"]);
     assert_eq!(
         list["proposed_rules"],
@@ -281,7 +294,11 @@ async fn jobs_runs_and_changes() {
     assert_eq!(job["owners"], json!([{"name": "team:data", "role": "OWNER", "technical": false}]));
     assert_eq!(job["last_run"]["run_id"], "r2");
     let runs = ok(&app, &format!("/api/v1/jobs/{}/runs", enc(id))).await;
-    assert_eq!((&runs["total"], each(&runs["runs"], "run_id")), (&json!(2), vec![&json!("r2"), &json!("r1")]), "r0 has expired");
+    assert_eq!(
+        (&runs["total"], each(&runs["runs"], "run_id")),
+        (&json!(2), vec![&json!("r2"), &json!("r1")]),
+        "r0 has expired"
+    );
     assert_eq!((&runs["runs"][0]["state"], &runs["runs"][0]["duration_ms"]), (&json!("COMPLETE"), &json!(60_000)));
     assert_eq!(runs["runs"][1]["error"], "boom");
     let second = ok(&app, &format!("/api/v1/runs?job={}&limit=1&offset=1", enc(id))).await;

@@ -43,6 +43,11 @@ impl BearerToken {
         Ok(Self { token: SecretString::from(token.to_owned()) })
     }
 
+    /// The token from the settings, where it cannot be empty.
+    pub fn new(token: SecretString) -> Self {
+        Self { token }
+    }
+
     /// Whether the request carries the token. Takes the same time for every wrong one.
     pub(super) fn admits(&self, headers: &HeaderMap) -> bool {
         let Some(given) = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()) else {

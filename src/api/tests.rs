@@ -36,7 +36,10 @@ impl SearchIndex for NoIndex {
 
 /// Remembers what was produced; refuses values with `refuse` in them, does not answer for such with `down`.
 #[derive(Default)]
-struct Memory(Mutex<Vec<(String, Option<String>, Vec<u8>)>>);
+struct Memory(Mutex<Vec<Produced>>);
+
+/// Topic, key, value.
+type Produced = (String, Option<String>, Vec<u8>);
 
 impl EventProducer for Memory {
     fn produce<'a>(&'a self, topic: &'a str, key: Option<&'a str>, value: &'a [u8]) -> ProduceFuture<'a> {
@@ -62,7 +65,8 @@ struct App {
 
 fn app_with(options: ApiOptions, components: Vec<ComponentStatus>) -> App {
     let producer = Arc::new(Memory::default());
-    let catalog = Catalog::new(unreachable_reader(), Arc::new(NoIndex), Arc::new(RwLock::new(Graph::new())), Identity::default());
+    let catalog =
+        Catalog::new(unreachable_reader(), Arc::new(NoIndex), Arc::new(RwLock::new(Graph::new())), Identity::default());
     let parts = ApiParts {
         catalog: Arc::new(catalog),
         producer: Arc::clone(&producer) as Arc<dyn EventProducer>,

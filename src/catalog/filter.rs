@@ -24,7 +24,8 @@ pub enum FilterKey {
     Owner,
     /// Tag's key, or `key=value`.
     Tag,
-    /// confirmed, referenced, dropped, virtual, ignored. Without it only confirmed ones are found.
+    /// confirmed, referenced, dropped, virtual, ignored. Without it the first and third are found: a dropped table is
+    /// found by its names, one that is only mentioned is not.
     Existence,
     /// Container's id or name.
     Container,

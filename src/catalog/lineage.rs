@@ -259,19 +259,21 @@ fn pairs(records: &[ColumnLineageRecord]) -> Vec<ColumnPair> {
     let mut pairs: BTreeMap<(&str, &str), (BTreeSet<&str>, bool, bool)> = BTreeMap::new();
     for record in records {
         let key = (record.source_field.as_str(), record.target_field.as_str());
-        let (transformations, masking, unmapped) =
-            pairs.entry(key).or_insert_with(|| (BTreeSet::new(), true, true));
+        let (transformations, masking, unmapped) = pairs.entry(key).or_insert_with(|| (BTreeSet::new(), true, true));
         transformations.extend(record.transformations.iter().map(String::as_str));
         *masking &= record.masking;
         *unmapped &= record.unmapped;
     }
-    let view = |((source, target), (transformations, masking, unmapped)): ((&str, &str), (BTreeSet<&str>, bool, bool))| ColumnPair {
-        source_column: source.to_owned(),
-        target_column: target.to_owned(),
-        transformations: transformations.into_iter().map(str::to_owned).collect(),
-        masking,
-        unmapped,
-    };
+    let view =
+        |((source, target), (transformations, masking, unmapped)): ((&str, &str), (BTreeSet<&str>, bool, bool))| {
+            ColumnPair {
+                source_column: source.to_owned(),
+                target_column: target.to_owned(),
+                transformations: transformations.into_iter().map(str::to_owned).collect(),
+                masking,
+                unmapped,
+            }
+        };
     pairs.into_iter().map(view).collect()
 }
 
@@ -292,5 +294,87 @@ fn supporter(walked: &WalkEdge, supporter: &graph::Supporter, wardrobe: &Wardrob
         runs: record.map(|record| record.runs),
         run: record.map(|record| record.run.clone()),
         origin: supporter.origin.clone().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{EdgeKey, Graph, NodeKind, WalkLimits};
+    use crate::model::fact::Origin;
+
+    const HOUR: i64 = 3_600_000_000;
+
+    fn edge(job: &str, source: &str, target: &str) -> LineageRecord {
+        let origin = Origin { topic: "openlineage.events".into(), partition: 0, offset: 1 };
+        let [job, source, target] = [job, source, target].map(str::to_owned);
+        let (kind, run) = ("write".to_owned(), "r".to_owned());
+        let (first_seen, last_seen) = (0, HOUR);
+        LineageRecord {
+            job,
+            source,
+            target,
+            kind,
+            confidence: 80,
+            first_seen,
+            last_seen,
+            runs: 2,
+            stale: false,
+            run,
+            origin,
+        }
+    }
+
+    fn walks(edges: &[LineageRecord], start: &str) -> (Walks, Wardrobe) {
+        let mut graph = Graph::new();
+        let mut wardrobe = Wardrobe::default();
+        for edge in edges {
+            graph.put_lineage(EdgeKey::of(&format!("{}|{}|{}", edge.job, edge.source, edge.target)), edge);
+            let key = (edge.job.clone(), edge.source.clone(), edge.target.clone());
+            wardrobe.tables.insert(key, edge.clone());
+        }
+        graph.put_node("s3://b/cte", NodeKind::Virtual);
+        let walk = |way| graph.walk(&[start], graph::Level::Table, way, WalkLimits::default());
+        (Walks { up: walk(graph::Direction::Upstream), down: walk(graph::Direction::Downstream) }, wardrobe)
+    }
+
+    fn ask(direction: Direction) -> LineageQuery {
+        LineageQuery { dataset: "s3://b/t".into(), direction, depth: 9, level: Level::Table, column: None }
+    }
+
+    #[test]
+    fn a_table_changed_in_place_is_its_own_upstream_once() {
+        let (walks, wardrobe) = walks(&[edge("job://n/merge", "s3://b/t", "s3://b/t")], "s3://b/t");
+        let summary = summary("s3://b/t", &walks, &wardrobe);
+        let kinds: Vec<_> = summary.upstream.iter().map(|n| (n.dataset_id.as_str(), n.kind.as_str())).collect();
+        assert_eq!(kinds, [("s3://b/t", "modifies")]);
+        assert_eq!(summary.downstream, []);
+        let view = compose(&ask(Direction::Both), "s3://b/t", &["s3://b/t".to_owned()], &walks, &wardrobe);
+        assert_eq!((view.total_upstream, view.total_downstream), (0, 0), "it is no hop away from itself");
+        assert_eq!((view.nodes.len(), view.edges.len()), (1, 1));
+    }
+
+    #[test]
+    fn an_edge_through_an_ephemeral_model_keeps_its_jobs() {
+        let edges = [edge("job://n/a", "s3://b/raw", "s3://b/cte"), edge("job://n/b", "s3://b/cte", "s3://b/t")];
+        let (walks, wardrobe) = walks(&edges, "s3://b/t");
+        let view = compose(&ask(Direction::Upstream), "s3://b/t", &["s3://b/t".to_owned()], &walks, &wardrobe);
+        assert_eq!(view.lineage.upstream.len(), 1);
+        let [edge] = view.edges.as_slice() else { panic!("{:?}", view.edges) };
+        assert_eq!((edge.source.as_str(), edge.via.as_slice()), ("s3://b/raw", &["s3://b/cte".to_owned()][..]));
+        let jobs: Vec<_> = edge.supporters.iter().map(|supporter| supporter.job_id.as_str()).collect();
+        assert_eq!(jobs, ["job://n/a", "job://n/b"]);
+        assert_eq!(edge.supporters[0].run, None, "a half of it is no edge of its own");
+    }
+
+    #[test]
+    fn a_supporter_says_since_when_and_how_often() {
+        let (walks, wardrobe) = walks(&[edge("job://n/a", "s3://b/raw", "s3://b/t")], "s3://b/t");
+        let view = compose(&ask(Direction::Both), "s3://b/t", &["s3://b/t".to_owned()], &walks, &wardrobe);
+        let supporter = &view.edges[0].supporters[0];
+        assert_eq!(supporter.first_seen.as_deref(), Some("1970-01-01T00:00:00Z"));
+        assert_eq!(supporter.last_seen.as_deref(), Some("1970-01-01T01:00:00Z"));
+        assert_eq!((supporter.runs, supporter.run.as_deref(), supporter.confidence), (Some(2), Some("r"), 80));
+        assert_eq!((supporter.job_name.as_str(), view.nodes[1].existence.as_str()), ("job://n/a", "unknown"));
     }
 }

@@ -4,8 +4,8 @@
 //! the types of [`view`], which describe themselves for OpenAPI.
 
 pub mod digest;
-pub mod export_hms;
 mod error;
+pub mod export_hms;
 pub mod filter;
 mod history;
 mod job;
@@ -281,11 +281,10 @@ impl Catalog {
     async fn wardrobe(&self, walks: &Walks, pairs: Pairs) -> Result<Wardrobe, CatalogError> {
         let datasets: BTreeSet<&str> = walks.nodes().into_iter().map(|node| lineage::node_parts(node).0).collect();
         let datasets: Vec<String> = datasets.into_iter().map(str::to_owned).collect();
-        let heads = self.reader.cards(&datasets).await.map_err(postgres)?.into_iter().map(|card| {
-            let head =
-                NodeHead { name: card.name, platform: card.platform, kind: card.kind, existence: card.existence };
-            (card.id, head)
-        });
+        let heads = self.reader.names(&datasets).await.map_err(postgres)?;
+        let heads = heads
+            .into_iter()
+            .map(|[id, name, platform, kind, existence]| (id, NodeHead { name, platform, kind, existence }));
         let ids = walks.jobs();
         let jobs = self.reader.jobs(&ids).await.map_err(postgres)?.into_iter().map(|job| {
             let head = JobHead {

@@ -8,8 +8,7 @@ use super::view::{
 };
 use crate::model::id::split_name_key;
 use crate::model::record::{
-    AliasRecord, ColumnRecord, DatasetRecord, DatasetStatsRecord, PartitionRecord, Provenance,
-    QualityRecord,
+    AliasRecord, ColumnRecord, DatasetRecord, DatasetStatsRecord, PartitionRecord, Provenance, QualityRecord,
 };
 
 /// The records that one page shows.
@@ -29,7 +28,8 @@ pub(super) struct PageParts {
 
 /// The page, asked for as `dataset_id`.
 pub(super) fn page(dataset_id: &str, resolved_by: &str, parts: PageParts) -> DatasetPage {
-    let PageParts { dataset, aliases, stats, quality, partition_count, partitions, lineage, last_schema_change } = parts;
+    let PageParts { dataset, aliases, stats, quality, partition_count, partitions, lineage, last_schema_change } =
+        parts;
     let (database, schema) = container_names(&dataset);
     let provenance: BTreeMap<_, _> =
         dataset.provenance.into_iter().map(|(aspect, said)| (aspect, ProvenanceView::from(said))).collect();

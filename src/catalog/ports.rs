@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
 use super::SearchQuery;
+use super::filter::FilterKey;
 use crate::graph::{Direction, Graph, Level, Walk, WalkLimits};
+use crate::search::{self, FilterField, SearchRequest, Searcher};
 
 /// An error of a store behind a port.
 pub type PortError = Box<dyn std::error::Error + Send + Sync>;
@@ -22,7 +24,7 @@ pub struct Found {
     pub total: usize,
     /// This page, best first.
     pub hits: Vec<Hit>,
-    /// Field → (value, count), most first.
+    /// platform, type, container, tags, owner, format → (value, datasets), most first.
     pub facets: BTreeMap<String, Vec<(String, u64)>>,
 }
 
@@ -35,6 +37,39 @@ pub struct Hit {
     pub score: f64,
     /// Field → HTML-escaped text with `<em>` around what matched.
     pub highlights: BTreeMap<String, String>,
+}
+
+impl SearchIndex for Searcher {
+    fn find(&self, query: &SearchQuery) -> Result<Found, PortError> {
+        let filters = query.filters.iter().map(|filter| search::Filter {
+            field: match filter.key {
+                FilterKey::Platform => FilterField::Platform,
+                FilterKey::Kind => FilterField::Kind,
+                FilterKey::Owner => FilterField::Owner,
+                FilterKey::Tag => FilterField::Tag,
+                FilterKey::Existence => FilterField::Existence,
+                FilterKey::Container => FilterField::Container,
+                FilterKey::Format => FilterField::Format,
+            },
+            value: filter.value.clone(),
+        });
+        let request = SearchRequest {
+            text: query.text.clone(),
+            filters: filters.collect(),
+            limit: query.limit,
+            offset: query.offset,
+        };
+        let found = self.search(&request)?;
+        let hits = found.hits.into_iter().map(|hit| Hit { id: hit.id, score: hit.score, highlights: hit.highlights });
+        // Facets bear the names that results have.
+        let named = |field: String| match field.as_str() {
+            "kind" => "type".to_owned(),
+            "tag" => "tags".to_owned(),
+            _ => field,
+        };
+        let facets = found.facets.into_iter().map(|(field, counts)| (named(field), counts));
+        Ok(Found { total: found.total, hits: hits.collect(), facets: facets.collect() })
+    }
 }
 
 /// The lineage graph in memory.

@@ -140,9 +140,7 @@ fn show(context: &Context, args: &ShowArgs) -> Result<(), Failure> {
     let mut found = None;
     let each = &mut |record: StageRecord| found = DeadLetter::parse(&record);
     reader.read_range(&partition, offset, offset + 1, each).because(Reason::Unavailable)?;
-    let letter = found
-        .ok_or_else(|| anyhow!("there is no dead letter at {}", args.place))
-        .because(Reason::Usage)?;
+    let letter = found.ok_or_else(|| anyhow!("there is no dead letter at {}", args.place)).because(Reason::Usage)?;
     let text = |bytes: &Option<Vec<u8>>| bytes.as_deref().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     let mut shown = summary(&args.place, &letter);
     shown["key"] = json!(text(&letter.key));
@@ -193,7 +191,8 @@ fn replay(context: &Context, args: &ReplayArgs) -> Result<(), Failure> {
     let folder = context.config.data_dir.join(REPLAY);
     let data = DataDir::open(folder, None, || "cli".to_owned()).because(Reason::Temporary)?;
     let cluster = context.config.kafka.cluster.clone();
-    let mut spec = StageSpec::new(cluster, format!("{REPLAY}-{}", args.topic.replace('.', "-")), data.instance(), data.path());
+    let mut spec =
+        StageSpec::new(cluster, format!("{REPLAY}-{}", args.topic.replace('.', "-")), data.instance(), data.path());
     spec.inputs = vec![InputTopic::new(letters.clone())];
     spec.inputs[0].dead_letters = OutputTopic::new(letters.clone());
     spec.outputs = vec![OutputTopic::new(args.topic.clone())];

@@ -9,19 +9,24 @@ mod digest;
 mod dlq;
 pub mod exit;
 mod export;
+mod flow;
 mod processes;
 mod produce;
 mod registry;
+mod serving;
 mod status;
 mod topology;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use clap::{Args, Parser, Subcommand};
 
-use self::exit::{Failure, Reason};
+use self::exit::{Because, Failure, Reason};
+use crate::config::{Config, LogColor, LogFormat};
+use crate::telemetry::{Color, LogOptions, LogShape, Metrics, start_logging};
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 64 usage, 69 a service is unavailable or a prerequisite is missing, \
 70 internal error, 75 temporary failure, 78 configuration";
@@ -107,6 +112,34 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     }
 }
+
+/// Starts logs and metrics of a long-running process.
+fn telemetry(config: &Config) -> Result<(), Failure> {
+    let options = LogOptions {
+        filter: config.log.filter.clone(),
+        shape: match config.log.format {
+            LogFormat::Text => LogShape::Text,
+            LogFormat::Json => LogShape::Json,
+        },
+        color: match config.log.color {
+            LogColor::Auto => Color::Auto,
+            LogColor::Always => Color::Always,
+            LogColor::Never => Color::Never,
+        },
+    };
+    start_logging(&options).because(Reason::Configuration)?;
+    let metrics = Metrics::install()?;
+    // A second start in one process is refused above, so the cell is empty.
+    let _ = METRICS.set(metrics);
+    Ok(())
+}
+
+/// The metrics of this process, once [`telemetry`] has started them.
+fn metrics() -> Option<&'static Metrics> {
+    METRICS.get()
+}
+
+static METRICS: OnceLock<Metrics> = OnceLock::new();
 
 fn dispatch(cli: Cli) -> Result<(), Failure> {
     let flags = cli.settings;

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::Args;
@@ -13,7 +12,10 @@ use serde_json::Value;
 use super::SettingFlags;
 use super::context::Context;
 use super::exit::{Because, Failure, Reason};
-use crate::kafka::{KafkaError, OutgoingRecord, Producer};
+use crate::kafka::{Delivery, KafkaError, OutgoingRecord, Producer};
+
+/// Records sent before the first acknowledgement is awaited.
+const WINDOW: usize = 10_000;
 
 /// What to produce, and where.
 #[derive(Debug, Args)]
@@ -48,6 +50,7 @@ fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
 /// once Kafka has acknowledged all of them.
 pub(super) fn produce_lines(producer: &Producer, topic: &str, lines: impl BufRead) -> Result<u64, Failure> {
     let mut count = 0;
+    let mut unacknowledged = Vec::new();
     for (number, line) in lines.split(b'\n').enumerate() {
         let line = line.with_context(|| format!("could not read line {}", number + 1)).because(Reason::Usage)?;
         let line = line.strip_suffix(b"\r").map_or(line.clone(), <[u8]>::to_vec);
@@ -55,11 +58,23 @@ pub(super) fn produce_lines(producer: &Producer, topic: &str, lines: impl BufRea
             continue;
         }
         let record = OutgoingRecord::new(topic, key_of(topic, &line).map(String::into_bytes), Some(line));
-        producer.send(&record).map_err(|error| refused(error, number + 1))?;
+        let delivery = producer.send(&record).map_err(|error| refused(error, number + 1))?;
+        unacknowledged.push((number + 1, delivery));
         count += 1;
+        if unacknowledged.len() >= WINDOW {
+            acknowledge(&mut unacknowledged)?;
+        }
     }
-    producer.flush(Duration::from_secs(60)).because(Reason::Unavailable)?;
+    acknowledge(&mut unacknowledged)?;
     Ok(count)
+}
+
+/// Waits until Kafka has all of them.
+fn acknowledge(unacknowledged: &mut Vec<(usize, Delivery)>) -> Result<(), Failure> {
+    for (line, delivery) in unacknowledged.drain(..) {
+        delivery.wait().map_err(|error| refused(error, line))?;
+    }
+    Ok(())
 }
 
 fn refused(error: KafkaError, line: usize) -> Failure {

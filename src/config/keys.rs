@@ -66,6 +66,7 @@ pub const KEYS: &[Key] = &[
     with("shutdown_timeout", Kind::Duration, "30s"),
     known("kafka.bootstrap_servers", Kind::Text, "KAFKA_BOOTSTRAP_SERVERS"),
     with("kafka.cluster", Kind::Text, "tributary"),
+    key("kafka.partitions", Kind::Count),
     key("kafka.replication", Kind::Count),
     key("kafka.properties", Kind::Properties),
     key("kafka.properties_file", Kind::Properties),

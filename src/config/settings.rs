@@ -62,6 +62,8 @@ pub struct Kafka {
     pub bootstrap_servers: Option<String>,
     /// Prefix of our groups and transactional ids: two installations on one cluster need two.
     pub cluster: String,
+    /// Partitions of the topics keyed by entity; `None` = as `topology/topics.toml` says. Fixed once they exist.
+    pub partitions: Option<u32>,
     /// Replicas of topics that we create; `None` = the broker's default.
     pub replication: Option<u64>,
     /// librdkafka's own properties. May hold secrets: not to be shown.
@@ -73,6 +75,7 @@ impl fmt::Debug for Kafka {
         f.debug_struct("Kafka")
             .field("bootstrap_servers", &self.bootstrap_servers)
             .field("cluster", &self.cluster)
+            .field("partitions", &self.partitions)
             .field("replication", &self.replication)
             .field("properties", &self.properties.keys().collect::<Vec<_>>())
             .finish()
@@ -436,6 +439,7 @@ fn typed(from: &mut Reader) -> Option<Config> {
     let data_dir = from.text("data_dir").map(PathBuf::from);
     let shutdown_timeout = from.duration("shutdown_timeout");
     let bootstrap_servers = from.text("kafka.bootstrap_servers");
+    let partitions = from.count("kafka.partitions").and_then(|count| u32::try_from(count).ok());
     let replication = from.count("kafka.replication").map(|count| count as u64);
     let properties = from.properties();
     let url = from.database_url();
@@ -475,7 +479,7 @@ fn typed(from: &mut Reader) -> Option<Config> {
         instance,
         data_dir: data_dir?,
         shutdown_timeout: shutdown_timeout?,
-        kafka: Kafka { bootstrap_servers, cluster: cluster?, replication, properties },
+        kafka: Kafka { bootstrap_servers, cluster: cluster?, partitions, replication, properties },
         database: Database { url, max_connections: max_connections?, acquire_timeout: acquire_timeout? },
         schema_registry,
         registry: Registry { listen: registry_listen?, advertised_url },

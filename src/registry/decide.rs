@@ -130,9 +130,7 @@ pub fn decide(snapshot: &Snapshot, command: &Command) -> Result<Decision, Regist
     match command {
         Command::Register { subject, request } => register::register(snapshot, subject, request),
         Command::DeleteSubject { subject, deletion } => delete_subject(snapshot, subject, *deletion),
-        Command::DeleteVersion { subject, version, deletion } => {
-            delete_version(snapshot, subject, *version, *deletion)
-        }
+        Command::DeleteVersion { subject, version, deletion } => delete_version(snapshot, subject, *version, *deletion),
         Command::SetConfig { subject, update } => set_config(snapshot, subject.as_ref(), update),
         Command::DeleteConfig { subject } => {
             writable(snapshot, subject.as_ref())?;
@@ -227,15 +225,9 @@ fn delete_version(
 }
 
 /// Refuses to delete what a live (before a permanent delete: any) schema refers to.
-fn unreferenced(
-    snapshot: &Snapshot,
-    subject: &Subject,
-    version: i32,
-    deletion: Deletion,
-) -> Result<(), RegistryError> {
-    let blocked = snapshot
-        .referrers(subject, version)
-        .any(|referrer| deletion == Deletion::Permanent || !referrer.deleted);
+fn unreferenced(snapshot: &Snapshot, subject: &Subject, version: i32, deletion: Deletion) -> Result<(), RegistryError> {
+    let blocked =
+        snapshot.referrers(subject, version).any(|referrer| deletion == Deletion::Permanent || !referrer.deleted);
     if blocked {
         return Err(RegistryError::ReferenceExists { subject: subject.clone(), version });
     }

@@ -187,9 +187,7 @@ pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Record, FormatError> {
             }
             Ok(Record::Schema(subject, version, Some(value)))
         }
-        "CONFIG" => {
-            Ok(Record::Config(subject, value.map(serde_json::from_slice).transpose().map_err(unreadable)?))
-        }
+        "CONFIG" => Ok(Record::Config(subject, value.map(serde_json::from_slice).transpose().map_err(unreadable)?)),
         "MODE" => {
             let value: Option<ModeValue> = value.map(serde_json::from_slice).transpose().map_err(unreadable)?;
             Ok(Record::Mode(subject, value.map(|value| value.mode)))
@@ -302,10 +300,16 @@ mod tests {
     fn reads_old_and_foreign_values() {
         let key = br#"{"keytype":"SCHEMA","subject":"s","version":1,"magic":1}"#;
         let old = br#"{"subject":"s","version":1,"id":5,"schema":"\"int\""}"#;
-        assert!(matches!(decode(key, Some(old)), Ok(Record::Schema(_, 1, Some(SchemaValue { id: 5, deleted: false, .. })))));
+        assert!(matches!(
+            decode(key, Some(old)),
+            Ok(Record::Schema(_, 1, Some(SchemaValue { id: 5, deleted: false, .. })))
+        ));
         // Another writer's key order and unknown fields.
         let key = br#"{"subject":"s","keytype":"CONFIG","magic":0,"more":1}"#;
-        assert!(matches!(decode(key, Some(br#"{"compatibilityLevel":"NONE","later":{}}"#)), Ok(Record::Config(Some(_), Some(_)))));
+        assert!(matches!(
+            decode(key, Some(br#"{"compatibilityLevel":"NONE","later":{}}"#)),
+            Ok(Record::Config(Some(_), Some(_)))
+        ));
         assert!(matches!(decode(br#"{"keytype":"ASSOC","x":1}"#, Some(b"{}")), Ok(Record::Noop)));
     }
 

@@ -100,10 +100,7 @@ impl RegistryHandle {
     ///
     /// # Errors
     /// See [`Self::read`].
-    pub fn read_blocking<T>(
-        &self,
-        query: impl Fn(&Snapshot) -> Result<T, RegistryError>,
-    ) -> Result<T, RegistryError> {
+    pub fn read_blocking<T>(&self, query: impl Fn(&Snapshot) -> Result<T, RegistryError>) -> Result<T, RegistryError> {
         match query(&self.snapshot()) {
             Err(error) if error.is_miss() => {
                 self.refresh_blocking()?;

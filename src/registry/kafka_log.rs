@@ -13,6 +13,12 @@ use crate::kafka::{
 /// How long a transaction and each of its calls may take.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Group and protocol type by which Confluent's registries elect their leader.
+const FOREIGN_GROUP: &str = "schema-registry";
+const FOREIGN_PROTOCOL: &str = "sr";
+/// How long the absence of a foreign leader is believed.
+const FOREIGN_CHECK: Duration = Duration::from_secs(5);
+
 /// The topic of one cluster.
 #[derive(Clone)]
 pub struct KafkaLog {
@@ -63,7 +69,7 @@ impl SchemaLog for KafkaLog {
 
     fn writer(&self) -> Result<Box<dyn LogWriter>, LogError> {
         let admin = Admin::new(&self.config).map_err(unavailable)?;
-        Ok(Box::new(KafkaWriter { log: self.clone(), admin, producer: None }))
+        Ok(Box::new(KafkaWriter { log: self.clone(), admin, producer: None, alone_since: None }))
     }
 }
 
@@ -93,6 +99,26 @@ struct KafkaWriter {
     admin: Admin,
     /// Present while this node is the writer as far as it knows.
     producer: Option<TransactionalProducer>,
+    /// When no foreign leader was seen last.
+    alone_since: Option<Instant>,
+}
+
+impl KafkaWriter {
+    /// Refuses to write beside a live Confluent leader: our fence does not reach it.
+    fn check_alone(&mut self) -> Result<(), LogError> {
+        if self.alone_since.is_some_and(|checked| checked.elapsed() < FOREIGN_CHECK) {
+            return Ok(());
+        }
+        let group = self.admin.group(FOREIGN_GROUP).map_err(unavailable)?;
+        if group.protocol_type == FOREIGN_PROTOCOL
+            && let Some(member) = group.members.first()
+        {
+            let member = format!("{} at {}", member.client_id, member.host);
+            return Err(LogError::ForeignLeader { group: FOREIGN_GROUP.to_owned(), member });
+        }
+        self.alone_since = Some(Instant::now());
+        Ok(())
+    }
 }
 
 impl LogWriter for KafkaWriter {
@@ -102,6 +128,7 @@ impl LogWriter for KafkaWriter {
     }
 
     fn acquire(&mut self) -> Result<(), LogError> {
+        self.check_alone()?;
         if self.producer.is_some() {
             return Ok(());
         }
@@ -115,6 +142,7 @@ impl LogWriter for KafkaWriter {
     }
 
     fn append(&mut self, records: Vec<KeyValue>) -> Result<i64, LogError> {
+        self.check_alone()?;
         let Some(mut producer) = self.producer.take() else {
             return Err(LogError::Fenced(reason("this node has not acquired the topic")));
         };

@@ -32,6 +32,14 @@ pub enum LogError {
     /// It is not known whether the transaction was committed; reading to the end tells.
     #[error("the outcome of a write to the schemas topic is not known: {0}")]
     UnknownOutcome(Arc<dyn std::error::Error + Send + Sync>),
+    /// A registry of another make leads the topic; it would not notice our writes in time, nor be fenced by them.
+    #[error("group '{group}' has a live leader of another registry ({member}); stop it before writing here")]
+    ForeignLeader {
+        /// Its consumer group.
+        group: String,
+        /// One of its members.
+        member: String,
+    },
     /// The registry has been shut down.
     #[error("the registry is shut down")]
     Closed,

@@ -4,6 +4,7 @@
 //! `types` and `format` are the vocabulary and the records; `snapshot` is the state, `decide` the rules, both free of
 //! I/O; `log` is the topic, `handle` the running registry, `http` its REST face and `client` how others reach one.
 
+pub mod client;
 pub mod decide;
 pub mod error;
 pub mod format;
@@ -18,6 +19,7 @@ pub mod snapshot;
 pub mod types;
 mod writer;
 
+pub use client::{ClientError, FoundSchema, RegistryClient, RestRegistry};
 pub use error::RegistryError;
 pub use handle::{RegistryHandle, RegistryOptions};
 pub use kafka_log::KafkaLog;

@@ -98,8 +98,7 @@ impl Snapshot {
         let text: Arc<str> = value.schema.into();
         let canonical = parsed.as_ref().map_or(&*text, |parsed| parsed.canonical());
         let references = value.references.unwrap_or_default();
-        let content =
-            Content::new(schema_type, text.clone(), canonical, references, value.metadata, value.rule_set);
+        let content = Content::new(schema_type, text.clone(), canonical, references, value.metadata, value.rule_set);
         let referred: Vec<(Subject, i32)> = targets(&subject, &content.references).collect();
         let context = self.context_mut(&subject);
         let entry = context.ids.get(&id);
@@ -329,11 +328,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// It does not exist.
-    pub fn referenced(
-        &self,
-        owner: &Subject,
-        reference: &SchemaReference,
-    ) -> Result<&SchemaVersion, RegistryError> {
+    pub fn referenced(&self, owner: &Subject, reference: &SchemaReference) -> Result<&SchemaVersion, RegistryError> {
         let target = owner.sibling(&reference.subject);
         let spec = if reference.version == -1 { VersionSpec::Latest } else { VersionSpec::Number(reference.version) };
         self.version(&target, spec, Deleted::Shown).map_err(|_| {
@@ -374,10 +369,7 @@ pub enum Deleted {
     Only,
 }
 
-fn targets<'a>(
-    owner: &'a Subject,
-    references: &'a [SchemaReference],
-) -> impl Iterator<Item = (Subject, i32)> + 'a {
+fn targets<'a>(owner: &'a Subject, references: &'a [SchemaReference]) -> impl Iterator<Item = (Subject, i32)> + 'a {
     references.iter().map(|reference| (owner.sibling(&reference.subject), reference.version))
 }
 

@@ -100,7 +100,8 @@ impl Writer<'_> {
             {
                 break results;
             }
-            if Instant::now() >= deadline {
+            // Only an operator can end a foreign leadership; the client need not wait for that.
+            if Instant::now() >= deadline || matches!(error, LogError::ForeignLeader { .. }) {
                 break writes.iter().map(|_| Err(RegistryError::Store(error.clone()))).collect();
             }
             // Nodes that fight for the topic must not do so in step: the pause differs by process and attempt.

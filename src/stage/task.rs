@@ -48,6 +48,13 @@ pub enum TaskState {
     Failed(String),
 }
 
+impl TaskState {
+    /// Whether the task has ended, in order or not.
+    pub fn is_end(&self) -> bool {
+        matches!(self, Self::Stopped | Self::Failed(_))
+    }
+}
+
 /// A snapshot of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskStatus {
@@ -134,12 +141,13 @@ impl TaskHandle {
         self.shared.lock().clone()
     }
 
-    /// Waits until `condition` holds or the time is over; returns whether it held.
+    /// Waits until `condition` holds, the task has ended or the time is over; returns whether the condition holds.
     pub fn wait_until(&self, timeout: Duration, condition: impl Fn(&TaskStatus) -> bool) -> bool {
         let guard = self.shared.lock();
-        let waited = self.shared.changed.wait_timeout_while(guard, timeout, |status| !condition(status));
-        let (_guard, timed_out) = waited.expect("no holder of this lock panics");
-        !timed_out.timed_out()
+        let waiting = |status: &mut TaskStatus| !condition(status) && !status.state.is_end();
+        let waited = self.shared.changed.wait_timeout_while(guard, timeout, waiting);
+        let (guard, _) = waited.expect("no holder of this lock panics");
+        condition(&guard)
     }
 
     /// Asks this task (and all that share its token) to end.
@@ -162,7 +170,7 @@ impl TaskHandle {
 
     /// Whether the task has ended, in order or not.
     pub fn is_finished(&self) -> bool {
-        matches!(self.status().state, TaskState::Stopped | TaskState::Failed(_))
+        self.status().state.is_end()
     }
 }
 

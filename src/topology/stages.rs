@@ -57,8 +57,8 @@ impl Transform for NormalizeStage {
         let unframed = match record.value.as_deref() {
             Some(value) if avro::is_framed(value) => {
                 let subject = match source {
-                    RawSource::Hms(_) => RawSubject::Hms,
-                    RawSource::OpenLineage(_) => RawSubject::OpenLineage,
+                    RawSource::Hms(_) => RawSubject::HmsNotifications,
+                    RawSource::OpenLineage(_) => RawSubject::OpenLineageEvents,
                 };
                 Some(self.decoder.raw_json(subject, value).map_err(decode_fault)?)
             }
@@ -137,7 +137,13 @@ impl KeyedTransform for FoldStage {
 fn send_fact(outputs: &mut Outputs, fact: &Fact, schema: u32) -> Result<(), Fault> {
     let value = avro::encode_fact(fact, schema).map_err(|error| Fault::Fatal(error.into()))?;
     let key = fact.entity.as_str().as_bytes();
-    outputs.send(Output { topic: FACTS, owner: key, key: key.to_vec(), value: Some(value), headers: Default::default() });
+    outputs.send(Output {
+        topic: FACTS,
+        owner: key,
+        key: key.to_vec(),
+        value: Some(value),
+        headers: Default::default(),
+    });
     Ok(())
 }
 

@@ -1,15 +1,18 @@
 //! A small catalog: raw events → orders → a daily view → a report that only lineage knows.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, RwLock, Weak};
 
 use axum::Router;
+use tempfile::TempDir;
 use tributary::api::{ApiOptions, ApiParts, EventProducer, ProduceError, ProduceFuture, router};
 use tributary::catalog::Catalog;
 use tributary::dev::{Servers, Stack};
+use tributary::graph::{EdgeKey, Graph};
 use tributary::model::fact::{Origin, Owner, Tag, Version};
 use tributary::model::id::{Identity, IdentityConfig, InstanceConfig};
 use tributary::model::record::*;
+use tributary::search::{IndexOp, IndexWriter, Searcher};
 use tributary::store::{CatalogWrite, Store, StoreOptions};
 
 pub const ORDERS: &str = "hive://h:9083/sales/orders";
@@ -30,6 +33,9 @@ const FAR: i64 = 4_102_444_800_000_000;
 
 pub struct App {
     pub router: Router,
+    /// Stops with the last test that uses it.
+    _server: Arc<Stack>,
+    _index: TempDir,
 }
 
 struct NoProducer;
@@ -283,10 +289,7 @@ fn column_lineage() -> Vec<ColumnLineageRecord> {
     };
     vec![
         edge(LOAD, (EVENTS_PATH, "id"), (ORDERS, "id"), "DIRECT/IDENTITY"),
-        ColumnLineageRecord {
-            masking: true,
-            ..edge(INSERT, (ORDERS, "id"), (DAILY, "ids"), "DIRECT/AGGREGATION")
-        },
+        ColumnLineageRecord { masking: true, ..edge(INSERT, (ORDERS, "id"), (DAILY, "ids"), "DIRECT/AGGREGATION") },
     ]
 }
 
@@ -412,39 +415,72 @@ fn writes() -> Vec<CatalogWrite> {
     records().into_iter().enumerate().map(write).collect()
 }
 
-/// One server for all tests of this module; it ends with the process.
-fn database_url() -> String {
-    static SERVER: OnceLock<Stack> = OnceLock::new();
-    let seed = |url: String| async move {
-        let store = Store::connect(&StoreOptions::new(url)).await.unwrap();
-        store.migrate().await.unwrap();
-        let all = writes();
-        let outcome = store.apply_batch("postgres", &all, &[]).await.unwrap();
-        assert_eq!(outcome.written, u64::try_from(all.len()).unwrap(), "{outcome:?}");
-        store.close().await;
-    };
-    let start = || {
-        let stack = Stack::throw_away(Servers::Postgres, crate::dev_servers::cache()).unwrap();
-        let url = stack.database_url().unwrap();
-        // A thread of its own: the callers are inside of a runtime already.
-        std::thread::spawn(move || tokio::runtime::Runtime::new().unwrap().block_on(seed(url))).join().unwrap();
-        stack
-    };
-    SERVER.get_or_init(start).database_url().unwrap()
+fn graph() -> Graph {
+    let mut graph = Graph::new();
+    for (key, record) in records() {
+        let key = EdgeKey::of(&key);
+        match record {
+            CatalogRecord::Lineage(record) => graph.put_lineage(key, &record),
+            CatalogRecord::ColumnLineage(record) => graph.put_column_lineage(key, &record),
+            CatalogRecord::Alias(record) => graph.put_alias(key, &record),
+            _ => {}
+        }
+    }
+    graph
+}
+
+/// The index over the same records, in a folder that goes with the test.
+fn index() -> (Searcher, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = IndexWriter::open(folder.path()).unwrap();
+    for (_, record) in records() {
+        match record {
+            CatalogRecord::Dataset(record) => writer.apply(IndexOp::PutDataset(record)).unwrap(),
+            CatalogRecord::DatasetStats(record) => writer.apply(IndexOp::PutStats(record)).unwrap(),
+            _ => {}
+        }
+    }
+    writer.commit(Vec::new()).unwrap();
+    (writer.searcher(), folder)
+}
+
+async fn seed(url: String) {
+    let store = Store::connect(&StoreOptions::new(url)).await.unwrap();
+    store.migrate().await.unwrap();
+    let all = writes();
+    let outcome = store.apply_batch("postgres", &all, &[]).await.unwrap();
+    assert_eq!(outcome.written, u64::try_from(all.len()).unwrap(), "{outcome:?}");
+    store.close().await;
+}
+
+/// The seeded server that tests running at the same time share.
+fn server() -> Arc<Stack> {
+    static RUNNING: Mutex<Weak<Stack>> = Mutex::new(Weak::new());
+    let mut running = RUNNING.lock().unwrap();
+    if let Some(stack) = running.upgrade() {
+        return stack;
+    }
+    let stack = Arc::new(Stack::throw_away(Servers::Postgres, crate::dev_servers::cache()).unwrap());
+    let url = stack.database_url().unwrap();
+    tokio::runtime::Handle::current().block_on(seed(url));
+    *running = Arc::downgrade(&stack);
+    stack
 }
 
 /// The API over the seeded stores.
 pub async fn app() -> App {
-    let url = tokio::task::spawn_blocking(database_url).await.unwrap();
-    let store = Store::connect(&StoreOptions::new(url)).await.unwrap();
-    let instance = InstanceConfig { id: s("hive://h:9083"), names: vec![s("hive://10.0.0.7:9083")], ..Default::default() };
+    let server = tokio::task::spawn_blocking(server).await.unwrap();
+    let store = Store::connect(&StoreOptions::new(server.database_url().unwrap())).await.unwrap();
+    let instance =
+        InstanceConfig { id: s("hive://h:9083"), names: vec![s("hive://10.0.0.7:9083")], ..Default::default() };
     let identity = Identity::new(IdentityConfig { instances: vec![instance], ..Default::default() }).unwrap();
-    let catalog = Catalog::new(store.reader(), index(), graph(), identity);
+    let (searcher, folder) = index();
+    let catalog = Catalog::new(store.reader(), Arc::new(searcher), Arc::new(RwLock::new(graph())), identity);
     let parts = ApiParts {
         catalog: Arc::new(catalog),
         producer: Arc::new(NoProducer),
         status: Arc::new(Vec::new),
         metrics: Arc::new(String::new),
     };
-    App { router: router(parts, ApiOptions::default()) }
+    App { router: router(parts, ApiOptions::default()), _server: server, _index: folder }
 }

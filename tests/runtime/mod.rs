@@ -5,5 +5,7 @@ mod dead_letters;
 mod kafka_layer;
 mod kills;
 mod members;
+mod outage;
 mod sinks;
 mod support;
+mod tmp_perf;

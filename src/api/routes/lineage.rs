@@ -12,7 +12,7 @@ use crate::catalog::LineageQuery;
 use crate::catalog::view::{Direction, Level, LineageView};
 
 /// Hops if the question does not say.
-const DEFAULT_DEPTH: usize = 3;
+const DEFAULT_DEPTH: u32 = 3;
 
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

@@ -21,7 +21,7 @@ pub(in crate::api) struct SearchParams {
     q: String,
     /// `key:value,key:value`; keys are platform, kind (type), owner, tag (tags), existence, container (database),
     /// format. One key's values are alternatives, different keys must all hold. A value with a comma stands in double
-    /// quotes, `\"` and `\\` inside. Without `existence` only confirmed datasets are found.
+    /// quotes, `\"` and `\\` inside. Without `existence` confirmed and dropped datasets are found.
     #[serde(default)]
     #[param(example = "platform:hive,tag:pii")]
     filters: String,

@@ -88,11 +88,7 @@ pub fn function_entries(function: &Object, catalog: Option<&str>) -> Vec<Entry> 
     vec![Entry::of(Statement::Native(Value::Object(native)))]
 }
 
-fn add_optional<const N: usize>(
-    entries: &mut Vec<Entry>,
-    optional: [(Aspect, Option<Statement>); N],
-    absent: Absent,
-) {
+fn add_optional<const N: usize>(entries: &mut Vec<Entry>, optional: [(Aspect, Option<Statement>); N], absent: Absent) {
     for (aspect, statement) in optional {
         match (statement, absent) {
             (Some(statement), _) => entries.push(Entry::of(statement)),
@@ -320,8 +316,14 @@ fn file_format(input: &str, serde: &str) -> Option<&'static str> {
     if let Some((_, name)) = by_input.iter().find(|(word, _)| lower.contains(word)) {
         return Some(name);
     }
-    let by_serde =
-        [("json", "json"), ("opencsv", "csv"), ("csv", "csv"), ("regex", "text"), ("parquet", "parquet"), ("orc", "orc")];
+    let by_serde = [
+        ("json", "json"),
+        ("opencsv", "csv"),
+        ("csv", "csv"),
+        ("regex", "text"),
+        ("parquet", "parquet"),
+        ("orc", "orc"),
+    ];
     if let Some((_, name)) = by_serde.iter().find(|(word, _)| serde.contains(word)) {
         return Some(name);
     }

@@ -113,7 +113,9 @@ pub(super) fn register(
         if let Some(wanted) = wanted_version
             && wanted != next
         {
-            return Err(RegistryError::InvalidSchema(format!("Version is not one more than previous version: {wanted}, expected {next}")));
+            return Err(RegistryError::InvalidSchema(format!(
+                "Version is not one more than previous version: {wanted}, expected {next}"
+            )));
         }
         if request.compatibility == CompatibilityCheck::Enforced {
             let old = comparable(snapshot, subject, &config, content);
@@ -221,7 +223,8 @@ fn incompatibilities(
     if level == Level::None {
         return Ok(Vec::new());
     }
-    let considered = if level.is_transitive() { old } else { old.get(old.len().saturating_sub(1)..).unwrap_or_default() };
+    let considered =
+        if level.is_transitive() { old } else { old.get(old.len().saturating_sub(1)..).unwrap_or_default() };
     let mut parsed = Vec::with_capacity(considered.len());
     for version in considered {
         if version.content.schema_type != new.schema_type() {

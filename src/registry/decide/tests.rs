@@ -1,3 +1,5 @@
+//! The rules of the registry, command by command.
+
 use super::super::snapshot::Snapshot;
 use super::super::types::SchemaReference;
 use super::*;
@@ -18,7 +20,8 @@ fn avro(schema: &str) -> RegisterRequest {
 }
 
 const V1: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}"#;
-const V2: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"b","type":"int","default":0}]}"#;
+const V2: &str =
+    r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"b","type":"int","default":0}]}"#;
 const BAD: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"c","type":"int"}]}"#;
 
 impl World {
@@ -71,17 +74,15 @@ fn registering_is_idempotent_and_ids_are_shared_between_subjects() {
     assert_eq!(world.register("b", avro(V2)).unwrap(), (1, 2));
     assert_eq!(world.register("b", avro("\"string\"")).unwrap_err().code(), 40901);
     assert_eq!(world.register("c", avro("\"string\"")).unwrap(), (1, 3));
-    let again = decide(
-        &world.snapshot,
-        &Command::Register { subject: subject("a"), request: Box::new(avro(V1)) },
-    );
+    let again = decide(&world.snapshot, &Command::Register { subject: subject("a"), request: Box::new(avro(V1)) });
     assert!(again.unwrap().records.is_empty(), "what exists is not written again");
 }
 
 #[test]
 fn invalid_schemas_are_refused_with_42201() {
     let mut world = World::default();
-    for text in ["", "{", "{}", "\"x.Y\"", r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int","default":"x"}]}"#]
+    for text in
+        ["", "{", "{}", "\"x.Y\"", r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int","default":"x"}]}"#]
     {
         assert_eq!(code(world.register("a", avro(text))), 42201, "{text}");
     }
@@ -187,7 +188,8 @@ fn references_are_resolved_kept_and_guarded() {
 #[test]
 fn texts_that_refer_to_each_other_end() {
     let mut world = World::default();
-    let reference = |name: &str, subject: &str| SchemaReference { name: name.into(), subject: subject.into(), version: 1 };
+    let reference =
+        |name: &str, subject: &str| SchemaReference { name: name.into(), subject: subject.into(), version: 1 };
     // Only a foreign writer can put a cycle into the topic.
     for (name, other, id) in [("a", "b", 1), ("b", "a", 2)] {
         let value = SchemaValue {
@@ -221,7 +223,8 @@ fn modes_gate_writes_and_import_takes_ids() {
     world.run(Command::DeleteMode { subject: Some(subject("a")) }).unwrap();
     assert_eq!(code(world.run(Command::DeleteMode { subject: Some(subject("a")) })), 40401);
 
-    let with_id = |id: i32, version: i32, text: &str| RegisterRequest { id: Some(id), version: Some(version), ..avro(text) };
+    let with_id =
+        |id: i32, version: i32, text: &str| RegisterRequest { id: Some(id), version: Some(version), ..avro(text) };
     assert_eq!(code(world.register("a", with_id(9, 2, V2))), 42205, "ids only in IMPORT");
     world.mode(Some("i"), Mode::Import).unwrap();
     assert_eq!(world.register("i", with_id(100, 7, V1)).unwrap(), (7, 100));
@@ -318,7 +321,10 @@ fn a_group_compares_only_its_own_versions() {
     world.run(Command::SetConfig { subject: Some(subject("a")), update }).unwrap();
     let major = |number: &str, text: &str| {
         let properties = [("major".to_owned(), number.to_owned())].into();
-        RegisterRequest { metadata: Some(super::super::types::Metadata { properties, ..Default::default() }), ..avro(text) }
+        RegisterRequest {
+            metadata: Some(super::super::types::Metadata { properties, ..Default::default() }),
+            ..avro(text)
+        }
     };
     assert_eq!(world.register("a", major("1", V1)).unwrap(), (1, 1));
     assert_eq!(world.register("a", major("2", "\"string\"")).unwrap(), (2, 2));

@@ -55,7 +55,8 @@ fn choose(accept: &str) -> Option<&'static str> {
         let media_range = parts.next().unwrap_or_default();
         let weight = parts.find_map(|part| part.strip_prefix("q=")).and_then(|q| q.parse().ok()).unwrap_or(1.0_f32);
         for given in GIVEN {
-            let fits = media_range == "*/*" || media_range == "application/*" || media_range.eq_ignore_ascii_case(given);
+            let fits =
+                media_range == "*/*" || media_range == "application/*" || media_range.eq_ignore_ascii_case(given);
             let better = best.is_none_or(|(known, media_type)| {
                 weight > known || (weight == known && rank(given) < rank(media_type))
             });
@@ -80,7 +81,10 @@ mod tests {
         for (accept, media_type) in [
             ("", Some(PREFERRED)),
             ("*/*", Some(PREFERRED)),
-            ("application/vnd.schemaregistry.v1+json,application/vnd.schemaregistry+json,application/json", Some(PREFERRED)),
+            (
+                "application/vnd.schemaregistry.v1+json,application/vnd.schemaregistry+json,application/json",
+                Some(PREFERRED),
+            ),
             ("application/json", Some("application/json")),
             ("application/json, */*;q=0.1", Some("application/json")),
             ("text/html, application/vnd.schemaregistry+json;q=0.5", Some("application/vnd.schemaregistry+json")),

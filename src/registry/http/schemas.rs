@@ -24,13 +24,13 @@ pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Respo
     let names: Vec<Subject> = names.iter().map(|name| Subject::from_stored(name)).collect();
     for subject in &names {
         let versions = snapshot.versions(subject).into_iter().flat_map(|versions| versions.values());
-        let shown = versions.filter(|version| match params.deleted() {
+        let mut shown = versions.filter(|version| match params.deleted() {
             Deleted::Hidden => !version.deleted,
             Deleted::Shown => true,
             Deleted::Only => version.deleted,
         });
         match params.is("latestOnly") {
-            true => found.extend(shown.last()),
+            true => found.extend(shown.next_back()),
             false => found.extend(shown),
         }
     }
@@ -118,10 +118,7 @@ pub(super) async fn by_guid(
 }
 
 /// `GET /schemas/guids/{guid}/ids`
-pub(super) async fn ids_of_guid(
-    State(app): State<App>,
-    Path(guid): Path<String>,
-) -> Result<Response, RegistryError> {
+pub(super) async fn ids_of_guid(State(app): State<App>, Path(guid): Path<String>) -> Result<Response, RegistryError> {
     let found = app.registry.read(|snapshot| match ids(snapshot, &guid) {
         ids if ids.is_empty() => Err(RegistryError::SchemaNotFound),
         ids => Ok(ids),

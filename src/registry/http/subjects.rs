@@ -106,9 +106,9 @@ pub(super) async fn version_text(
     params: Params,
 ) -> Result<Response, RegistryError> {
     let (subject, spec) = (Subject::parse(&subject)?, version.parse()?);
-    let text = app.registry.read(|snapshot| {
-        query::text(snapshot, snapshot.version(&subject, spec, params.deleted())?, params.format())
-    });
+    let text = app
+        .registry
+        .read(|snapshot| query::text(snapshot, snapshot.version(&subject, spec, params.deleted())?, params.format()));
     Ok(raw(text.await?))
 }
 

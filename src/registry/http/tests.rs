@@ -1,3 +1,5 @@
+//! The REST face through its router, without a network.
+
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
@@ -9,7 +11,8 @@ use super::super::handle::{RegistryHandle, RegistryOptions};
 use super::super::log::MemoryLog;
 
 const V1: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}"#;
-const V2: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"b","type":"int","default":0}]}"#;
+const V2: &str =
+    r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"b","type":"int","default":0}]}"#;
 const BAD: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"c","type":"int"}]}"#;
 
 struct Client {
@@ -193,10 +196,7 @@ async fn configuration_and_modes() {
     let full = json!({"compatibility": "full"});
     assert_eq!(client.put("/config/s", full).await, (200, json!({"compatibility": "FULL"})));
     assert_eq!(client.get("/config/s").await, (200, json!({"compatibilityLevel": "FULL"})));
-    assert_eq!(
-        client.get("/config/t?defaultToGlobal=true").await,
-        (200, json!({"compatibilityLevel": "BACKWARD"}))
-    );
+    assert_eq!(client.get("/config/t?defaultToGlobal=true").await, (200, json!({"compatibilityLevel": "BACKWARD"})));
     assert_eq!(client.delete("/config/s").await, (200, json!({"compatibilityLevel": "FULL"})));
     assert_eq!(client.get("/mode").await, (200, json!({"mode": "READWRITE"})));
     assert_eq!(client.put("/mode/s", json!({"mode": "READONLY"})).await, (200, json!({"mode": "READONLY"})));
@@ -219,7 +219,9 @@ async fn references_are_listed_and_resolved() {
     let (_, body) = client.get("/schemas/ids/2?format=resolved").await;
     assert_eq!(
         body["schema"],
-        json!(r#"{"type":"record","name":"Order","fields":[{"name":"i","type":{"type":"record","name":"Item","fields":[]}}]}"#)
+        json!(
+            r#"{"type":"record","name":"Order","fields":[{"name":"i","type":{"type":"record","name":"Item","fields":[]}}]}"#
+        )
     );
     assert_eq!(code(client.delete("/subjects/item").await), (422, 42206));
 }
@@ -256,7 +258,8 @@ async fn media_types_and_sizes() {
         request.header("content-type", content_type).header("accept", accept).body(body).unwrap()
     };
     let schema = || Body::from(json!({"schema": V1}).to_string());
-    let (status, media_type, _) = client.send(request("application/json; charset=utf-8", "application/json", schema())).await;
+    let (status, media_type, _) =
+        client.send(request("application/json; charset=utf-8", "application/json", schema())).await;
     assert_eq!((status, media_type.as_str()), (200, "application/json"));
     let (status, media_type, _) = client.send(request("application/octet-stream", "*/*", schema())).await;
     assert_eq!((status, media_type.as_str()), (200, "application/vnd.schemaregistry.v1+json"));
@@ -268,8 +271,10 @@ async fn media_types_and_sizes() {
     assert_eq!((status, &body["error_code"]), (400, &json!(400)));
     let large = Body::from(vec![b' '; super::MAX_BODY_BYTES + 1]);
     let (status, _, body) = client.send(request("application/json", "*/*", large)).await;
-    assert_eq!((StatusCode::from_u16(status).unwrap(), &body["error_code"]), (StatusCode::UNPROCESSABLE_ENTITY, &json!(42209)));
-    let (status, _, body) =
-        client.send(Request::builder().uri("/schemas/ids/abc").body(Body::empty()).unwrap()).await;
+    assert_eq!(
+        (StatusCode::from_u16(status).unwrap(), &body["error_code"]),
+        (StatusCode::UNPROCESSABLE_ENTITY, &json!(42209))
+    );
+    let (status, _, body) = client.send(Request::builder().uri("/schemas/ids/abc").body(Body::empty()).unwrap()).await;
     assert_eq!((status, &body["error_code"]), (400, &json!(400)));
 }

@@ -1,3 +1,5 @@
+//! Avro parsing, canonical text and compatibility; the vectors are labelled by Java Avro.
+
 use super::super::compat::{check_history, check_pair};
 use super::*;
 use crate::schema::{Level, parse};

@@ -11,8 +11,7 @@ use super::rows::{
 use super::{ReadError, Reader, reading};
 use crate::model::fact::{Owner, Tag};
 use crate::model::record::{
-    AliasRecord, ColumnRecord, DatasetRecord, DatasetStatsRecord, PartitionRecord, QualityRecord,
-    SchemaVersionRecord,
+    AliasRecord, ColumnRecord, DatasetRecord, DatasetStatsRecord, PartitionRecord, QualityRecord, SchemaVersionRecord,
 };
 
 /// Partitions that a page shows.
@@ -185,6 +184,20 @@ impl Reader {
         .fetch_all(&self.pool)
         .await
         .map_err(reading("datasets"))
+    }
+
+    /// (id, name, platform, kind, existence) of the datasets with these ids.
+    pub async fn names(&self, ids: &[String]) -> Result<Vec<[String; 5]>, ReadError> {
+        let rows: Vec<(String, String, String, String, String)> =
+            sqlx::query_as("SELECT id, name, platform, kind, existence FROM datasets WHERE id = ANY($1)")
+                .bind(ids)
+                .fetch_all(&self.pool)
+                .await
+                .map_err(reading("datasets"))?;
+        Ok(rows
+            .into_iter()
+            .map(|(id, name, platform, kind, existence)| [id, name, platform, kind, existence])
+            .collect())
     }
 
     /// What lists show of the datasets with these ids, by id.

@@ -224,8 +224,10 @@ fn every_module_says_its_job_in_its_first_line() {
     let mut files = Vec::new();
     sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
     for path in files {
+        // Unit tests in a file of their own are named by the module they test.
+        let is_test = path.file_stem().is_some_and(|stem| stem == "tests");
         let text = fs::read_to_string(&path).unwrap();
-        if !text.starts_with("//!") {
+        if !is_test && !text.starts_with("//!") {
             silent.push(path.display().to_string());
         }
     }

@@ -108,7 +108,8 @@ fn concurrent_writers_on_two_nodes(cluster: &Cluster) {
             .map(|worker| {
                 let node = nodes[worker % 2].clone();
                 scope.spawn(move || {
-                    let schema = |number| format!(r#"{{"type":"fixed","name":"F","size":{}}}"#, worker * 10 + number + 1);
+                    let schema =
+                        |number| format!(r#"{{"type":"fixed","name":"F","size":{}}}"#, worker * 10 + number + 1);
                     let one = |number| {
                         let request = RegisterRequest {
                             schema: schema(number),
@@ -134,7 +135,12 @@ fn concurrent_writers_on_two_nodes(cluster: &Cluster) {
     assert_eq!(registered, (1..=80).map(|number| (number, number)).collect::<Vec<_>>(), "unique, dense, none lost");
     let started = Instant::now();
     for number in 0..20 {
-        register(&nodes[0], &format!("alone{number}"), &format!(r#"{{"type":"fixed","name":"G","size":{}}}"#, number + 1)).unwrap();
+        register(
+            &nodes[0],
+            &format!("alone{number}"),
+            &format!(r#"{{"type":"fixed","name":"G","size":{}}}"#, number + 1),
+        )
+        .unwrap();
     }
     eprintln!("20 registrations one after the other through one node: {:?}", started.elapsed());
     let started = Instant::now();

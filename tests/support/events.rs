@@ -55,7 +55,10 @@ pub fn poison() -> Vec<Event> {
     let of = |topic, value: &str| Event { topic, key: Some("poison".to_owned()), value: value.to_owned() };
     vec![
         of("hms.notifications", "not json"),
-        of("hms.notifications", r#"{"eventId":1,"eventTime":1,"eventType":"CREATE_TABLE","message":"{","messageFormat":"json-0.2"}"#),
+        of(
+            "hms.notifications",
+            r#"{"eventId":1,"eventTime":1,"eventType":"CREATE_TABLE","message":"{","messageFormat":"json-0.2"}"#,
+        ),
         of("openlineage.events", r#"{"eventType":"COMPLETE"}"#),
         of(
             "openlineage.events",

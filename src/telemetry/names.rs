@@ -78,6 +78,12 @@ pub const METRICS: &[Metric] = &[
     gauge("stage_lag_records", Unit::Count, &["stage", "topic", "partition"], "Records that wait to be read"),
     seconds("stage_commit_seconds", COMMIT_SECONDS, &["stage"], "From the end of a batch to its committed transaction"),
     seconds("sink_write_seconds", COMMIT_SECONDS, &["sink"], "Time to write a batch and its positions to the store"),
+    counter(
+        "tributary_sink_records_total",
+        &["sink", "outcome"],
+        "Records that a sink has handed to its store, by what it did",
+    ),
+    counter("tributary_sink_replaced_zeros_total", &["sink"], "U+0000 characters replaced, which Postgres refuses"),
     counter("api_requests_total", &["route", "status"], "Requests answered by the API"),
     seconds("api_request_duration_seconds", REQUEST_SECONDS, &["route"], "From a request to its answer"),
     counter(

@@ -11,7 +11,7 @@ use super::precedence;
 use super::view::{Said, View, best_of, state_name};
 
 /// JSON text of a value for a record's field.
-pub(super) fn json_text<T: serde::Serialize>(value: &T) -> String {
+pub(super) fn json_text<T: serde::Serialize + ?Sized>(value: &T) -> String {
     serde_json::to_string(value).expect("values of the model serialize: string keys, no failing impls")
 }
 

@@ -54,10 +54,17 @@ pub(super) fn sender_of(fact: &Fact) -> String {
 /// Whether a statement is joined with its likes instead of replacing the former one: spellings always, and the plain
 /// statements of a source that only read or named the entity.
 pub(super) fn is_version_free(fact: &Fact, entry: &Entry) -> bool {
+    // A run may read and write the same dataset; then it speaks as its writer.
     let mentions = || {
-        fact.entries.iter().any(|entry| {
-            matches!(&entry.value, Some(Statement::Existence(e)) if e.evidence == Evidence::Mention && !e.floor)
-        })
+        let mut evidence = fact.entries.iter().filter_map(|entry| match &entry.value {
+            Some(Statement::Existence(existence)) => Some(existence.evidence),
+            _ => None,
+        });
+        let mut only = false;
+        evidence.all(|evidence| {
+            only = true;
+            evidence == Evidence::Mention
+        }) && only
     };
     match &entry.value {
         Some(Statement::Name(_) | Statement::Symlink(_)) => true,

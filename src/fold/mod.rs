@@ -11,11 +11,15 @@ mod dataset;
 mod entity;
 mod forward;
 mod history;
+mod job;
+
 mod names;
 mod output;
 mod precedence;
 mod quiesce;
 mod registers;
+mod run;
+mod support;
 mod view;
 
 #[cfg(test)]
@@ -91,7 +95,8 @@ impl Folder {
             EntityKind::Dataset | EntityKind::Container | EntityKind::Function => {
                 entity::apply(&self.config, fact, state, out)
             }
-            EntityKind::Job | EntityKind::Scope => Ok(FoldOutcome::NoOp("unchanged")),
+            EntityKind::Job => job::apply(fact, state, out),
+            EntityKind::Scope => Ok(FoldOutcome::NoOp("unchanged")),
         }
     }
 }

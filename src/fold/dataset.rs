@@ -104,7 +104,7 @@ pub(super) fn head(view: &View<'_>, ignored: &names::Patterns, origin: &Origin) 
         aliases: view.by_sub(Aspect::Alias).into_keys().map(str::to_owned).collect(),
         columns: head_columns.records,
         authority: head_columns.authority.map(|(source, _)| source.as_str().to_owned()).unwrap_or_default(),
-        schema_version: 0,
+        schema_version: view.core.schema_version,
         description,
         owners: owners(view),
         tags: tags(view),

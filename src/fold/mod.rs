@@ -8,10 +8,12 @@ mod changes;
 mod columns;
 mod container;
 mod dataset;
+mod diff;
 mod entity;
 mod forward;
 mod history;
 mod job;
+mod listing;
 
 mod names;
 mod output;
@@ -96,7 +98,7 @@ impl Folder {
                 entity::apply(&self.config, fact, state, out)
             }
             EntityKind::Job => job::apply(fact, state, out),
-            EntityKind::Scope => Ok(FoldOutcome::NoOp("unchanged")),
+            EntityKind::Scope => listing::apply(fact, state, out),
         }
     }
 }

@@ -136,7 +136,7 @@ fn provenance_of(source: &str, slot: &super::registers::Slot) -> Provenance {
 /// A version-free statement, where nobody made a versioned one; the largest text, so that order does not matter.
 fn mentioned<'a>(view: &View<'a>, aspect: Aspect) -> Option<&'a Statement> {
     let all = view.mentioned(aspect);
-    all.into_iter().map(|(_, _, _, value)| value.as_ref()).max_by_key(|value| json_text(value))
+    all.into_iter().map(|(_, _, _, value)| value.as_ref()).max_by_key(|value: &&Statement| json_text(*value))
 }
 
 /// The best source's owners, and the technical account that owns the metastore's object beside them.

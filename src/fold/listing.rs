@@ -86,10 +86,10 @@ fn member(fact: &Fact, member: &EntityId, state: &mut dyn State, out: &mut FoldO
         return Ok(false);
     }
     state.put(key, json(&true));
-    if let Some(effective) = effective(fact, state)? {
-        if !effective.members.contains(member) {
-            out.forwarded.push(verdict(fact, member, effective.version, ExistenceState::Dropped));
-        }
+    if let Some(effective) = effective(fact, state)?
+        && !effective.members.contains(member)
+    {
+        out.forwarded.push(verdict(fact, member, effective.version, ExistenceState::Dropped));
     }
     Ok(true)
 }

@@ -416,10 +416,11 @@ impl Core {
             let write = dirty.contains(&owner);
             for slot in slots {
                 let (hash, value) = pack_value(reg.aspect, slot.value.as_ref());
-                if let (Some(hash), Some(value)) = (&hash, &slot.value) {
-                    if used.insert(hash.clone()) && !self.stored_values.contains(hash) {
-                        state.put(state_key(&[&entity, "c", "v", hash]), json(value.as_ref()));
-                    }
+                if let (Some(hash), Some(value)) = (&hash, &slot.value)
+                    && used.insert(hash.clone())
+                    && !self.stored_values.contains(hash)
+                {
+                    state.put(state_key(&[&entity, "c", "v", hash]), json(value.as_ref()));
                 }
                 if write {
                     let record = packed.entry(owner.clone()).or_default();

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::model::fact::{Aspect, Source};
 use crate::model::record::{ContainerRecord, DatasetRecord, FunctionRecord, PartitionRecord};
+use crate::normalize::hms::COLUMNS_FACET;
 use crate::normalize::hms::names::{DEFAULT_CATALOG, HiveName, Metastore};
 
 /// Groups of constraints in the document, by the `type` in their statements.
@@ -110,6 +111,9 @@ impl View<'_> {
         };
         let parameters = if is_ours(Aspect::Properties) { json!(record.properties) } else { json!({}) };
         table.insert("parameters".to_owned(), parameters);
+        // Events carry grants and the client's view of a session table; a metastore does not answer them.
+        table.remove("privileges");
+        table.remove("temporary");
         if is_ours(Aspect::ViewText) {
             let texts = [("viewOriginalText", &record.view_original), ("viewExpandedText", &record.view_expanded)];
             for (field, text) in texts {
@@ -127,9 +131,23 @@ impl View<'_> {
             let Ok(constraint) = serde_json::from_str::<Value>(text) else { continue };
             let kind = constraint.get("type").and_then(Value::as_str).unwrap_or_default();
             let Some(group) = CONSTRAINT_GROUPS.into_iter().find(|group| *group == kind) else { continue };
+            let stated = constraint.get("stated").and_then(Value::as_str).unwrap_or_default();
+            let changed_after = |facet: &str| {
+                let facet = record.facets.get(facet).and_then(|text| serde_json::from_str::<Value>(text).ok());
+                facet.is_some_and(|facet| facet.get("version").and_then(Value::as_str) > Some(stated))
+            };
             let columns = constraint.get("columns").and_then(Value::as_array).into_iter().flatten();
             for column in columns.filter_map(Value::as_object) {
-                groups.entry(group).or_default().push(Value::Object(self.constraint(column, name, renamed)));
+                let field = if column.contains_key("fktable_name") { "fkcolumn_name" } else { "column_name" };
+                let about = column.get(field).and_then(Value::as_str).unwrap_or_default();
+                if changed_after(&format!("{COLUMNS_FACET}/{about}")) {
+                    continue;
+                }
+                let mut column = self.constraint(column, name, renamed);
+                if changed_after(COLUMNS_FACET) {
+                    column.remove(field);
+                }
+                groups.entry(group).or_default().push(Value::Object(column));
             }
         }
         json!(groups)
@@ -186,8 +204,7 @@ fn partition(record: &PartitionRecord) -> Value {
 
 /// A metastore creates this database when it starts for the first time and writes no event.
 fn seed_default(databases: &mut ByName, tables: &[Value]) {
-    let name =
-        HiveName { catalog: DEFAULT_CATALOG.to_owned(), database: "default".to_owned(), name: String::new() };
+    let name = HiveName { catalog: DEFAULT_CATALOG.to_owned(), database: "default".to_owned(), name: String::new() };
     if databases.contains_key(&name) {
         return;
     }

@@ -50,7 +50,10 @@ fn change(event_type: &str, object: &Map<String, Value>) -> Result<Change, Rejec
         "ON_DROP_PARTITION" => {
             let table = table(object, "table")?;
             let dropped = partitions(&table, object, "partitions")?;
-            Change::DropPartitions { table, values: dropped.iter().map(|partition| partition.texts("values")).collect() }
+            Change::DropPartitions {
+                table,
+                values: dropped.iter().map(|partition| partition.texts("values")).collect(),
+            }
         }
         "ON_ALTER_PARTITION" => {
             let table = table(object, "table")?;

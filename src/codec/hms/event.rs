@@ -198,7 +198,11 @@ fn silent(event_type: &str) -> Option<&'static str> {
         // Asks caches to reload; the state is the same.
         "RELOAD" => "hms_reload",
         // The metastore's own schema registry, which nothing uses.
-        "CREATE_ISCHEMA" | "ALTER_ISCHEMA" | "DROP_ISCHEMA" | "ADD_SCHEMA_VERSION" | "ALTER_SCHEMA_VERSION"
+        "CREATE_ISCHEMA"
+        | "ALTER_ISCHEMA"
+        | "DROP_ISCHEMA"
+        | "ADD_SCHEMA_VERSION"
+        | "ALTER_SCHEMA_VERSION"
         | "DROP_SCHEMA_VERSION" => "hms_ischema",
         // A catalog exists for us by its databases.
         "CREATE_CATALOG" | "ALTER_CATALOG" | "DROP_CATALOG" => "hms_catalog",

@@ -11,11 +11,15 @@ use super::table::{
 use crate::codec::hms::event::{Change, ConstraintKind, constraint_table_fields};
 use crate::codec::hms::thrift::Object;
 use crate::model::fact::{
-    AliasOf, Aspect, Entry, EntityKind, Evidence, Existence, ExistenceState, Fact, LocationMoved, Origin, ReportedName,
+    AliasOf, Aspect, EntityKind, Entry, Evidence, Existence, ExistenceState, Fact, LocationMoved, Origin, ReportedName,
     Source, Statement, Version, WriteMark,
 };
 use crate::model::id::{EntityId, encode, name_key, path_id};
 use crate::model::raw::Normalized;
+
+/// Facets that mark changes of columns, by which an export tells what became of constraints. With `/column` appended it
+/// is about that column only.
+pub const COLUMNS_FACET: &str = "hms_columns_changed";
 
 /// What all facts of a record share.
 pub(super) struct Context<'a> {
@@ -74,7 +78,7 @@ pub(super) fn facts(context: &Context<'_>, change: &Change) -> Normalized {
         }
         Change::CreateFunction(function) => {
             let mut entries = vec![Entry::of(alive(true))];
-            entries.extend(function_entries(function));
+            entries.extend(function_entries(function, context.catalog));
             let text = |name: &str| function.text(name).unwrap_or_default();
             let catalog = context.catalog(function.text("catName"));
             let id = context.metastore.function(catalog, text("dbName"), text("functionName"));
@@ -196,6 +200,9 @@ impl Context<'_> {
     fn altered(&self, before: &Object, after: &Object) -> Vec<Fact> {
         let (old, new) = (self.table_id(before), self.table_id(after));
         let mut facts = vec![self.table(after, alive(false), Absent::Retract)];
+        if let Some(fact) = facts.first_mut() {
+            fact.entries.extend(self.constraint_losses(before, after));
+        }
         if old != new || location(before) != location(after) {
             facts.extend(self.location_alias(after));
         }
@@ -228,12 +235,30 @@ impl Context<'_> {
         }
         let fact = |(id, constraints): (EntityId, BTreeMap<String, Vec<Value>>)| {
             let entry = |(name, columns): (String, Vec<Value>)| {
-                let value = json!({ "type": kind.as_str(), "columns": columns });
+                let stated = self.version.sortable();
+                let value = json!({ "type": kind.as_str(), "columns": columns, "stated": stated });
                 Entry::keyed(encode(&name), Statement::Constraint(value))
             };
             self.fact(id, EntityKind::Dataset, constraints.into_iter().map(entry).collect())
         };
         tables.into_iter().map(fact).collect()
+    }
+
+    /// A change of columns breaks constraints in the metastore without an event of its own: 4.x drops those of columns
+    /// that are gone or redefined, 3.x forgets the columns of all. No event tells which constraints there are, so the
+    /// change is marked here and the constraint carries the version at which it was stated.
+    fn constraint_losses(&self, before: &Object, after: &Object) -> Vec<Entry> {
+        let (old, new) = (stored_columns(before), stored_columns(after));
+        let mark = |name: String| Entry::keyed(name, Statement::Facet(json!({ "version": self.version.sortable() })));
+        if old == new {
+            return Vec::new();
+        }
+        if after.int("id").is_none() {
+            // Constraints came with catalogs, in 3.0.
+            return after.text("catName").map(|_| mark(COLUMNS_FACET.to_owned())).into_iter().collect();
+        }
+        let gone = old.iter().filter(|column| !new.contains(column));
+        unique(gone.map(|column| mark(format!("{COLUMNS_FACET}/{}", column.0))))
     }
 
     fn column_stats(&self, statistics: &Object, parameters: Option<&BTreeMap<String, String>>) -> Fact {
@@ -257,6 +282,17 @@ impl Context<'_> {
         }
         self.fact(id, EntityKind::Dataset, entries)
     }
+}
+
+/// Name, type and comment of the columns as the metastore stores them.
+fn stored_columns(table: &Object) -> Vec<(String, Option<&str>, Option<&str>)> {
+    let columns = table.map("sd").and_then(|sd| sd.get("cols")).and_then(Value::as_array).into_iter().flatten();
+    columns
+        .map(|column| {
+            let text = |field: &str| column.get(field).and_then(Value::as_str);
+            (text("name").unwrap_or_default().to_lowercase(), text("type"), text("comment"))
+        })
+        .collect()
 }
 
 /// Whether a rename moved the table's data: the metastore moves it to a directory named as the table, and takes along

@@ -20,6 +20,7 @@ use crate::model::id::IdError;
 use crate::model::raw::{Normalized, RawRecord};
 use crate::model::reject::{ReasonCode, Rejection};
 
+pub use events::COLUMNS_FACET;
 use names::Metastore;
 
 /// What is configured for a topic of metastore events.

@@ -142,9 +142,6 @@ mod tests {
     fn partition_keys_are_escaped_twice() {
         let keys = ["Country".to_owned(), "dt".to_owned()];
         let values = ["a b/c=d%".to_owned(), String::new()];
-        assert_eq!(
-            partition_sub_key(&keys, &values),
-            "country=a%20b%252Fc%253Dd%2525%2Fdt=__HIVE_DEFAULT_PARTITION__"
-        );
+        assert_eq!(partition_sub_key(&keys, &values), "country=a%20b%252Fc%253Dd%2525%2Fdt=__HIVE_DEFAULT_PARTITION__");
     }
 }

@@ -117,7 +117,10 @@ mod tests {
     fn parts_are_joined_and_partition_columns_marked() {
         let parameters = parameters(&[
             ("schema.numParts", "2"),
-            ("schema.part.0", r#"{"type":"struct","fields":[{"name":"Id","type":"long","nullable":false,"metadata":{"com"#),
+            (
+                "schema.part.0",
+                r#"{"type":"struct","fields":[{"name":"Id","type":"long","nullable":false,"metadata":{"com"#,
+            ),
             ("schema.part.1", r#"ment":"key"}},{"name":"day","type":"date","nullable":true,"metadata":{}}]}"#),
             ("schema.numPartCols", "1"),
             ("schema.partCol.0", "day"),

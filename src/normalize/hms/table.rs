@@ -75,19 +75,20 @@ pub fn database_entries(database: &Object, absent: Absent) -> Vec<Entry> {
 }
 
 /// A function's aspects, without existence.
-pub fn function_entries(function: &Object) -> Vec<Entry> {
+///
+/// `catalog` is where the function was created, if the event says.
+pub fn function_entries(function: &Object, catalog: Option<&str>) -> Vec<Entry> {
     let mut native = function.0.clone();
+    if let Some(catalog) = catalog {
+        native.entry("catName").or_insert(json!(catalog));
+    }
     for name in ["functionName", "dbName"] {
         native.insert(name.to_owned(), Value::from(identifier(function.text(name).unwrap_or_default())));
     }
     vec![Entry::of(Statement::Native(Value::Object(native)))]
 }
 
-fn add_optional<const N: usize>(
-    entries: &mut Vec<Entry>,
-    optional: [(Aspect, Option<Statement>); N],
-    absent: Absent,
-) {
+fn add_optional<const N: usize>(entries: &mut Vec<Entry>, optional: [(Aspect, Option<Statement>); N], absent: Absent) {
     for (aspect, statement) in optional {
         match (statement, absent) {
             (Some(statement), _) => entries.push(Entry::of(statement)),
@@ -159,11 +160,32 @@ fn native_table(table: &Object) -> Value {
     }
     if let Some(Value::Object(sd)) = native.get_mut("sd") {
         lower_column_names(sd);
+        let no_skew = json!({ "skewedColNames": [], "skewedColValues": [], "skewedColValueLocationMaps": {} });
+        let stored = [
+            ("bucketCols", json!([])),
+            ("sortCols", json!([])),
+            ("parameters", json!({})),
+            ("skewedInfo", no_skew),
+            ("storedAsSubDirectories", json!(0)),
+        ];
+        fill(sd, stored);
     }
     if let Some(keys) = native.get_mut("partitionKeys") {
         lower(keys, "name");
     }
+    fill(&mut native, [("rewriteEnabled", json!(0))]);
+    // Table ids came with 4.0, and so did write ids.
+    if native.contains_key("id") {
+        fill(&mut native, [("writeId", json!(0))]);
+    }
     Value::Object(native)
+}
+
+/// Values that the metastore stores where the client left a field out; its events show the client's object.
+fn fill<const N: usize>(object: &mut Map<String, Value>, stored: [(&str, Value); N]) {
+    for (field, value) in stored {
+        object.entry(field).or_insert(value);
+    }
 }
 
 /// The metastore stores names of columns and sort columns in lower case, whatever the client sent and the event says.
@@ -187,10 +209,10 @@ fn columns(table: &Object, sd: &Object, parameters: &BTreeMap<String, String>) -
     let own = sd.list("cols");
     let provider = spark::provider(parameters);
     let is_dummy = provider.is_some() && is_stand_in(own);
-    if is_dummy || provider.as_deref() == Some("delta") {
-        if let Some(columns) = spark::columns(parameters).filter(|columns| !columns.is_empty()) {
-            return Columns { completeness: Completeness::Complete, columns };
-        }
+    if (is_dummy || provider.as_deref() == Some("delta"))
+        && let Some(columns) = spark::columns(parameters).filter(|columns| !columns.is_empty())
+    {
+        return Columns { completeness: Completeness::Complete, columns };
     }
     let column = |field: &Value, partition_key: bool| Column {
         name: field.get("name").and_then(Value::as_str).unwrap_or_default().to_lowercase(),
@@ -294,8 +316,14 @@ fn file_format(input: &str, serde: &str) -> Option<&'static str> {
     if let Some((_, name)) = by_input.iter().find(|(word, _)| lower.contains(word)) {
         return Some(name);
     }
-    let by_serde =
-        [("json", "json"), ("opencsv", "csv"), ("csv", "csv"), ("regex", "text"), ("parquet", "parquet"), ("orc", "orc")];
+    let by_serde = [
+        ("json", "json"),
+        ("opencsv", "csv"),
+        ("csv", "csv"),
+        ("regex", "text"),
+        ("parquet", "parquet"),
+        ("orc", "orc"),
+    ];
     if let Some((_, name)) = by_serde.iter().find(|(word, _)| serde.contains(word)) {
         return Some(name);
     }

@@ -144,7 +144,7 @@ fn play(steps: &[Step]) -> Vec<Fact> {
 }
 
 /// Class A of the digest: everything but histories and changes, without origin and what moves with it.
-fn digest(folded: &Folded) -> Vec<String> {
+pub(super) fn digest(folded: &Folded) -> Vec<String> {
     folded
         .records
         .iter()

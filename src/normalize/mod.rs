@@ -1,3 +1,4 @@
-//! Normalizers: decoded source records to facts. Layer 1, pure: no clock, no state, no look at the catalog.
+//! Raw records of each source → facts. One module per source; pure; may not know the fold or any other record.
 
 pub mod hms;
+pub mod openlineage;

@@ -63,6 +63,8 @@ pub struct ResolvedName {
     pub ignored: bool,
     /// The namespace is a name of a configured instance.
     pub instance: bool,
+    /// Names on its server do not depend on case, column names neither.
+    pub folds_case: bool,
 }
 
 /// The identity rules of one installation.
@@ -117,7 +119,14 @@ impl Identity {
             issues.push(NameIssue::Loopback);
         }
         let ignored = self.is_ignored(&canon);
-        ResolvedName { id: rewritten.unwrap_or(reported), issues, ignored, instance: instance.is_some() }
+        let options = instance.map(|instance| &instance.options);
+        let folds_case = match platform_of(canon.scheme()) {
+            Platform::Database(rules) => {
+                !options.and_then(|options| options.case_sensitive).unwrap_or(rules.case_sensitive)
+            }
+            _ => false,
+        };
+        ResolvedName { id: rewritten.unwrap_or(reported), issues, ignored, instance: instance.is_some(), folds_case }
     }
 
     /// The id of the dataset that an id in any spelling stands for (`snowflake://prod/analytics/user_events`), for

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod codec;
 pub mod config;
 pub mod dev;
+pub mod failpoint;
 pub mod fold;
 pub mod graph;
 pub mod kafka;

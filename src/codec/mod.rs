@@ -1,3 +1,4 @@
-//! Codecs: bytes of the sources' formats to typed values and back. Layer 0, pure.
+//! Wire formats: what bytes on Kafka look like. Pure; may not know what the values mean.
 
+pub mod avro;
 pub mod hms;

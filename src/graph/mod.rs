@@ -1,1 +1,254 @@
-//! (being written)
+//! The lineage graph in memory: datasets and columns, both directions, names resolved, changed edge by edge.
+//!
+//! Pure. Fed with records of `catalog.lineage`, `catalog.column-lineage`, `catalog.aliases` and with the existence of
+//! datasets, in any order; its state depends only on the latest record of each key. May not know Kafka, the store or
+//! who asks. Edges keep the ends that were reported; walks see the canonical ones, by the aliases that held when the
+//! edge was last seen.
+
+mod alias;
+mod columns;
+mod layer;
+mod names;
+mod paths;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+use sha2::{Digest, Sha256};
+
+use crate::model::fact::Origin;
+use crate::model::record::{AliasRecord, ColumnLineageRecord, LineageRecord};
+
+use alias::Aliases;
+use columns::Columns;
+use layer::Layer;
+use names::{Interner, NameId};
+
+pub use paths::{ColumnPath, PathLimits, PathStep};
+pub use walk::{Direction, Level, Supporter, Walk, WalkEdge, WalkLimits, WalkNode};
+
+/// Identity of an edge or alias: the first 16 bytes of the SHA-256 of its Kafka key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EdgeKey(pub [u8; 16]);
+
+impl EdgeKey {
+    /// Of a Kafka key.
+    pub fn of(key: &str) -> Self {
+        let digest = Sha256::digest(key.as_bytes());
+        let mut short = [0; 16];
+        short.copy_from_slice(digest.get(..16).expect("a SHA-256 has 32 bytes"));
+        Self(short)
+    }
+}
+
+/// What a dataset is to lineage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NodeKind {
+    /// Known, or only mentioned.
+    #[default]
+    Plain,
+    /// Ephemeral: walks pass through it and do not show it.
+    Virtual,
+    /// Matches an ignore pattern: walks stop before it.
+    Ignored,
+}
+
+impl NodeKind {
+    /// From the existence of a dataset record.
+    pub fn from_existence(existence: &str) -> Self {
+        match existence {
+            "virtual" => Self::Virtual,
+            "ignored" => Self::Ignored,
+            _ => Self::Plain,
+        }
+    }
+}
+
+/// What an edge says besides its ends.
+#[derive(Clone, Debug, PartialEq)]
+struct EdgeInfo {
+    job: NameId,
+    kind: NameId,
+    confidence: i32,
+    stale: bool,
+    /// Microseconds; the aliases that hold at this time give the edge its ends. Column edges have none: the newest hold.
+    last_seen: i64,
+    /// Transformations, joined by `,`; empty for table edges.
+    transformations: NameId,
+    masking: bool,
+    origin_topic: NameId,
+    origin_partition: i32,
+    origin_offset: i64,
+}
+
+/// How large the graph is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GraphSize {
+    /// Table edges.
+    pub edges: usize,
+    /// Column edges.
+    pub column_edges: usize,
+    /// Aliases.
+    pub aliases: usize,
+    /// Datasets named by any of them.
+    pub datasets: usize,
+}
+
+/// The lineage graph.
+#[derive(Debug, Default)]
+pub struct Graph {
+    names: Interner,
+    aliases: Aliases,
+    kinds: Vec<NodeKind>,
+    tables: Layer,
+    columns: Columns,
+    fields: Layer,
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How large it is.
+    pub fn size(&self) -> GraphSize {
+        GraphSize {
+            edges: self.tables.len(),
+            column_edges: self.fields.len(),
+            aliases: self.aliases.len(),
+            datasets: self.tables.nodes(),
+        }
+    }
+
+    /// Adds or replaces a table edge.
+    pub fn put_lineage(&mut self, key: EdgeKey, record: &LineageRecord) {
+        let info = EdgeInfo {
+            job: self.names.intern(&record.job),
+            kind: self.names.intern(&record.kind),
+            confidence: record.confidence,
+            stale: record.stale,
+            last_seen: record.last_seen,
+            transformations: self.names.intern(""),
+            masking: false,
+            origin_topic: self.names.intern(&record.origin.topic),
+            origin_partition: record.origin.partition,
+            origin_offset: record.origin.offset,
+        };
+        let (source, target) = (self.names.intern(&record.source), self.names.intern(&record.target));
+        let ends = (self.resolved(source, info.last_seen), self.resolved(target, info.last_seen));
+        self.tables.put(key, (source, target), ends, info);
+    }
+
+    /// Removes a table edge, if it is there.
+    pub fn remove_lineage(&mut self, key: EdgeKey) {
+        self.tables.remove(key);
+    }
+
+    /// Adds or replaces a column edge. Unmapped ones take no part in walks.
+    pub fn put_column_lineage(&mut self, key: EdgeKey, record: &ColumnLineageRecord) {
+        if record.unmapped {
+            self.fields.remove(key);
+            return;
+        }
+        let transformations = record.transformations.join(",");
+        let info = EdgeInfo {
+            job: self.names.intern(&record.job),
+            kind: self.names.intern(&record.description),
+            confidence: record.confidence,
+            stale: record.stale,
+            last_seen: i64::MAX,
+            transformations: self.names.intern(&transformations),
+            masking: record.masking,
+            origin_topic: self.names.intern(&record.origin.topic),
+            origin_partition: record.origin.partition,
+            origin_offset: record.origin.offset,
+        };
+        let source = self.columns.intern(&mut self.names, &record.source, &record.source_field);
+        let target = self.columns.intern(&mut self.names, &record.target, &record.target_field);
+        let ends = (self.resolved_column(source), self.resolved_column(target));
+        self.fields.put(key, (source, target), ends, info);
+    }
+
+    /// Removes a column edge, if it is there.
+    pub fn remove_column_lineage(&mut self, key: EdgeKey) {
+        self.fields.remove(key);
+    }
+
+    /// Adds or replaces an alias and moves the edges whose ends it names.
+    pub fn put_alias(&mut self, key: EdgeKey, record: &AliasRecord) {
+        let (alias, canonical) = (self.names.intern(&record.alias), self.names.intern(&record.canonical));
+        let before = self.aliases.put(key, alias, canonical, record);
+        self.relink(alias);
+        if let Some(before) = before.filter(|before| *before != alias) {
+            self.relink(before);
+        }
+    }
+
+    /// Removes an alias, if it is there.
+    pub fn remove_alias(&mut self, key: EdgeKey) {
+        if let Some(alias) = self.aliases.remove(key) {
+            self.relink(alias);
+        }
+    }
+
+    /// Says what a dataset is; a dataset nobody spoke of is plain.
+    pub fn put_node(&mut self, id: &str, kind: NodeKind) {
+        if kind == NodeKind::Plain && self.names.get(id).is_none() {
+            return;
+        }
+        let index = self.names.intern(id).index();
+        if self.kinds.len() <= index {
+            self.kinds.resize(index + 1, NodeKind::Plain);
+        }
+        if let Some(known) = self.kinds.get_mut(index) {
+            *known = kind;
+        }
+    }
+
+    /// The canonical id for a name at a time (microseconds since the epoch); the name itself if nothing renames it.
+    pub fn resolve(&self, id: &str, at: i64) -> String {
+        self.names.get(id).map_or_else(|| id.to_owned(), |name| self.names.text(self.resolved(name, at)).to_owned())
+    }
+
+    fn kind(&self, name: NameId) -> NodeKind {
+        self.kinds.get(name.index()).copied().unwrap_or_default()
+    }
+
+    fn resolved(&self, name: NameId, at: i64) -> NameId {
+        self.aliases.resolve(name, at)
+    }
+
+    fn resolved_column(&mut self, column: NameId) -> NameId {
+        let (dataset, field) = self.columns.parts(column);
+        let canonical = self.aliases.resolve(dataset, i64::MAX);
+        if canonical == dataset { column } else { self.columns.intern_ids(canonical, field) }
+    }
+
+    /// Resolves again the edges whose reported ends may pass through `alias`.
+    fn relink(&mut self, alias: NameId) {
+        for name in self.aliases.names_through(alias) {
+            for edge in self.tables.reported_by(name) {
+                let Some(((source, target), last_seen)) = self.tables.reported_ends(edge) else { continue };
+                let ends = (self.resolved(source, last_seen), self.resolved(target, last_seen));
+                self.tables.relink(edge, ends);
+            }
+            for column in self.columns.of_dataset(name) {
+                for edge in self.fields.reported_by(column) {
+                    let Some(((source, target), _)) = self.fields.reported_ends(edge) else { continue };
+                    let ends = (self.resolved_column(source), self.resolved_column(target));
+                    self.fields.relink(edge, ends);
+                }
+            }
+        }
+    }
+
+    fn origin(&self, info: &EdgeInfo) -> Origin {
+        Origin {
+            topic: self.names.text(info.origin_topic).to_owned(),
+            partition: info.origin_partition,
+            offset: info.origin_offset,
+        }
+    }
+}

@@ -1,1 +1,25 @@
-//! (being written)
+//! A schema registry with Confluent's REST API over Confluent's `_schemas` topic. Knows schemas and the topic; it may not
+//! know the catalog, its stages or its stores.
+//!
+//! `types` and `format` are the vocabulary and the records; `snapshot` is the state, `decide` the rules, both free of
+//! I/O; `log` is the topic, `handle` the running registry, `http` its REST face and `client` how others reach one.
+
+pub mod client;
+pub mod decide;
+pub mod error;
+pub mod format;
+pub mod handle;
+pub mod http;
+mod kafka_log;
+pub mod log;
+pub mod query;
+mod reader;
+mod shards;
+pub mod snapshot;
+pub mod types;
+mod writer;
+
+pub use client::{ClientError, FoundSchema, RegistryClient, RestRegistry};
+pub use error::RegistryError;
+pub use handle::{RegistryHandle, RegistryOptions};
+pub use kafka_log::KafkaLog;

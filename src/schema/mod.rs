@@ -1,1 +1,162 @@
-//! (being written)
+//! Schemas as pure values: parse, canonical text, validation and compatibility of AVRO (JSON and PROTOBUF to come).
+//! Knows no subjects, versions, ids, HTTP or Kafka; a schema's references arrive already fetched.
+//!
+//! One module per schema type implements [`ParsedSchema`]; [`parse`] picks it.
+
+pub mod avro;
+pub mod compat;
+pub mod json;
+
+use std::any::Any;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+pub use compat::{Direction, Incompatibility, Level};
+
+/// Longest schema text that is parsed, in bytes.
+pub const MAX_SCHEMA_BYTES: usize = 4 * 1024 * 1024;
+/// Most references, direct and through other references, one schema may pull in.
+pub const MAX_REFERENCES: usize = 400;
+
+/// The language a schema is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SchemaType {
+    /// Apache Avro; the default where no type is named.
+    Avro,
+    /// JSON Schema.
+    Json,
+    /// Protocol Buffers.
+    Protobuf,
+}
+
+impl SchemaType {
+    /// The name the REST API uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SchemaType::Avro => "AVRO",
+            SchemaType::Json => "JSON",
+            SchemaType::Protobuf => "PROTOBUF",
+        }
+    }
+}
+
+impl fmt::Display for SchemaType {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl FromStr for SchemaType {
+    type Err = SchemaError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "AVRO" => Ok(SchemaType::Avro),
+            "JSON" => Ok(SchemaType::Json),
+            "PROTOBUF" => Ok(SchemaType::Protobuf),
+            other => Err(SchemaError::UnknownType(other.to_owned())),
+        }
+    }
+}
+
+/// A schema's reference with the text it points to. References of references come first in the list, each text once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResolvedReference {
+    /// Name under which the referring schema knows it (Avro: a full name; JSON, Protobuf: a file or URI).
+    pub name: String,
+    /// Text of the referenced schema.
+    pub schema: String,
+}
+
+/// How strictly a text is judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Validation {
+    /// What a new schema must satisfy: names by the specification, defaults that fit their types, known types.
+    Strict,
+    /// What an old, already stored schema must satisfy to be compared: known types only.
+    Lenient,
+    /// As lenient, and unknown names are taken for references. Good for the canonical text only.
+    Unresolved,
+}
+
+/// Why a text is no schema.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SchemaError {
+    /// Not JSON at all.
+    #[error("schema is not JSON: {0}")]
+    NotJson(#[from] json::JsonError),
+    /// JSON, but against the schema language; `path` is a JSON pointer into the text.
+    #[error("{message} (at '{path}')")]
+    Invalid {
+        /// JSON pointer to the place.
+        path: String,
+        /// What is wrong there.
+        message: String,
+    },
+    /// The text is too long or pulls in too much.
+    #[error("schema is larger than {limit} {unit}")]
+    TooLarge {
+        /// The limit that was passed.
+        limit: usize,
+        /// What is counted.
+        unit: &'static str,
+    },
+    /// A reference's text is no schema.
+    #[error("reference '{name}' is not a valid schema: {source}")]
+    Reference {
+        /// The reference's name.
+        name: String,
+        /// Why.
+        #[source]
+        source: Box<SchemaError>,
+    },
+    /// Not one of the schema types.
+    #[error("unknown schema type '{0}'; use AVRO, JSON or PROTOBUF")]
+    UnknownType(String),
+    /// A type this build cannot parse.
+    #[error("schema type {0} is not supported")]
+    Unsupported(SchemaType),
+}
+
+/// What the registry needs of a parsed schema, whatever its language.
+pub trait ParsedSchema: Send + Sync + fmt::Debug {
+    /// The language.
+    fn schema_type(&self) -> SchemaType;
+    /// The text that is stored and returned, and by which equal schemas are recognised.
+    fn canonical(&self) -> &str;
+    /// The canonical text with spelling differences removed that carry no meaning.
+    fn normalized(&self) -> String;
+    /// The text with all references written out in place, where the language can.
+    fn resolved(&self) -> String;
+    /// Full name of the top-level type, if it has one.
+    fn name(&self) -> Option<&str>;
+    /// What a reader with this schema cannot read of data written with `writer`. Types differ only by mistake of the
+    /// caller; then the answer is one incompatibility.
+    fn incompatibilities(&self, writer: &dyn ParsedSchema) -> Vec<Incompatibility>;
+    /// For downcasts to the concrete schema.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// Parses a schema text of the given type.
+///
+/// # Errors
+/// The text, or one of the references, is no schema by the chosen [`Validation`].
+pub fn parse(
+    schema_type: SchemaType,
+    text: &str,
+    references: &[ResolvedReference],
+    validation: Validation,
+) -> Result<Arc<dyn ParsedSchema>, SchemaError> {
+    let total = references.iter().map(|reference| reference.schema.len()).sum::<usize>() + text.len();
+    if total > MAX_SCHEMA_BYTES {
+        return Err(SchemaError::TooLarge { limit: MAX_SCHEMA_BYTES, unit: "bytes" });
+    }
+    if references.len() > MAX_REFERENCES {
+        return Err(SchemaError::TooLarge { limit: MAX_REFERENCES, unit: "references" });
+    }
+    match schema_type {
+        SchemaType::Avro => Ok(Arc::new(avro::AvroSchema::parse(text, references, validation)?)),
+        other => Err(SchemaError::Unsupported(other)),
+    }
+}

@@ -1,1 +1,46 @@
-//! (being written)
+//! The exactly-once runtime: drives transforms and sinks over Kafka. Layer 3.
+//!
+//! Job: poll, batch, transaction, retry, rebalance, dead letters, local state and shutdown, for whatever implements
+//! [`Transform`], [`KeyedTransform`] or [`Sink`]. It knows nothing of metadata, of SQL or of any sink's storage.
+//!
+//! Data flows `GroupConsumer` → transform → [`Outputs`] → one Kafka transaction with the offsets; or → [`Sink::write`]
+//! with a [`PositionDelta`] that moves in the same atomic step as the data. Failures are [`Fault::Poison`] (dead
+//! letter), [`Fault::Transient`] (done again, for ever) or [`Fault::Fatal`] (the task ends with the reason).
+
+mod batch;
+mod counters;
+mod dead_letter;
+mod fault;
+mod instance;
+mod outputs;
+mod overlay;
+mod position;
+mod restore;
+mod routes;
+mod sink;
+mod sink_batch;
+mod sink_task;
+mod spec;
+mod store;
+mod task;
+mod transaction;
+mod transform;
+mod transform_task;
+
+pub use crate::kafka::Record as StageRecord;
+
+pub use batch::{BatchGauge, BatchLimits};
+pub use counters::Counters;
+pub use dead_letter::{DeadLetter, origin_of};
+pub use fault::Fault;
+pub use instance::{DataDir, DataDirError};
+pub use outputs::{Output, Outputs};
+pub use overlay::Overlay;
+pub use position::{PositionDelta, PositionError, Positions, Span, Start};
+pub use sink::{Sink, SinkError, StoredPosition};
+pub use sink_task::{SinkSpec, spawn_follower, spawn_sink};
+pub use spec::{InputTopic, OutputTopic, StageSpec, Timeouts, changelog_topic, dead_letter_topic, group_id, task_id};
+pub use store::{LocalStore, StoreError};
+pub use task::{StopToken, TaskHandle, TaskState, TaskStatus};
+pub use transform::{KeyedTransform, Transform};
+pub use transform_task::{spawn_keyed, spawn_transform};

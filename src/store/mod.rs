@@ -1,1 +1,97 @@
-//! (being written)
+//! Postgres as a view of the catalog topics: connection, migrations, atomic batch writes, positions, snapshots.
+//!
+//! The only user of sqlx. Knows records and their Kafka keys; may not know Kafka, the fold or HTTP.
+
+mod error;
+mod positions;
+pub mod read;
+mod snapshot;
+mod text;
+mod write;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+pub use error::StoreError;
+pub use positions::{Position, PositionDelta, PositionKey};
+pub use snapshot::GraphRow;
+pub use write::{BatchOutcome, CatalogWrite, Undecodable};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// How to reach Postgres.
+#[derive(Clone, Debug)]
+pub struct StoreOptions {
+    /// `postgres://user:password@host:port/database?options`, as libpq writes it.
+    pub url: String,
+    /// Most connections at a time.
+    pub max_connections: u32,
+    /// How long to wait for a connection before the call fails as unavailable.
+    pub acquire_timeout: Duration,
+}
+
+impl StoreOptions {
+    /// Sensible defaults for a URL.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self { url: url.into(), max_connections: 8, acquire_timeout: Duration::from_secs(10) }
+    }
+}
+
+/// A pool of connections to the catalog's database. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: PgPool,
+}
+
+impl Store {
+    /// Connects; does not migrate.
+    ///
+    /// # Errors
+    /// [`StoreError::Configuration`] if the URL is wrong, else as the database answers.
+    pub async fn connect(options: &StoreOptions) -> Result<Self, StoreError> {
+        let connect = PgConnectOptions::from_str(&options.url)
+            .map_err(|source| StoreError::Configuration { source })?
+            .application_name("tributary");
+        let pool = PgPoolOptions::new()
+            .max_connections(options.max_connections)
+            .acquire_timeout(options.acquire_timeout)
+            .connect_with(connect)
+            .await?;
+        Ok(Self { pool })
+    }
+
+    /// Brings the schema up to date. Several processes may call it at once; one of them migrates.
+    ///
+    /// # Errors
+    /// [`StoreError::Migration`] if the database was migrated by a newer program or a step fails.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        MIGRATIONS.run(&self.pool).await.map_err(|source| StoreError::Migration { source })
+    }
+
+    /// Whether the database answers a trivial query.
+    ///
+    /// # Errors
+    /// As the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Answers the questions of readers.
+    pub fn reader(&self) -> read::Reader {
+        read::Reader::new(self.pool().clone())
+    }
+
+    /// The pool, for reads of this module.
+    pub(in crate::store) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Closes all connections after their current work.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}

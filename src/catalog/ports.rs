@@ -1,0 +1,101 @@
+//! What the catalog needs of the search index and the lineage graph, so that both can be replaced in tests.
+
+use std::collections::BTreeMap;
+use std::sync::{PoisonError, RwLock};
+
+use super::SearchQuery;
+use super::filter::FilterKey;
+use crate::graph::{Direction, Graph, Level, Walk, WalkLimits};
+use crate::search::{self, FilterField, SearchRequest, Searcher};
+
+/// An error of a store behind a port.
+pub type PortError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Full-text search over datasets. Called on a blocking thread.
+pub trait SearchIndex: Send + Sync {
+    /// The best hits of the page that the query asks for, and the facets over all of them.
+    fn find(&self, query: &SearchQuery) -> Result<Found, PortError>;
+}
+
+/// What a search found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// How many there are in all.
+    pub total: usize,
+    /// This page, best first.
+    pub hits: Vec<Hit>,
+    /// platform, type, container, tags, owner, format → (value, datasets), most first.
+    pub facets: BTreeMap<String, Vec<(String, u64)>>,
+}
+
+/// One hit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hit {
+    /// Dataset id.
+    pub id: String,
+    /// Score.
+    pub score: f64,
+    /// Field → HTML-escaped text with `<em>` around what matched.
+    pub highlights: BTreeMap<String, String>,
+}
+
+impl SearchIndex for Searcher {
+    fn find(&self, query: &SearchQuery) -> Result<Found, PortError> {
+        let filters = query.filters.iter().map(|filter| search::Filter {
+            field: match filter.key {
+                FilterKey::Platform => FilterField::Platform,
+                FilterKey::Kind => FilterField::Kind,
+                FilterKey::Owner => FilterField::Owner,
+                FilterKey::Tag => FilterField::Tag,
+                FilterKey::Existence => FilterField::Existence,
+                FilterKey::Container => FilterField::Container,
+                FilterKey::Format => FilterField::Format,
+            },
+            value: filter.value.clone(),
+        });
+        let request = SearchRequest {
+            text: query.text.clone(),
+            filters: filters.collect(),
+            limit: query.limit,
+            offset: query.offset,
+        };
+        let found = self.search(&request)?;
+        let hits = found.hits.into_iter().map(|hit| Hit { id: hit.id, score: hit.score, highlights: hit.highlights });
+        // Facets bear the names that results have.
+        let named = |field: String| match field.as_str() {
+            "kind" => "type".to_owned(),
+            "tag" => "tags".to_owned(),
+            _ => field,
+        };
+        let facets = found.facets.into_iter().map(|(field, counts)| (named(field), counts));
+        Ok(Found { total: found.total, hits: hits.collect(), facets: facets.collect() })
+    }
+}
+
+/// The lineage graph in memory.
+pub trait LineageGraph: Send + Sync {
+    /// See [`Graph::walk`].
+    fn walk(&self, starts: &[&str], level: Level, direction: Direction, limits: WalkLimits) -> Walk;
+
+    /// See [`Graph::column_nodes`].
+    fn column_nodes(&self, dataset: &str) -> Vec<String>;
+
+    /// See [`Graph::resolve`].
+    fn resolve(&self, id: &str, at: i64) -> String;
+}
+
+/// A graph that a follower changes while the catalog reads it. A follower that panicked leaves it as it was between two
+/// records: still right, only no longer fed, which readiness tells.
+impl LineageGraph for RwLock<Graph> {
+    fn walk(&self, starts: &[&str], level: Level, direction: Direction, limits: WalkLimits) -> Walk {
+        self.read().unwrap_or_else(PoisonError::into_inner).walk(starts, level, direction, limits)
+    }
+
+    fn column_nodes(&self, dataset: &str) -> Vec<String> {
+        self.read().unwrap_or_else(PoisonError::into_inner).column_nodes(dataset)
+    }
+
+    fn resolve(&self, id: &str, at: i64) -> String {
+        self.read().unwrap_or_else(PoisonError::into_inner).resolve(id, at)
+    }
+}

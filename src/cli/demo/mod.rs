@@ -1,0 +1,108 @@
+//! `tributary demo`: the whole pipeline on recorded events of real software, then what the catalog made of them.
+
+mod report;
+
+use std::io::{BufReader, Cursor, Write};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use flate2::read::GzDecoder;
+
+use super::SettingFlags;
+use super::context::{Context, load_config};
+use super::exit::{Because, Failure, Reason};
+use super::flow::Flow;
+use super::processes::{Plan, Process, start_missing};
+use super::produce::produce_lines;
+use super::{dlq, topology};
+use crate::kafka::{Isolation, LogReader, Producer};
+
+/// 797 notifications of a Hive Metastore 3.1.3, recorded from the running server; the last 42 belong to the Spark run.
+const HMS: &[u8] = include_bytes!("../../../demo/hms-notifications.jsonl.gz");
+/// 261 events of one Spark 3.5.6 run against that metastore.
+const OPENLINEAGE: &[u8] = include_bytes!("../../../demo/openlineage-events.jsonl.gz");
+/// A notification cut off in the middle of its message.
+const POISONED: &[u8] = br#"{"eventId":798,"eventTime":1795242200,"eventType":"CREATE_TABLE","dbName":"spark_shop","tableName":"cut_off","message":"{\"server\":\"thrift://hms-1.lake:9083\",\"tableObjJson\":\"{\\\"1\\\":{\\\"str\\\":","messageFormat":"json-0.2"}"#;
+
+const HMS_TOPIC: &str = "hms.notifications";
+const OPENLINEAGE_TOPIC: &str = "openlineage.events";
+const QUIET_LIMIT: Duration = Duration::from_secs(180);
+
+/// How the demo ends.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// End after the report instead of staying up
+    #[arg(long)]
+    exit: bool,
+}
+
+pub(super) fn run(flags: &SettingFlags, args: &DemoArgs) -> Result<(), Failure> {
+    let started = Instant::now();
+    let configured = load_config(flags, &[])?.config;
+    super::telemetry(&configured)?;
+    say("servers", "using what is configured, starting what is not (Kafka needs a few seconds) …");
+    let stack = start_missing(&configured)?;
+    let config = load_config(flags, &stack.settings())?.config;
+    let context = Context::of(config)?;
+    say(
+        "servers",
+        &format!(
+            "ready after {:.1} s; Kafka at {}",
+            started.elapsed().as_secs_f64(),
+            context.kafka.bootstrap_servers()
+        ),
+    );
+
+    topology::apply_quietly(&context)?;
+    say("topology", "topics, first offsets and schemas are in place");
+    let process = Process::start(&context, &Plan::everything())?;
+
+    if fed_before(&context)? {
+        say("events", "the recorded events are there from an earlier run");
+    } else {
+        let producer = Producer::new(&context.kafka).because(Reason::Unavailable)?;
+        let unpacked = |gzipped: &'static [u8]| BufReader::new(GzDecoder::new(gzipped));
+        let notifications = produce_lines(&producer, HMS_TOPIC, unpacked(HMS))?;
+        let runs = produce_lines(&producer, OPENLINEAGE_TOPIC, unpacked(OPENLINEAGE))?;
+        let broken = produce_lines(&producer, HMS_TOPIC, Cursor::new(POISONED))?;
+        say(
+            "events",
+            &format!("{notifications} metastore notifications, {runs} OpenLineage events, {broken} broken on purpose"),
+        );
+    }
+    let fed = Instant::now();
+    let flow = Flow::connect(&context)?;
+    let ends = flow.wait_quiet(QUIET_LIMIT)?;
+    process.wait_followers(&ends, QUIET_LIMIT)?;
+    say("pipeline", &format!("quiet after {:.1} s", fed.elapsed().as_secs_f64()));
+
+    let reader = LogReader::new(&context.kafka, Isolation::Committed).because(Reason::Unavailable)?;
+    let mut letters = Vec::new();
+    for topic in flow.dead_letters() {
+        letters.extend(dlq::read(&reader, &topic)?);
+    }
+    let mut text = Vec::new();
+    if let Some(catalog) = &process.catalog {
+        process.runtime.block_on(report::write(catalog, &letters, &mut text))?;
+    }
+    std::io::stdout().write_all(&text)?;
+    println!();
+    process.announce();
+    if args.exit {
+        process.stop()
+    } else {
+        println!("Ctrl-C ends it; what it has stays under {}", context.config.data_dir.display());
+        process.run_to_end()
+    }
+}
+
+fn say(what: &str, text: &str) {
+    println!("{what:<10} {text}");
+}
+
+/// Whether the raw topics hold events already.
+fn fed_before(context: &Context) -> Result<bool, Failure> {
+    let admin = crate::kafka::Admin::new(&context.kafka).because(Reason::Unavailable)?;
+    let marks = admin.topic_watermarks(HMS_TOPIC, Isolation::Uncommitted).because(Reason::Unavailable)?;
+    Ok(marks.values().any(|mark| mark.high > 0))
+}

@@ -1,0 +1,400 @@
+//! Long-running processes: every role at once (`up`), stages and sinks alone (`run`), readers alone (`api`).
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::anyhow;
+
+use clap::{Args, ValueEnum};
+use secrecy::ExposeSecret;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::SettingFlags;
+use super::context::{Context, load_config};
+use super::exit::{Because, Failure, Reason};
+use super::{registry, serving, topology};
+use crate::api::{self, Router};
+use crate::catalog::Catalog;
+use crate::config::Config;
+use crate::dev::{Servers, Stack};
+use crate::kafka::TopicPartition;
+use crate::registry::client::RegistryClient;
+use crate::sink::{LineageSink, PostgresSink, SearchSink, SearchSinkOptions};
+use crate::stage::DataDir;
+use crate::store::{Store, StoreOptions};
+use crate::topology::node::Node;
+use crate::topology::quiet::Offsets;
+
+/// How to run every role.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Start the servers that are not configured, as `demo` does, without sample data
+    #[arg(long)]
+    dev: bool,
+}
+
+/// What to run.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: tributary run normalize fold")]
+pub struct RunArgs {
+    /// Stages and sinks
+    #[arg(required = true, value_enum)]
+    roles: Vec<Role>,
+}
+
+/// A stage or sink that `run` can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// Raw records become facts
+    Normalize,
+    /// Facts become the catalog
+    Fold,
+    /// The catalog becomes tables
+    Postgres,
+}
+
+/// Under this name the Postgres sink keeps its positions.
+pub(super) const POSTGRES_SINK: &str = "postgres";
+
+/// The followers that each API node runs.
+const FOLLOWERS: [&str; 2] = ["search", "lineage"];
+
+const ALL_ROLES: [Role; 3] = [Role::Normalize, Role::Fold, Role::Postgres];
+
+/// Tells everybody that the process is to end: on SIGINT or SIGTERM, or because a task has failed.
+#[derive(Clone)]
+pub(super) struct Shutdown {
+    sender: Arc<watch::Sender<bool>>,
+}
+
+impl Shutdown {
+    /// Listens for signals. The second one ends the process at once.
+    pub fn on_signal(runtime: &Runtime) -> Result<Self, Failure> {
+        let shutdown = Self { sender: Arc::new(watch::channel(false).0) };
+        let theirs = shutdown.clone();
+        let _guard = runtime.enter();
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        runtime.spawn(async move {
+            for signals in 0.. {
+                tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+                if signals > 0 {
+                    std::process::exit(130);
+                }
+                tracing::info!("shutting down; a second signal ends at once");
+                theirs.now();
+            }
+        });
+        Ok(shutdown)
+    }
+
+    /// Asks everybody to end.
+    pub fn now(&self) {
+        self.sender.send_replace(true);
+    }
+
+    /// Whether somebody has asked.
+    pub fn is_asked(&self) -> bool {
+        *self.sender.borrow()
+    }
+
+    /// Resolves when somebody asks.
+    pub fn asked(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut receiver = self.sender.subscribe();
+        async move {
+            // The sender lives as long as this process serves; an error would mean that it is gone, and so are we.
+            let _ = receiver.wait_for(|asked| *asked).await;
+        }
+    }
+
+    /// Waits until somebody asks.
+    pub fn wait(&self) {
+        while !self.is_asked() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// The asynchronous runtime of listeners and database calls; stages have threads of their own.
+pub(super) fn runtime() -> Result<Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("async").enable_all().build()?)
+}
+
+/// Serves `router` on `address` until shutdown; returns the address it listens on.
+pub(super) fn serve(
+    runtime: &Runtime,
+    address: &str,
+    router: Router,
+    shutdown: &Shutdown,
+) -> Result<SocketAddr, Failure> {
+    let (listener, local) = runtime.block_on(api::bind(address)).because(Reason::Unavailable)?;
+    let (asked, everybody) = (shutdown.asked(), shutdown.clone());
+    runtime.spawn(async move {
+        if let Err(error) = api::serve(listener, router, asked).await {
+            tracing::error!(%error, "a listener failed");
+            everybody.now();
+        }
+    });
+    Ok(local)
+}
+
+/// What one process runs.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub roles: Vec<Role>,
+    pub readers: Option<Readers>,
+    pub registry: Option<ServeRegistry>,
+}
+
+/// Search, lineage and the API.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Readers;
+
+/// The registry's listener.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ServeRegistry;
+
+impl Plan {
+    /// Every role.
+    pub fn everything() -> Self {
+        Self { roles: ALL_ROLES.to_vec(), readers: Some(Readers), registry: Some(ServeRegistry) }
+    }
+}
+
+/// Where a process listens.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Addresses {
+    pub api: Option<SocketAddr>,
+    pub registry: Option<SocketAddr>,
+    pub metrics: Option<SocketAddr>,
+}
+
+/// A process with its tasks and listeners.
+pub(super) struct Process {
+    pub runtime: Arc<Runtime>,
+    pub shutdown: Shutdown,
+    pub addresses: Addresses,
+    pub catalog: Option<Arc<Catalog>>,
+    node: Arc<Node>,
+}
+
+impl Process {
+    /// Starts everything that `plan` asks for.
+    pub fn start(context: &Context, plan: &Plan) -> Result<Self, Failure> {
+        let config = &context.config;
+        let runtime = Arc::new(runtime()?);
+        let shutdown = Shutdown::on_signal(&runtime)?;
+        let data = DataDir::open(config.data_dir.clone(), config.instance.as_deref(), instance_name)
+            .because(Reason::Configuration)?;
+        let mut addresses = Addresses::default();
+
+        let client = registry::client(context)?;
+        if let (Some(ServeRegistry), RegistryClient::InProcess(handle)) = (plan.registry, &client) {
+            addresses.registry = Some(registry::serve(context, &runtime, handle, &shutdown)?);
+        }
+        let folder = data.path().to_owned();
+        let mut node = Node::new(config.clone(), context.kafka.clone(), topology::of(config)?, data, &client)
+            .because(Reason::Configuration)?;
+        let store = match needs_store(plan) {
+            Some(NeedsStore) => Some(connect(&runtime, config)?),
+            None => None,
+        };
+        for role in &plan.roles {
+            match (role, &store) {
+                (Role::Normalize, _) => node.start_normalize()?,
+                (Role::Fold, _) => node.start_fold()?,
+                (Role::Postgres, Some(store)) => {
+                    let (decoder, handle) = (node.decoder().clone(), runtime.handle().clone());
+                    let sink = PostgresSink::new(POSTGRES_SINK, store.clone(), decoder, handle);
+                    node.start_sink(POSTGRES_SINK, Box::new(sink))?;
+                }
+                (Role::Postgres, None) => {}
+            }
+        }
+        let mut catalog = None;
+        if let (Some(Readers), Some(store)) = (plan.readers, &store) {
+            catalog = Some(start_readers(&runtime, &mut node, store, &folder)?);
+        }
+        let node = Arc::new(node);
+        if let Some(catalog) = &catalog {
+            let router = serving::api_router(context, catalog, &node)?;
+            addresses.api = Some(serve(&runtime, &config.api.listen, router, &shutdown)?);
+        }
+        let admin = serving::admin_router(&node);
+        addresses.metrics = Some(serve(&runtime, &config.metrics.listen, admin, &shutdown)?);
+        Ok(Self { runtime, shutdown, addresses, catalog, node })
+    }
+
+    /// Waits until the followers of this process have reached `ends`.
+    pub fn wait_followers(&self, ends: &Offsets, limit: Duration) -> Result<(), Failure> {
+        let started = std::time::Instant::now();
+        loop {
+            let statuses = self.node.statuses();
+            let followers = statuses.iter().filter(|status| FOLLOWERS.contains(&status.stage.as_str()));
+            let late = followers.filter(|status| {
+                let followed = |partition: &TopicPartition| status.positions.get(partition).copied();
+                ends.iter().any(|(partition, end)| followed(partition).is_some_and(|position| position < *end))
+            });
+            let late: Vec<&str> = late.map(|status| status.stage.as_str()).collect();
+            if late.is_empty() {
+                return Ok(());
+            }
+            if started.elapsed() > limit {
+                return Err(anyhow!("{} did not catch up in {} s", late.join(" and "), limit.as_secs()))
+                    .because(Reason::Temporary);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits for a signal or for a failed task, then drains and stops.
+    pub fn run_to_end(self) -> Result<(), Failure> {
+        while !self.shutdown.is_asked() && self.node.failure().is_none() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        self.stop()
+    }
+
+    /// Drains and stops.
+    pub fn stop(self) -> Result<(), Failure> {
+        self.shutdown.now();
+        let failures = self.node.shut_down();
+        // Listeners end with the runtime; a request under way gets a moment.
+        if let Ok(runtime) = Arc::try_unwrap(self.runtime) {
+            runtime.shutdown_timeout(Duration::from_secs(2));
+        }
+        if failures.is_empty() {
+            return Ok(());
+        }
+        Err(anyhow!("stopped because a task cannot go on:\n  {}", failures.join("\n  "))).because(Reason::Internal)
+    }
+}
+
+/// The plan holds something that reads or writes Postgres.
+struct NeedsStore;
+
+fn needs_store(plan: &Plan) -> Option<NeedsStore> {
+    (plan.readers.is_some() || plan.roles.contains(&Role::Postgres)).then_some(NeedsStore)
+}
+
+/// A name for this instance, unlike those of others, kept from then on.
+fn instance_name() -> String {
+    let id = uuid::Uuid::now_v7().simple().to_string();
+    format!("node-{}", &id[id.len() - 8..])
+}
+
+/// Connects to the configured database and brings its schema up to date.
+pub(super) fn connect(runtime: &Runtime, config: &Config) -> Result<Store, Failure> {
+    let url = config
+        .database
+        .url
+        .as_ref()
+        .ok_or_else(|| {
+            anyhow!("no database is configured: set DATABASE_URL=postgres://user:password@host:port/database")
+        })
+        .because(Reason::Configuration)?;
+    let mut options = StoreOptions::new(url.expose_secret());
+    options.max_connections = config.database.max_connections;
+    options.acquire_timeout = config.database.acquire_timeout;
+    let store = runtime.block_on(Store::connect(&options)).because(Reason::Unavailable)?;
+    runtime.block_on(store.migrate()).because(Reason::Unavailable)?;
+    Ok(store)
+}
+
+fn start_readers(
+    runtime: &Arc<Runtime>,
+    node: &mut Node,
+    store: &Store,
+    folder: &Path,
+) -> Result<Arc<Catalog>, Failure> {
+    let search = SearchSink::open(&folder.join("index"), node.decoder().clone(), SearchSinkOptions::default())
+        .because(Reason::Internal)?;
+    let index = Arc::new(search.searcher());
+    node.start_follower("search", Box::new(search))?;
+    let lineage = runtime
+        .block_on(LineageSink::load(node.decoder().clone(), store, POSTGRES_SINK))
+        .because(Reason::Unavailable)?;
+    let graph = lineage.graph();
+    node.start_follower("lineage", Box::new(lineage))?;
+    let identity = (**node.identity()).clone();
+    Ok(Arc::new(Catalog::new(store.reader(), index, graph, identity)))
+}
+
+pub(super) fn up(flags: &SettingFlags, args: &UpArgs) -> Result<(), Failure> {
+    let mut config = load_config(flags, &[])?.config;
+    super::telemetry(&config)?;
+    let mut stack = None;
+    if args.dev {
+        let started = start_missing(&config)?;
+        config = load_config(flags, &started.settings())?.config;
+        stack = started.0;
+    }
+    let context = Context::of(config)?;
+    if args.dev {
+        topology::apply_quietly(&context)?;
+    }
+    let process = Process::start(&context, &Plan::everything())?;
+    process.announce();
+    let end = process.run_to_end();
+    drop(stack);
+    end
+}
+
+pub(super) fn run(flags: &SettingFlags, args: &RunArgs) -> Result<(), Failure> {
+    let context = Context::load(flags)?;
+    super::telemetry(&context.config)?;
+    let plan = Plan { roles: args.roles.clone(), readers: None, registry: None };
+    Process::start(&context, &plan)?.run_to_end()
+}
+
+pub(super) fn api(flags: &SettingFlags) -> Result<(), Failure> {
+    let context = Context::load(flags)?;
+    super::telemetry(&context.config)?;
+    let process = Process::start(&context, &Plan { roles: Vec::new(), readers: Some(Readers), registry: None })?;
+    process.announce();
+    process.run_to_end()
+}
+
+impl Process {
+    /// Says where everything listens.
+    pub fn announce(&self) {
+        let lines = [
+            ("API", self.addresses.api, ""),
+            ("schema registry", self.addresses.registry, "/subjects"),
+            ("metrics", self.addresses.metrics, "/metrics"),
+        ];
+        for (name, address, path) in lines {
+            if let Some(address) = address {
+                println!("{name:<16} http://{address}{path}");
+            }
+        }
+    }
+}
+
+/// Servers that this process has started because none were configured.
+pub(super) struct Started(pub Option<Stack>);
+
+impl Started {
+    /// Settings that lead to them.
+    pub fn settings(&self) -> Vec<(&'static str, String)> {
+        let Some(stack) = &self.0 else { return Vec::new() };
+        let kafka = stack.bootstrap_servers().map(|servers| ("kafka.bootstrap_servers", servers));
+        let postgres = stack.database_url().map(|url| ("database.url", url));
+        kafka.into_iter().chain(postgres).collect()
+    }
+}
+
+/// Starts the servers that the configuration does not name, with their data in the data directory.
+pub(super) fn start_missing(config: &Config) -> Result<Started, Failure> {
+    let servers = match (&config.kafka.bootstrap_servers, &config.database.url) {
+        (Some(_), Some(_)) => return Ok(Started(None)),
+        (None, None) => Servers::All,
+        (None, Some(_)) => Servers::Kafka,
+        (Some(_), None) => Servers::Postgres,
+    };
+    Ok(Started(Some(Stack::start(servers, &config.data_dir.join("dev")).because(Reason::Unavailable)?)))
+}

@@ -1,0 +1,124 @@
+//! `tributary produce`: a file of events, one record a line, into a topic.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
+use clap::Args;
+use flate2::read::MultiGzDecoder;
+use serde_json::Value;
+
+use super::SettingFlags;
+use super::context::Context;
+use super::exit::{Because, Failure, Reason};
+use crate::kafka::{Delivery, KafkaError, OutgoingRecord, Producer};
+
+/// Records sent before the first acknowledgement is awaited.
+const WINDOW: usize = 10_000;
+
+/// What to produce, and where.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: tributary produce hms.notifications events.jsonl.gz")]
+pub struct ProduceArgs {
+    /// Topic
+    topic: String,
+    /// File with one JSON value a line, plain or gzip; `-` is standard input
+    file: PathBuf,
+}
+
+pub(super) fn run(flags: &SettingFlags, args: &ProduceArgs) -> Result<(), Failure> {
+    let context = Context::load(flags)?;
+    let producer = Producer::new(&context.kafka).because(Reason::Unavailable)?;
+    let lines = open(&args.file).because(Reason::Usage)?;
+    let count = produce_lines(&producer, &args.topic, lines)?;
+    println!("{count} records to {}", args.topic);
+    Ok(())
+}
+
+fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(BufReader::new(std::io::stdin())));
+    }
+    let file = File::open(path).with_context(|| format!("could not open {}", path.display()))?;
+    let gzipped = path.extension().is_some_and(|extension| extension == "gz");
+    let reader: Box<dyn Read> = if gzipped { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
+    Ok(Box::new(BufReader::new(reader)))
+}
+
+/// Sends each line that is not empty as one record, with the key that its kind of producer sends; returns their number
+/// once Kafka has acknowledged all of them.
+pub(super) fn produce_lines(producer: &Producer, topic: &str, lines: impl BufRead) -> Result<u64, Failure> {
+    let mut count = 0;
+    let mut unacknowledged = Vec::new();
+    for (number, line) in lines.split(b'\n').enumerate() {
+        let line = line.with_context(|| format!("could not read line {}", number + 1)).because(Reason::Usage)?;
+        let line = line.strip_suffix(b"\r").map_or(line.clone(), <[u8]>::to_vec);
+        if line.is_empty() {
+            continue;
+        }
+        let record = OutgoingRecord::new(topic, key_of(topic, &line).map(String::into_bytes), Some(line));
+        let delivery = producer.send(&record).map_err(|error| refused(error, number + 1))?;
+        unacknowledged.push((number + 1, delivery));
+        count += 1;
+        if unacknowledged.len() >= WINDOW {
+            acknowledge(&mut unacknowledged)?;
+        }
+    }
+    acknowledge(&mut unacknowledged)?;
+    Ok(count)
+}
+
+/// Waits until Kafka has all of them.
+fn acknowledge(unacknowledged: &mut Vec<(usize, Delivery)>) -> Result<(), Failure> {
+    for (line, delivery) in unacknowledged.drain(..) {
+        delivery.wait().map_err(|error| refused(error, line))?;
+    }
+    Ok(())
+}
+
+fn refused(error: KafkaError, line: usize) -> Failure {
+    let reason = if error.is_transient() { Reason::Unavailable } else { Reason::Usage };
+    Failure { reason, error: anyhow!(error).context(format!("could not produce line {line}")) }
+}
+
+/// The key that the topic's usual producers send: `db.table` for notifications, `run:namespace/name` of the outermost
+/// job for OpenLineage. Values that are not what the topic expects go without a key; the pipeline judges them.
+pub(super) fn key_of(topic: &str, value: &[u8]) -> Option<String> {
+    let event: Value = serde_json::from_slice(value).ok()?;
+    let text = |value: &Value, field: &str| value.get(field)?.as_str().map(str::to_owned);
+    if topic.starts_with("hms.") {
+        let database = text(&event, "dbName").or_else(|| text(&event, "databaseName"))?;
+        return Some(match text(&event, "tableName") {
+            Some(table) => format!("{database}.{table}"),
+            None => database,
+        });
+    }
+    if topic.starts_with("openlineage.") {
+        let parent = event.pointer("/run/facets/parent");
+        let job = [parent.and_then(|p| p.pointer("/root/job")), parent.and_then(|p| p.get("job")), event.get("job")]
+            .into_iter()
+            .flatten()
+            .next()?;
+        return Some(format!("run:{}/{}", text(job, "namespace")?, text(job, "name")?));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_those_of_the_usual_producers() {
+        let hms = br#"{"eventId":1,"dbName":"sales","tableName":"orders"}"#;
+        assert_eq!(key_of("hms.notifications", hms).as_deref(), Some("sales.orders"));
+        let database = br#"{"eventId":1,"dbName":"sales","tableName":null}"#;
+        assert_eq!(key_of("hms.notifications", database).as_deref(), Some("sales"));
+        let child = br#"{"job":{"namespace":"n","name":"child"},"run":{"facets":{"parent":{"job":{"namespace":"n","name":"parent"},"root":{"job":{"namespace":"r","name":"root"}}}}}}"#;
+        assert_eq!(key_of("openlineage.events", child).as_deref(), Some("run:r/root"));
+        let alone = br#"{"job":{"namespace":"n","name":"j"},"run":{}}"#;
+        assert_eq!(key_of("openlineage.events", alone).as_deref(), Some("run:n/j"));
+        assert_eq!(key_of("openlineage.events", b"not json"), None);
+    }
+}

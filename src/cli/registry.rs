@@ -1,0 +1,78 @@
+//! `tributary registry`: the schema registry alone; and how other commands reach a registry.
+
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use tokio::runtime::Runtime;
+
+use super::SettingFlags;
+use super::context::Context;
+use super::exit::{Because, Failure, Reason};
+use super::processes::{self, Shutdown};
+use crate::codec::avro::SUBJECTS;
+use crate::registry::client::{RegistryClient, RestRegistry};
+use crate::registry::decide::Command;
+use crate::registry::types::{Config as SubjectConfig, Subject};
+use crate::registry::{KafkaLog, RegistryHandle, RegistryOptions, http};
+
+/// Confluent's name of the topic.
+const TOPIC: &str = "_schemas";
+/// Consumers of our topics are never broken, in either direction, by any later version.
+const LEVEL: &str = "FULL_TRANSITIVE";
+
+pub(super) fn run(flags: &SettingFlags) -> Result<(), Failure> {
+    let context = Context::load(flags)?;
+    super::telemetry(&context.config)?;
+    let runtime = processes::runtime()?;
+    let handle = start(&context)?;
+    let shutdown = Shutdown::on_signal(&runtime)?;
+    let address = serve(&context, &runtime, &handle, &shutdown)?;
+    println!("schema registry on http://{address}");
+    shutdown.wait();
+    Ok(())
+}
+
+/// Starts the registry of this process.
+pub(super) fn start(context: &Context) -> Result<RegistryHandle, Failure> {
+    let writer = format!("{}.schema-registry", context.config.kafka.cluster);
+    let log = KafkaLog::new(context.kafka.clone(), TOPIC, &writer);
+    log.ensure_topic().because(Reason::Unavailable)?;
+    RegistryHandle::start(Arc::new(log), &RegistryOptions::default()).because(Reason::Unavailable)
+}
+
+/// Serves the registry over HTTP until shutdown; returns the address it listens on.
+pub(super) fn serve(
+    context: &Context,
+    runtime: &Runtime,
+    handle: &RegistryHandle,
+    shutdown: &Shutdown,
+) -> Result<std::net::SocketAddr, Failure> {
+    let router = http::router(handle.clone());
+    processes::serve(runtime, &context.config.registry.listen, router, shutdown)
+}
+
+/// The configured registry over REST, or else that of this process.
+pub(super) fn client(context: &Context) -> Result<RegistryClient, Failure> {
+    match &context.config.schema_registry.url {
+        Some(url) => Ok(RegistryClient::Rest(RestRegistry::new(url).because(Reason::Configuration)?)),
+        None => Ok(RegistryClient::InProcess(start(context)?)),
+    }
+}
+
+/// Puts the subjects of our topics under full transitive compatibility. A registry that others run is theirs to set up.
+pub(super) fn protect_subjects(client: &RegistryClient) -> Result<(), Failure> {
+    let RegistryClient::InProcess(handle) = client else { return Ok(()) };
+    for subject in SUBJECTS {
+        let name = Subject::parse(subject.name).because(Reason::Internal)?;
+        let current = handle.snapshot().config(Some(&name)).and_then(|config| config.compatibility_level.clone());
+        if current.is_some() {
+            continue;
+        }
+        let update = SubjectConfig { compatibility_level: Some(LEVEL.to_owned()), ..SubjectConfig::default() };
+        handle
+            .write_blocking(Command::SetConfig { subject: Some(name), update: Box::new(update) })
+            .map_err(|error| anyhow!(error).context(format!("could not set the level of {}", subject.name)))
+            .because(Reason::Unavailable)?;
+    }
+    Ok(())
+}

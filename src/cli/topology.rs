@@ -1,0 +1,130 @@
+//! `tributary topology`: check, draw and apply the graph of topics and stages.
+
+use std::collections::BTreeSet;
+
+use anyhow::anyhow;
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::SettingFlags;
+use super::context::{Context, load_config};
+use super::exit::{Because, Failure, Reason};
+use super::registry;
+use crate::codec::avro::SUBJECTS;
+use crate::config::Config;
+use crate::kafka::Admin;
+use crate::topology::apply;
+use crate::topology::graph::{GraphFormat, draw};
+use crate::topology::lint::lint;
+use crate::topology::load::{Installation, Topology};
+use crate::topology::schemas::register_all;
+
+/// What to do with the graph.
+#[derive(Debug, Subcommand)]
+pub enum TopologyCommand {
+    /// Check the graph; needs no servers
+    Lint,
+    /// Draw the graph
+    Graph(GraphArgs),
+    /// Create and check topics, set first offsets, register schemas
+    Apply(ApplyArgs),
+}
+
+/// How to draw.
+#[derive(Debug, Args)]
+pub struct GraphArgs {
+    /// Language of the drawing
+    #[arg(long, value_enum, default_value = "mermaid")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Mermaid,
+    Dot,
+    Json,
+}
+
+/// How to apply.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) fn run(flags: &SettingFlags, command: &TopologyCommand) -> Result<(), Failure> {
+    match command {
+        TopologyCommand::Lint => {
+            let config = load_config(flags, &[])?.config;
+            let topology = of(&config)?;
+            let schemas: BTreeSet<&str> = SUBJECTS.iter().map(|subject| subject.topic).collect();
+            let findings = lint(&topology, &schemas);
+            findings.iter().for_each(|finding| println!("{finding}"));
+            match findings.len() {
+                0 => {
+                    println!("{} topics, {} stages: sound", topology.topics.len(), topology.stages.len());
+                    Ok(())
+                }
+                count => Err(anyhow!("{count} findings")).because(Reason::Configuration),
+            }
+        }
+        TopologyCommand::Graph(args) => {
+            let format = match args.format {
+                Format::Mermaid => GraphFormat::Mermaid,
+                Format::Dot => GraphFormat::Dot,
+                Format::Json => GraphFormat::Json,
+            };
+            print!("{}", draw(&of(&load_config(flags, &[])?.config)?, format));
+            Ok(())
+        }
+        TopologyCommand::Apply(args) => apply(&Context::load(flags)?, args.dry_run.then_some(DryRun)),
+    }
+}
+
+/// Nothing is to be changed.
+struct DryRun;
+
+/// The graph of this installation.
+pub(super) fn of(config: &Config) -> Result<Topology, Failure> {
+    Topology::built_in(&installation(config)).because(Reason::Internal)
+}
+
+fn installation(config: &Config) -> Installation {
+    let mut installation = Installation::named(config.kafka.cluster.clone());
+    installation.replication = config.kafka.replication.and_then(|count| i32::try_from(count).ok());
+    installation.entity_partitions = config.kafka.partitions;
+    installation
+}
+
+fn apply(context: &Context, dry_run: Option<DryRun>) -> Result<(), Failure> {
+    let topology = of(&context.config)?;
+    let admin = Admin::new(&context.kafka).because(Reason::Unavailable)?;
+    let plan = apply::survey(&admin, &topology, &installation(&context.config)).because(Reason::Unavailable)?;
+    plan.notices.iter().for_each(|notice| println!("notice: {notice}"));
+    if !plan.refusals.is_empty() {
+        let refusals: String = plan.refusals.iter().map(|refusal| format!("\n  {refusal}")).collect();
+        return Err(anyhow!("the cluster does not fit:{refusals}")).because(Reason::Configuration);
+    }
+    plan.actions.iter().for_each(|action| println!("{action}"));
+    if dry_run.is_some() {
+        return Ok(());
+    }
+    apply::carry_out(&admin, &plan).because(Reason::Unavailable)?;
+    let client = registry::client(context)?;
+    registry::protect_subjects(&client)?;
+    let ids = register_all(&client).because(Reason::Configuration)?;
+    println!("{} topics and {} subjects are in place", topology.topics.len(), ids.records.len() + 3);
+    Ok(())
+}
+
+/// As `topology apply`, without words.
+pub(super) fn apply_quietly(context: &Context) -> Result<(), Failure> {
+    let topology = of(&context.config)?;
+    let admin = Admin::new(&context.kafka).because(Reason::Unavailable)?;
+    let plan = apply::survey(&admin, &topology, &installation(&context.config)).because(Reason::Unavailable)?;
+    apply::carry_out(&admin, &plan).because(Reason::Unavailable)?;
+    let client = registry::client(context)?;
+    registry::protect_subjects(&client)?;
+    register_all(&client).because(Reason::Configuration)?;
+    Ok(())
+}

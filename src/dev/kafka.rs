@@ -1,0 +1,161 @@
+//! A single Kafka node in KRaft mode, with transactions, on loopback.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::child::{Guarded, Launch};
+use super::maven::{self, Artifact};
+use super::{DevError, ports};
+
+const VERSION: &str = "4.1.0";
+const START_LIMIT: Duration = Duration::from_secs(120);
+
+/// A running Kafka.
+#[derive(Debug)]
+pub struct KafkaServer {
+    port: u16,
+    folder: PathBuf,
+    jars: PathBuf,
+    child: Guarded,
+}
+
+impl KafkaServer {
+    /// Starts Kafka with its data in `folder`; jars are kept in `cache`.
+    pub(super) fn start(folder: &Path, cache: &Path) -> Result<Self, DevError> {
+        fs::create_dir_all(folder).map_err(|e| DevError::io("create", folder, e))?;
+        java()?;
+        let artifacts =
+            ["kafka_2.13", "kafka-tools"].map(|name| Artifact { group: "org.apache.kafka", name, version: VERSION });
+        let jars = maven::fetch(cache, &format!("kafka-{VERSION}"), &artifacts)?;
+        let [port, controller] = ports::pick(&folder.join("ports"))?;
+        let properties = folder.join("server.properties");
+        fs::write(&properties, server_properties(folder, port, controller))
+            .map_err(|e| DevError::io("write", &properties, e))?;
+        if !folder.join("data/meta.properties").exists() {
+            format_storage(folder, &jars, &properties)?;
+        }
+        let child = launch(folder, &jars)?;
+        let mut server = Self { port, folder: folder.to_owned(), jars, child };
+        server.wait_ready()?;
+        Ok(server)
+    }
+
+    /// `host:port` for clients.
+    pub fn bootstrap_servers(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Process id of the broker.
+    pub fn pid(&self) -> Option<u32> {
+        self.child.pid()
+    }
+
+    /// Ends the broker with SIGKILL and waits for its end.
+    pub fn kill(&mut self) -> Result<(), DevError> {
+        self.signal("KILL")?;
+        self.child.wait().map_err(|e| DevError::io("wait for", &self.folder, e))
+    }
+
+    /// Stops the broker cleanly.
+    pub fn stop(&mut self) -> Result<(), DevError> {
+        self.child.stop().map_err(|e| DevError::io("stop", &self.folder, e))
+    }
+
+    /// Sends a signal by name, such as `STOP` and `CONT`.
+    pub fn signal(&self, signal: &str) -> Result<(), DevError> {
+        self.child.signal(signal).map_err(|e| DevError::io("signal", &self.folder, e))
+    }
+
+    /// Starts the broker again, on the same port with the same data, after it has ended.
+    pub fn restart(&mut self) -> Result<(), DevError> {
+        self.child = launch(&self.folder, &self.jars)?;
+        self.wait_ready()
+    }
+
+    fn wait_ready(&mut self) -> Result<(), DevError> {
+        let port = self.port;
+        self.child
+            .wait_ready(START_LIMIT, &mut || answers(port).unwrap_or(false))
+            .map_err(|message| DevError::NotReady { server: "kafka", message })
+    }
+}
+
+fn java() -> Result<(), DevError> {
+    match Command::new("java").arg("-version").output() {
+        Ok(output) if output.status.success() => Ok(()),
+        _ => Err(DevError::prerequisite("a JDK 17 or newer (`java`)")),
+    }
+}
+
+fn format_storage(folder: &Path, jars: &Path, properties: &Path) -> Result<(), DevError> {
+    // A cluster of one node needs no unique id; a fixed one spares a second start of the JVM.
+    let output = Command::new("java")
+        .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"])
+        .arg(format!("{}/*", jars.display()))
+        .args(["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", "dHJpYnV0YXJ5LWRldi0wMQ", "-c"])
+        .arg(properties)
+        .current_dir(folder)
+        .output()
+        .map_err(|e| DevError::io("run", Path::new("java"), e))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let message = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    Err(DevError::NotReady { server: "kafka", message: format!("formatting its storage failed:\n{message}") })
+}
+
+fn launch(folder: &Path, jars: &Path) -> Result<Guarded, DevError> {
+    let args = ["-Xms256m", "-Xmx640m", "-XX:+UseSerialGC", "-Dlog4j2.level=WARN", "-cp"].map(str::to_owned);
+    let mut args = args.to_vec();
+    args.push(format!("{}/*", jars.display()));
+    args.extend(["kafka.Kafka".to_owned(), folder.join("server.properties").display().to_string()]);
+    let launch = Launch { name: "kafka", program: Path::new("java"), args, stop_signal: "TERM", folder, user: None };
+    Guarded::start(&launch).map_err(|e| DevError::io("start kafka in", folder, e))
+}
+
+/// Whether the broker answers an ApiVersions request (key 18, version 0), which it does once it accepts clients.
+fn answers(port: u16) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    let correlation = 7_i32.to_be_bytes();
+    let mut request = vec![0, 0, 0, 10, 0, 18, 0, 0];
+    request.extend(correlation);
+    request.extend((-1_i16).to_be_bytes());
+    stream.write_all(&request)?;
+    let mut reply = [0; 8];
+    stream.read_exact(&mut reply)?;
+    Ok(reply[4..] == correlation)
+}
+
+fn server_properties(folder: &Path, port: u16, controller: u16) -> String {
+    format!(
+        "process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+log.dirs={data}
+auto.create.topics.enable=false
+default.replication.factor=1
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+message.max.bytes=16777216
+replica.fetch.max.bytes=16777216
+log.cleaner.dedupe.buffer.size=20971520
+num.network.threads=2
+num.io.threads=4
+",
+        data = folder.join("data").display()
+    )
+}

@@ -1,0 +1,279 @@
+//! A static member of a consumer group whose rebalances are handled synchronously, inside `poll`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use rdkafka::TopicPartitionList;
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata};
+use rdkafka::error::KafkaError as Native;
+use rdkafka::message::Message;
+use rdkafka::statistics::Statistics;
+use rdkafka::topic_partition_list::Offset;
+use rdkafka::types::RDKafkaRespErr;
+
+use super::config::KafkaConfig;
+use super::error::{Class, KafkaError};
+use super::offsets::{list_offsets, offset_list};
+use super::reader::owned;
+use super::record::{Record, TopicPartition};
+
+/// How long the request that wakes a connection may take; its answer is of no use.
+const WAKE: Duration = Duration::from_millis(200);
+
+/// Whether revoked partitions are still ours while the handler runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// Ours until the handler returns: an open transaction may still commit.
+    Held,
+    /// Already given to somebody else: an open transaction must be aborted.
+    Lost,
+}
+
+/// Follows the assignment of a [`GroupConsumer`]; called inside [`GroupConsumer::poll`], on the polling thread.
+pub trait RebalanceHandler: Send {
+    /// These partitions are ours now. They are paused, with no position; the owner seeks and resumes them later.
+    fn assigned(&mut self, partitions: &[TopicPartition]);
+    /// These partitions go away when this returns.
+    fn revoked(&mut self, partitions: &[TopicPartition], ownership: Ownership);
+}
+
+/// Group and member.
+#[derive(Clone, Debug)]
+pub struct GroupOptions {
+    /// `group.id`.
+    pub group: String,
+    /// `group.instance.id`: the member keeps its partitions over a restart within the session time-out.
+    pub instance: String,
+    /// Session time-out.
+    pub session_timeout: Duration,
+}
+
+/// Member and generation, for [`super::TransactionalProducer::send_offsets`].
+pub struct GroupMetadata(ConsumerGroupMetadata);
+
+impl GroupMetadata {
+    pub(super) fn native(&self) -> &ConsumerGroupMetadata {
+        &self.0
+    }
+}
+
+/// What a poll brought.
+#[derive(Debug)]
+pub enum ConsumerEvent {
+    /// A record.
+    Record(Record),
+    /// Some partition has been read to its end.
+    EndOfPartition,
+    /// Nothing; a rebalance or another callback may have run.
+    Nothing,
+}
+
+struct GroupContext<H> {
+    handler: Mutex<H>,
+    lag: Mutex<BTreeMap<TopicPartition, i64>>,
+}
+
+impl<H: RebalanceHandler> ClientContext for GroupContext<H> {
+    fn error(&self, error: Native, reason: &str) {
+        tracing::debug!(%error, reason, "kafka consumer");
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        let mut lag = BTreeMap::new();
+        for (topic, stats) in statistics.topics {
+            let name: Arc<str> = topic.into();
+            for (partition, stats) in stats.partitions {
+                if partition >= 0 && stats.desired && stats.app_offset >= 0 && stats.ls_offset >= 0 {
+                    lag.insert(
+                        TopicPartition { topic: Arc::clone(&name), partition },
+                        (stats.ls_offset - stats.app_offset).max(0),
+                    );
+                }
+            }
+        }
+        *self.lag.lock().expect("no holder of this lock panics") = lag;
+    }
+}
+
+impl<H: RebalanceHandler> ConsumerContext for GroupContext<H> {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
+        let partitions: Vec<TopicPartition> =
+            list.elements().iter().map(|e| TopicPartition::new(e.topic(), e.partition())).collect();
+        let mut handler = self.handler.lock().expect("no holder of this lock panics");
+        match event {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                // A position of our choice, not the committed one: that would end in an error event where none is.
+                // Nothing is fetched before the owner has sought and resumed the partition.
+                let outcome = list
+                    .set_all_offsets(Offset::Beginning)
+                    .and_then(|()| consumer.incremental_assign(list))
+                    .and_then(|()| consumer.pause(list));
+                if let Err(error) = outcome {
+                    tracing::error!(%error, "assignment failed; the group will rebalance");
+                }
+                handler.assigned(&partitions);
+            }
+            _ => {
+                let ownership = if consumer.assignment_lost() { Ownership::Lost } else { Ownership::Held };
+                handler.revoked(&partitions, ownership);
+                if let Err(error) = consumer.incremental_unassign(list) {
+                    tracing::error!(%error, "revocation failed; the group will rebalance");
+                }
+            }
+        }
+    }
+}
+
+/// A consumer in a group, read_committed, cooperative-sticky, static member, without any automatic offset.
+pub struct GroupConsumer<H: RebalanceHandler + 'static> {
+    inner: BaseConsumer<GroupContext<H>>,
+    group: String,
+    topics: Mutex<HashMap<String, Arc<str>>>,
+}
+
+impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
+    /// A member; it joins with [`Self::subscribe`] and the polls that follow.
+    pub fn new(config: &KafkaConfig, options: &GroupOptions, handler: H) -> Result<Self, KafkaError> {
+        let session_ms = u32::try_from(options.session_timeout.as_millis()).unwrap_or(u32::MAX);
+        let context = GroupContext { handler: Mutex::new(handler), lag: Mutex::new(BTreeMap::new()) };
+        let inner = config
+            .member(&options.group, &options.instance, session_ms)
+            .create_with_context(context)
+            .map_err(|e| KafkaError::new(format!("create consumer of group {}", options.group), e))?;
+        Ok(Self { inner, group: options.group.clone(), topics: Mutex::new(HashMap::new()) })
+    }
+
+    /// Joins the group for these topics.
+    pub fn subscribe(&self, topics: &[&str]) -> Result<(), KafkaError> {
+        self.inner.subscribe(topics).map_err(|e| self.error("subscribe", e))
+    }
+
+    /// The rebalance handler. The guard must be dropped before the next call of [`Self::poll`].
+    pub fn handler(&self) -> MutexGuard<'_, H> {
+        self.inner.context().handler.lock().expect("no holder of this lock panics")
+    }
+
+    /// Takes the next event, waiting up to `timeout`; rebalances run in here. A [`Class::Fatal`] or
+    /// [`Class::Fenced`] error ends the member; transient ones are only told.
+    pub fn poll(&self, timeout: Duration) -> Result<ConsumerEvent, KafkaError> {
+        match self.inner.poll(timeout) {
+            None => Ok(ConsumerEvent::Nothing),
+            Some(Ok(message)) => Ok(ConsumerEvent::Record(owned(&message, &self.topic(message.topic())))),
+            Some(Err(Native::PartitionEOF(_))) => Ok(ConsumerEvent::EndOfPartition),
+            Some(Err(error)) => {
+                let fatal = self.inner.client().fatal_error();
+                let error = self.error("poll", error);
+                Err(match fatal {
+                    None => error,
+                    Some((code, reason)) => {
+                        let cause = KafkaError::code(format!("{}: {reason}", error.context), code);
+                        let class = if cause.class == Class::Fenced { Class::Fenced } else { Class::Fatal };
+                        KafkaError { class, ..cause }
+                    }
+                })
+            }
+        }
+    }
+
+    /// Member and generation as of now.
+    pub fn group_metadata(&self) -> Result<GroupMetadata, KafkaError> {
+        self.inner.group_metadata().map(GroupMetadata).ok_or_else(|| {
+            KafkaError::other(Class::Fatal, format!("group metadata of {}", self.group), "the consumer has no group")
+        })
+    }
+
+    /// The stable committed offsets of the group.
+    pub fn committed(
+        &self,
+        partitions: &[TopicPartition],
+        timeout: Duration,
+    ) -> Result<BTreeMap<TopicPartition, Option<i64>>, KafkaError> {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            list.add_partition(&partition.topic, partition.partition);
+        }
+        let list = self.inner.committed_offsets(list, timeout).map_err(|e| self.error("fetch offsets", e))?;
+        list_offsets(&list).map_err(|e| self.error("fetch offsets", e))
+    }
+
+    /// Moves assigned partitions to these next offsets; what was fetched before is dropped.
+    pub fn seek(&self, offsets: &BTreeMap<TopicPartition, i64>, timeout: Duration) -> Result<(), KafkaError> {
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let list = offset_list(offsets.iter().map(|(p, o)| (p, *o))).map_err(|e| self.error("seek", e))?;
+        let list = self.inner.seek_partitions(list, timeout).map_err(|e| self.seek_error(e))?;
+        for element in list.elements() {
+            element.error().map_err(|e| self.seek_error(e))?;
+        }
+        Ok(())
+    }
+
+    /// Stops fetching from these partitions; `poll` goes on to serve the group.
+    pub fn pause(&self, partitions: &[TopicPartition]) -> Result<(), KafkaError> {
+        self.inner.pause(&list(partitions)).map_err(|e| self.error("pause", e))
+    }
+
+    /// Fetches from these partitions again.
+    pub fn resume(&self, partitions: &[TopicPartition]) -> Result<(), KafkaError> {
+        self.inner.resume(&list(partitions)).map_err(|e| self.error("resume", e))?;
+        // Resuming does not wake the client's connection, which looks for work once a second; a request does.
+        for partition in partitions {
+            if self.inner.fetch_watermarks(&partition.topic, partition.partition, WAKE).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Next offset per assigned partition, past transaction markers; missing where nothing was read since a seek.
+    pub fn positions(&self) -> Result<BTreeMap<TopicPartition, i64>, KafkaError> {
+        let list = self.inner.position().map_err(|e| self.error("read positions", e))?;
+        let offsets = list_offsets(&list).map_err(|e| self.error("read positions", e))?;
+        Ok(offsets.into_iter().filter_map(|(partition, offset)| Some((partition, offset?))).collect())
+    }
+
+    /// Records behind the last stable offset per partition, as of at most 5 s ago.
+    pub fn lag(&self) -> BTreeMap<TopicPartition, i64> {
+        self.inner.context().lag.lock().expect("no holder of this lock panics").clone()
+    }
+
+    /// Commits next offsets without a transaction and without waiting: for sinks, whose positions stand elsewhere,
+    /// as a hint for lag tools.
+    pub fn commit_hint(&self, offsets: &BTreeMap<TopicPartition, i64>) -> Result<(), KafkaError> {
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let list = offset_list(offsets.iter().map(|(p, o)| (p, *o))).map_err(|e| self.error("commit", e))?;
+        self.inner.commit(&list, CommitMode::Async).map_err(|e| self.error("commit", e))
+    }
+
+    fn topic(&self, name: &str) -> Arc<str> {
+        let mut topics = self.topics.lock().expect("no holder of this lock panics");
+        if let Some(topic) = topics.get(name) {
+            return Arc::clone(topic);
+        }
+        let topic: Arc<str> = name.into();
+        topics.insert(name.to_owned(), Arc::clone(&topic));
+        topic
+    }
+
+    fn error(&self, step: &str, error: Native) -> KafkaError {
+        KafkaError::new(format!("{step} in group {}", self.group), error)
+    }
+
+    /// A partition whose fetcher has not started yet answers with a state error: not hopeless, only early.
+    fn seek_error(&self, error: Native) -> KafkaError {
+        KafkaError { class: Class::Transient, ..self.error("seek", error) }
+    }
+}
+
+fn list(partitions: &[TopicPartition]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for partition in partitions {
+        list.add_partition(&partition.topic, partition.partition);
+    }
+    list
+}

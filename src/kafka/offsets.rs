@@ -1,0 +1,147 @@
+//! Log ends, committed offsets and groups: the part of [`Admin`] that watches.
+
+use std::collections::BTreeMap;
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::topic_partition_list::Offset;
+
+use super::admin::{Admin, REQUEST_TIMEOUT};
+use super::config::Isolation;
+use super::error::{Class, KafkaError};
+use super::record::TopicPartition;
+
+/// The bounds of a partition's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watermarks {
+    /// The first offset that still exists.
+    pub low: i64,
+    /// The next offset to be written; for [`Isolation::Committed`] the last stable offset.
+    pub high: i64,
+}
+
+/// A consumer group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupState {
+    /// `Stable`, `Empty`, `PreparingRebalance`, …; `Dead` if there is no such group.
+    pub state: String,
+    /// `consumer`, `sr` (Confluent's schema registry), `connect`, or empty.
+    pub protocol_type: String,
+    /// Live members.
+    pub members: Vec<GroupMember>,
+}
+
+/// A live member of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupMember {
+    /// Id given by the coordinator; for static members it starts with the instance id.
+    pub id: String,
+    /// `client.id`.
+    pub client_id: String,
+    /// Where it connects from.
+    pub host: String,
+}
+
+impl Admin {
+    /// The bounds of one partition. The high end of a committed reader is the last stable offset.
+    pub fn watermarks(&self, partition: &TopicPartition, isolation: Isolation) -> Result<Watermarks, KafkaError> {
+        let (low, high) = self
+            .reader(isolation)
+            .fetch_watermarks(&partition.topic, partition.partition, REQUEST_TIMEOUT)
+            .map_err(|e| KafkaError::new(format!("read the ends of {partition}"), e))?;
+        Ok(Watermarks { low, high })
+    }
+
+    /// The bounds of all partitions of `topic`, by partition.
+    pub fn topic_watermarks(&self, topic: &str, isolation: Isolation) -> Result<BTreeMap<i32, Watermarks>, KafkaError> {
+        let partitions = self.partition_count(topic)?.ok_or_else(|| no_topic(topic))?;
+        (0..partitions).map(|p| Ok((p, self.watermarks(&TopicPartition::new(topic, p), isolation)?))).collect()
+    }
+
+    /// The stable committed offsets of `group`; `None` where it has none. Waits for open transactions to end.
+    pub fn committed(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, Option<i64>>, KafkaError> {
+        let context = || format!("fetch the committed offsets of group {group}");
+        if partitions.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions {
+            list.add_partition(&partition.topic, partition.partition);
+        }
+        let list = self
+            .group_client(group)?
+            .committed_offsets(list, REQUEST_TIMEOUT)
+            .map_err(|e| KafkaError::new(context(), e))?;
+        list_offsets(&list).map_err(|e| KafkaError::new(context(), e))
+    }
+
+    /// Commits offsets for `group` from outside. Kafka refuses it while the group has members.
+    pub fn commit_offsets(&self, group: &str, offsets: &BTreeMap<TopicPartition, i64>) -> Result<(), KafkaError> {
+        let context = || format!("commit offsets for group {group}");
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let list = offset_list(offsets.iter().map(|(p, o)| (p, *o))).map_err(|e| KafkaError::new(context(), e))?;
+        self.group_client(group)?.commit(&list, CommitMode::Sync).map_err(|e| KafkaError::new(context(), e))
+    }
+
+    /// State and members of `group`.
+    pub fn group(&self, group: &str) -> Result<GroupState, KafkaError> {
+        let list = self
+            .reader(Isolation::Uncommitted)
+            .fetch_group_list(Some(group), REQUEST_TIMEOUT)
+            .map_err(|e| KafkaError::new(format!("describe group {group}"), e))?;
+        let Some(info) = list.groups().iter().find(|info| info.name() == group) else {
+            return Ok(GroupState { state: "Dead".into(), protocol_type: String::new(), members: Vec::new() });
+        };
+        let member = |m: &rdkafka::groups::GroupMemberInfo| GroupMember {
+            id: m.id().to_owned(),
+            client_id: m.client_id().to_owned(),
+            host: m.client_host().to_owned(),
+        };
+        Ok(GroupState {
+            state: info.state().to_owned(),
+            protocol_type: info.protocol_type().to_owned(),
+            members: info.members().iter().map(member).collect(),
+        })
+    }
+}
+
+pub(super) fn no_topic(topic: &str) -> KafkaError {
+    KafkaError::other(
+        Class::Fatal,
+        format!("look up topic {topic}"),
+        "there is no such topic; run `tributary topology apply`",
+    )
+}
+
+/// A native list of next offsets.
+pub(super) fn offset_list<'a>(
+    offsets: impl Iterator<Item = (&'a TopicPartition, i64)>,
+) -> Result<TopicPartitionList, rdkafka::error::KafkaError> {
+    let mut list = TopicPartitionList::new();
+    for (partition, offset) in offsets {
+        list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(offset))?;
+    }
+    Ok(list)
+}
+
+/// The offsets of a native list; `None` where it holds no absolute offset. Fails with the first partition's error.
+pub(super) fn list_offsets(
+    list: &TopicPartitionList,
+) -> Result<BTreeMap<TopicPartition, Option<i64>>, rdkafka::error::KafkaError> {
+    let mut offsets = BTreeMap::new();
+    for element in list.elements() {
+        element.error()?;
+        let offset = match element.offset() {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        };
+        offsets.insert(TopicPartition::new(element.topic(), element.partition()), offset);
+    }
+    Ok(offsets)
+}

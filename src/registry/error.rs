@@ -1,0 +1,112 @@
+//! What the registry refuses, with the reference's error codes. Knows no HTTP beyond the status a code implies.
+
+use crate::schema::SchemaError;
+
+use super::log::LogError;
+use super::types::Subject;
+
+/// A refused or failed request. `code()` is the reference's `error_code`; the message is what its clients see.
+#[derive(Debug, Clone, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum RegistryError {
+    #[error("Subject '{0}' not found.")]
+    SubjectNotFound(String),
+    #[error("Version {0} not found.")]
+    VersionNotFound(String),
+    #[error("Schema not found")]
+    SchemaNotFound,
+    #[error("Schema {0} not found")]
+    IdNotFound(i32),
+    #[error("Subject '{0}' was soft deleted. Set permanent=true to delete permanently")]
+    SubjectSoftDeleted(Subject),
+    #[error("Subject '{0}' was not deleted first before being permanently deleted")]
+    SubjectNotSoftDeleted(Subject),
+    #[error("Subject '{0}' Version {1} was soft deleted. Set permanent=true to delete permanently")]
+    VersionSoftDeleted(Subject, i32),
+    #[error("Subject '{0}' Version {1} was not deleted first before being permanently deleted")]
+    VersionNotSoftDeleted(Subject, i32),
+    #[error("Subject '{0}' does not have subject-level compatibility configured")]
+    CompatibilityNotConfigured(String),
+    #[error("Subject '{0}' does not have subject-level mode configured")]
+    ModeNotConfigured(String),
+    #[error("{0}")]
+    AssociationNotFound(String),
+    #[error("Schema being registered is incompatible with an earlier schema for subject \"{subject}\", details: [{}]",
+        details.join(", "))]
+    Incompatible { subject: Subject, details: Vec<String> },
+    #[error("Invalid schema: {0}")]
+    InvalidSchema(String),
+    #[error(
+        "The specified version '{0}' is not a valid version id. Allowed values are between [1, 2^31-1] and the string \
+         \"latest\""
+    )]
+    InvalidVersion(String),
+    #[error(
+        "Invalid compatibility level. Valid values are none, backward, forward, full, backward_transitive, \
+         forward_transitive, and full_transitive"
+    )]
+    InvalidLevel,
+    #[error("Invalid mode. Valid values are READWRITE, READONLY, READONLY_OVERRIDE, FORWARD, and IMPORT")]
+    InvalidMode,
+    #[error("{0}")]
+    OperationNotPermitted(String),
+    #[error(
+        "One or more references exist to the schema {{magic=1,keytype=SCHEMA,subject={subject},version={version}}}."
+    )]
+    ReferenceExists { subject: Subject, version: i32 },
+    #[error("Invalid subject: '{0}'")]
+    InvalidSubject(String),
+    #[error("{0}")]
+    TooLarge(String),
+    #[error("Invalid rule set: {0}")]
+    InvalidRuleSet(String),
+    #[error("Register operation timed out")]
+    Timeout,
+    #[error("Error in the backend data store: {0}")]
+    Store(#[source] LogError),
+}
+
+impl RegistryError {
+    /// The reference's `error_code`.
+    pub fn code(&self) -> u32 {
+        match self {
+            RegistryError::SubjectNotFound(_) => 40401,
+            RegistryError::VersionNotFound(_) => 40402,
+            RegistryError::SchemaNotFound | RegistryError::IdNotFound(_) => 40403,
+            RegistryError::SubjectSoftDeleted(_) => 40404,
+            RegistryError::SubjectNotSoftDeleted(_) => 40405,
+            RegistryError::VersionSoftDeleted(..) => 40406,
+            RegistryError::VersionNotSoftDeleted(..) => 40407,
+            RegistryError::CompatibilityNotConfigured(_) => 40408,
+            RegistryError::ModeNotConfigured(_) => 40409,
+            RegistryError::AssociationNotFound(_) => 40410,
+            RegistryError::Incompatible { .. } => 40901,
+            RegistryError::InvalidSchema(_) => 42201,
+            RegistryError::InvalidVersion(_) => 42202,
+            RegistryError::InvalidLevel => 42203,
+            RegistryError::InvalidMode => 42204,
+            RegistryError::OperationNotPermitted(_) => 42205,
+            RegistryError::ReferenceExists { .. } => 42206,
+            RegistryError::InvalidSubject(_) => 42208,
+            RegistryError::TooLarge(_) => 42209,
+            RegistryError::InvalidRuleSet(_) => 42210,
+            RegistryError::Store(_) => 50001,
+            RegistryError::Timeout => 50002,
+        }
+    }
+
+    /// Whether the answer may be another after reading the topic to its end: what is missing may have just been written
+    /// through another node.
+    pub fn is_miss(&self) -> bool {
+        (40401..=40410).contains(&self.code())
+    }
+}
+
+impl From<SchemaError> for RegistryError {
+    fn from(error: SchemaError) -> Self {
+        match error {
+            SchemaError::TooLarge { .. } => RegistryError::TooLarge(error.to_string()),
+            other => RegistryError::InvalidSchema(other.to_string()),
+        }
+    }
+}

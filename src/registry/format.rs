@@ -1,0 +1,334 @@
+//! Keys and values of the `_schemas` topic, in Confluent's record format. Pure: bytes to records and back.
+//!
+//! The order of fields in keys matters: compaction compares bytes, and a topic may be continued by either registry.
+
+use base64::Engine as _;
+use serde::{Deserialize, Serialize};
+
+use super::types::{Config, Content, Metadata, Mode, RuleSet, SchemaReference, Subject};
+use crate::schema::SchemaType;
+
+/// A record of the topic.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Record {
+    /// A version of a subject; `None` forgets it for good.
+    Schema(Subject, i32, Option<SchemaValue>),
+    /// Configuration of a subject, or of all with no subject; `None` resets it.
+    Config(Option<Subject>, Option<Config>),
+    /// Mode of a subject, or of all with no subject; `None` resets it.
+    Mode(Option<Subject>, Option<Mode>),
+    /// Soft-deletes all versions up to this one.
+    DeleteSubject(Subject, i32),
+    /// Forgets the soft-deleted versions of a subject.
+    ClearSubject(Subject),
+    /// Nothing: a log-end mark, or a kind that has no meaning here.
+    Noop,
+}
+
+/// The value of a schema record.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SchemaValue {
+    /// Subject.
+    pub subject: String,
+    /// Version in the subject.
+    pub version: i32,
+    /// Id in the subject's context.
+    pub id: i32,
+    /// Base64 of the content's MD5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub md5: Option<String>,
+    /// Language; absent is AVRO.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema_type: Option<String>,
+    /// References.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub references: Option<Vec<SchemaReference>>,
+    /// Data contract.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Metadata>,
+    /// Rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule_set: Option<RuleSet>,
+    /// The text.
+    pub schema: String,
+    /// Soft-deleted.
+    #[serde(default)]
+    pub deleted: bool,
+}
+
+impl SchemaValue {
+    /// The value for a version of a subject.
+    pub fn new(subject: &Subject, version: i32, id: i32, content: &Content, deleted: bool) -> Self {
+        Self {
+            subject: subject.as_str().to_owned(),
+            version,
+            id,
+            md5: Some(base64::engine::general_purpose::STANDARD.encode(content.key)),
+            schema_type: match content.schema_type {
+                SchemaType::Avro => None,
+                other => Some(other.as_str().to_owned()),
+            },
+            references: Some(content.references.clone()).filter(|references| !references.is_empty()),
+            metadata: content.metadata.clone(),
+            rule_set: content.rule_set.clone(),
+            schema: content.schema.to_string(),
+            deleted,
+        }
+    }
+}
+
+/// A record that cannot be read. It is counted and passed over, as the reference does.
+#[derive(Debug, thiserror::Error)]
+pub enum FormatError {
+    /// The key is not a JSON object of a known shape.
+    #[error("unreadable key: {0}")]
+    Key(#[source] serde_json::Error),
+    /// The key names a kind nobody knows.
+    #[error("unknown key type '{0}'")]
+    UnknownKind(String),
+    /// The key lacks what its kind needs.
+    #[error("key of type {kind} without '{field}'")]
+    MissingField {
+        /// The key type.
+        kind: String,
+        /// The missing field.
+        field: &'static str,
+    },
+    /// The value does not fit the key.
+    #[error("unreadable value of a {kind} record: {source}")]
+    Value {
+        /// The key type.
+        kind: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The schema value contradicts its key or itself.
+    #[error("schema record with {0}")]
+    Inconsistent(String),
+}
+
+#[derive(Deserialize)]
+struct AnyKey {
+    keytype: String,
+    subject: Option<String>,
+    version: Option<i32>,
+}
+
+#[derive(Serialize)]
+struct SchemaKey<'a> {
+    keytype: &'static str,
+    subject: &'a str,
+    version: i32,
+    magic: i32,
+}
+
+#[derive(Serialize)]
+struct PlainKey<'a> {
+    keytype: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+    magic: i32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ModeValue {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
+    mode: Mode,
+}
+
+#[derive(Serialize)]
+struct ConfigValue<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+    #[serde(flatten)]
+    config: &'a Config,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DeleteValue {
+    subject: String,
+    version: i32,
+}
+
+#[derive(Serialize)]
+struct ClearValue<'a> {
+    subject: &'a str,
+}
+
+/// Reads a record.
+///
+/// # Errors
+/// Key or value are damaged or of an unknown kind.
+pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Record, FormatError> {
+    let key: AnyKey = serde_json::from_slice(key).map_err(FormatError::Key)?;
+    let kind = key.keytype.as_str();
+    let subject = key.subject.as_deref().map(Subject::from_stored);
+    let missing = |field| FormatError::MissingField { kind: kind.to_owned(), field };
+    let unreadable = |source| FormatError::Value { kind: kind.to_owned(), source };
+    // Some writers delete by the JSON text `null`.
+    let value = value.filter(|bytes| !bytes.is_empty() && *bytes != b"null");
+    match kind {
+        "SCHEMA" => {
+            let subject = subject.ok_or_else(|| missing("subject"))?;
+            let version = key.version.ok_or_else(|| missing("version"))?;
+            let Some(bytes) = value else { return Ok(Record::Schema(subject, version, None)) };
+            let value: SchemaValue = serde_json::from_slice(bytes).map_err(unreadable)?;
+            if version < 1 || value.id < 0 {
+                return Err(FormatError::Inconsistent(format!("version {version} and id {}", value.id)));
+            }
+            if value.version != version || Subject::from_stored(&value.subject) != subject {
+                return Err(FormatError::Inconsistent(format!(
+                    "key {subject} version {version} and value {} version {}",
+                    value.subject, value.version
+                )));
+            }
+            Ok(Record::Schema(subject, version, Some(value)))
+        }
+        "CONFIG" => Ok(Record::Config(subject, value.map(serde_json::from_slice).transpose().map_err(unreadable)?)),
+        "MODE" => {
+            let value: Option<ModeValue> = value.map(serde_json::from_slice).transpose().map_err(unreadable)?;
+            Ok(Record::Mode(subject, value.map(|value| value.mode)))
+        }
+        "DELETE_SUBJECT" => {
+            let Some(bytes) = value else { return Ok(Record::Noop) };
+            let value: DeleteValue = serde_json::from_slice(bytes).map_err(unreadable)?;
+            Ok(Record::DeleteSubject(subject.unwrap_or_else(|| Subject::from_stored(&value.subject)), value.version))
+        }
+        "CLEAR_SUBJECT" => match value {
+            Some(_) => Ok(Record::ClearSubject(subject.ok_or_else(|| missing("subject"))?)),
+            None => Ok(Record::Noop),
+        },
+        "NOOP" | "CONTEXT" | "ASSOC" => Ok(Record::Noop),
+        other => Err(FormatError::UnknownKind(other.to_owned())),
+    }
+}
+
+/// Writes a record as (key, value).
+pub fn encode(record: &Record) -> (Vec<u8>, Option<Vec<u8>>) {
+    let plain = |keytype, subject: Option<&Subject>| {
+        json(&PlainKey { keytype, subject: subject.map(Subject::as_str), magic: 0 })
+    };
+    match record {
+        Record::Schema(subject, version, value) => {
+            let key = SchemaKey { keytype: "SCHEMA", subject: subject.as_str(), version: *version, magic: 1 };
+            (json(&key), value.as_ref().map(json))
+        }
+        Record::Config(subject, config) => {
+            let name = subject.as_ref().map(Subject::as_str);
+            let value = config.as_ref().map(|config| json(&ConfigValue { subject: name, config }));
+            (plain("CONFIG", subject.as_ref()), value)
+        }
+        Record::Mode(subject, mode) => {
+            let name = subject.as_ref().map(|subject| subject.as_str().to_owned());
+            (plain("MODE", subject.as_ref()), mode.map(|mode| json(&ModeValue { subject: name, mode })))
+        }
+        Record::DeleteSubject(subject, version) => {
+            let value = DeleteValue { subject: subject.as_str().to_owned(), version: *version };
+            (plain("DELETE_SUBJECT", Some(subject)), Some(json(&value)))
+        }
+        Record::ClearSubject(subject) => {
+            (plain("CLEAR_SUBJECT", Some(subject)), Some(json(&ClearValue { subject: subject.as_str() })))
+        }
+        Record::Noop => (plain("NOOP", None), None),
+    }
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("records have string keys and no failing serialisers")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(record: &Record) -> (String, Option<String>) {
+        let (key, value) = encode(record);
+        (String::from_utf8(key).unwrap(), value.map(|value| String::from_utf8(value).unwrap()))
+    }
+
+    #[test]
+    fn keys_and_values_have_the_references_shape() {
+        let subject = Subject::from_stored("s-value");
+        let content = Content::new(SchemaType::Avro, "\"int\"".into(), "\"int\"", Vec::new(), None, None);
+        let value = SchemaValue::new(&subject, 2, 7, &content, false);
+        let md5 = value.md5.clone().unwrap();
+        for (record, key, value) in [
+            (
+                Record::Schema(subject.clone(), 2, Some(value)),
+                r#"{"keytype":"SCHEMA","subject":"s-value","version":2,"magic":1}"#,
+                Some(format!(
+                    r#"{{"subject":"s-value","version":2,"id":7,"md5":"{md5}","schema":"\"int\"","deleted":false}}"#
+                )),
+            ),
+            (
+                Record::Schema(subject.clone(), 2, None),
+                r#"{"keytype":"SCHEMA","subject":"s-value","version":2,"magic":1}"#,
+                None,
+            ),
+            (
+                Record::Config(None, Some(Config { compatibility_level: Some("FULL".into()), ..Config::default() })),
+                r#"{"keytype":"CONFIG","magic":0}"#,
+                Some(r#"{"compatibilityLevel":"FULL"}"#.into()),
+            ),
+            (
+                Record::Mode(Some(subject.clone()), Some(Mode::Readonly)),
+                r#"{"keytype":"MODE","subject":"s-value","magic":0}"#,
+                Some(r#"{"subject":"s-value","mode":"READONLY"}"#.into()),
+            ),
+            (
+                Record::DeleteSubject(subject.clone(), 3),
+                r#"{"keytype":"DELETE_SUBJECT","subject":"s-value","magic":0}"#,
+                Some(r#"{"subject":"s-value","version":3}"#.into()),
+            ),
+            (
+                Record::ClearSubject(subject),
+                r#"{"keytype":"CLEAR_SUBJECT","subject":"s-value","magic":0}"#,
+                Some(r#"{"subject":"s-value"}"#.into()),
+            ),
+            (Record::Noop, r#"{"keytype":"NOOP","magic":0}"#, None),
+        ] {
+            assert_eq!(text(&record), (key.to_owned(), value));
+            let (key, value) = encode(&record);
+            assert_eq!(decode(&key, value.as_deref()).unwrap(), record);
+        }
+    }
+
+    #[test]
+    fn reads_old_and_foreign_values() {
+        let key = br#"{"keytype":"SCHEMA","subject":"s","version":1,"magic":1}"#;
+        let old = br#"{"subject":"s","version":1,"id":5,"schema":"\"int\""}"#;
+        assert!(matches!(
+            decode(key, Some(old)),
+            Ok(Record::Schema(_, 1, Some(SchemaValue { id: 5, deleted: false, .. })))
+        ));
+        // Another writer's key order and unknown fields.
+        let key = br#"{"subject":"s","keytype":"CONFIG","magic":0,"more":1}"#;
+        assert!(matches!(
+            decode(key, Some(br#"{"compatibilityLevel":"NONE","later":{}}"#)),
+            Ok(Record::Config(Some(_), Some(_)))
+        ));
+        assert!(matches!(decode(br#"{"keytype":"ASSOC","x":1}"#, Some(b"{}")), Ok(Record::Noop)));
+    }
+
+    #[test]
+    fn damaged_records_are_errors_not_panics() {
+        let schema = br#"{"keytype":"SCHEMA","subject":"s","version":1,"magic":1}"#.as_slice();
+        for (key, value) in [
+            (b"".as_slice(), None),
+            (b"\xff\x00".as_slice(), None),
+            (b"[]".as_slice(), None),
+            (br#"{"keytype":"WHAT"}"#.as_slice(), None),
+            (br#"{"keytype":"SCHEMA","subject":"s"}"#.as_slice(), None),
+            (schema, Some(b"{".as_slice())),
+            (schema, Some(br#"{"subject":"s","version":2,"id":1,"schema":"x"}"#.as_slice())),
+            (schema, Some(br#"{"subject":"t","version":1,"id":1,"schema":"x"}"#.as_slice())),
+            (schema, Some(br#"{"subject":"s","version":1,"id":-1,"schema":"x"}"#.as_slice())),
+            (br#"{"keytype":"MODE","magic":0}"#.as_slice(), Some(br#"{"mode":"ODD"}"#.as_slice())),
+        ] {
+            assert!(decode(key, value).is_err(), "{}", String::from_utf8_lossy(key));
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! The running registry: a reader thread, a writer thread and the newest snapshot. Clones share it.
+//!
+//! Reads are local. An answer "not found" is given only after reading the topic to its end, so that a schema registered
+//! through another node is never reported missing.
+
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::decide::{Command, Reply, decide};
+use super::error::RegistryError;
+use super::log::{LogError, SchemaLog, reason};
+use super::reader::{self, Published};
+use super::snapshot::Snapshot;
+use super::writer::{Answer, Job, Writer};
+
+/// Most commands that wait for the writer.
+const MAX_WAITING: usize = 10_000;
+/// Stack of both threads: they parse and compare schemas, which recurse.
+const STACK_BYTES: usize = 8 * 1024 * 1024;
+
+/// Settings of a running registry.
+#[derive(Debug, Clone)]
+pub struct RegistryOptions {
+    /// How long the first reading of the topic may take.
+    pub start_timeout: Duration,
+}
+
+impl Default for RegistryOptions {
+    fn default() -> Self {
+        Self { start_timeout: Duration::from_secs(60) }
+    }
+}
+
+/// A running registry. The last clone dropped ends its threads.
+#[derive(Clone)]
+pub struct RegistryHandle {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    published: Arc<Published>,
+    jobs: SyncSender<Job>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl RegistryHandle {
+    /// Starts on a log and waits until all of it has been read.
+    ///
+    /// # Errors
+    /// The log cannot be opened or read within the time given.
+    pub fn start(log: Arc<dyn SchemaLog>, options: &RegistryOptions) -> Result<Self, LogError> {
+        let deadline = Instant::now() + options.start_timeout;
+        let mut writer = log.writer()?;
+        let end = writer.end()?;
+        let first = log.reader()?;
+        let published = Arc::new(Published::new());
+        let (jobs, queue) = sync_channel(MAX_WAITING);
+        let threads = vec![
+            spawn("registry-reader", {
+                let published = published.clone();
+                move || reader::run(&*log, first, &published)
+            })?,
+            spawn("registry-writer", {
+                let published = published.clone();
+                move || Writer { log: writer, published: &published, current: false, written: 0 }.run(&queue)
+            })?,
+        ];
+        let handle = Self { inner: Arc::new(Inner { published, jobs, threads: Mutex::new(threads) }) };
+        handle.inner.published.wait_for(end, deadline)?;
+        Ok(handle)
+    }
+
+    /// The newest snapshot, without asking the topic.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.inner.published.snapshot()
+    }
+
+    /// Records of the topic that were passed over as unreadable.
+    pub fn skipped_records(&self) -> u64 {
+        self.inner.published.skipped()
+    }
+
+    /// Answers from the snapshot; a miss only after reading the topic to its end.
+    ///
+    /// # Errors
+    /// What `query` refuses, or the topic cannot be read.
+    pub async fn read<T>(&self, query: impl Fn(&Snapshot) -> Result<T, RegistryError>) -> Result<T, RegistryError> {
+        match query(&self.snapshot()) {
+            Err(error) if error.is_miss() => {
+                self.refresh().await?;
+                query(&self.snapshot())
+            }
+            result => result,
+        }
+    }
+
+    /// As [`Self::read`], for threads outside an asynchronous runtime.
+    ///
+    /// # Errors
+    /// See [`Self::read`].
+    pub fn read_blocking<T>(&self, query: impl Fn(&Snapshot) -> Result<T, RegistryError>) -> Result<T, RegistryError> {
+        match query(&self.snapshot()) {
+            Err(error) if error.is_miss() => {
+                self.refresh_blocking()?;
+                query(&self.snapshot())
+            }
+            result => result,
+        }
+    }
+
+    /// Decides and writes a command; when it returns, the snapshot has the result.
+    ///
+    /// # Errors
+    /// The command is refused, or the topic cannot be written.
+    pub async fn write(&self, command: Command) -> Result<Reply, RegistryError> {
+        if let Some(reply) = self.already(&command) {
+            return Ok(reply);
+        }
+        let (answer, result) = tokio::sync::oneshot::channel();
+        self.send(Job::Write(Box::new(command), Box::new(|outcome| drop(answer.send(outcome)))))?;
+        result.await.unwrap_or(Err(RegistryError::Store(LogError::Closed)))
+    }
+
+    /// As [`Self::write`], for threads outside an asynchronous runtime.
+    ///
+    /// # Errors
+    /// See [`Self::write`].
+    pub fn write_blocking(&self, command: Command) -> Result<Reply, RegistryError> {
+        if let Some(reply) = self.already(&command) {
+            return Ok(reply);
+        }
+        self.wait(|answer| Job::Write(Box::new(command), answer))
+    }
+
+    /// Brings the snapshot to the topic's present end.
+    ///
+    /// # Errors
+    /// The topic cannot be read.
+    pub async fn refresh(&self) -> Result<(), RegistryError> {
+        let (answer, result) = tokio::sync::oneshot::channel();
+        self.send(Job::Refresh(Box::new(|outcome| drop(answer.send(outcome)))))?;
+        result.await.unwrap_or(Err(RegistryError::Store(LogError::Closed)))
+    }
+
+    /// As [`Self::refresh`], for threads outside an asynchronous runtime.
+    ///
+    /// # Errors
+    /// See [`Self::refresh`].
+    pub fn refresh_blocking(&self) -> Result<(), RegistryError> {
+        self.wait(Job::Refresh)
+    }
+
+    /// Registering what exists is a read: such commands never reach the writer.
+    fn already(&self, command: &Command) -> Option<Reply> {
+        match command {
+            Command::Register { .. } => {
+                let decision = decide(&self.snapshot(), command).ok()?;
+                decision.records.is_empty().then_some(decision.reply)
+            }
+            _ => None,
+        }
+    }
+
+    fn wait<T: Send + 'static>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Result<T, RegistryError> {
+        let (answer, result) = std::sync::mpsc::channel();
+        self.send(job(Box::new(move |outcome| drop(answer.send(outcome)))))?;
+        result.recv().unwrap_or(Err(RegistryError::Store(LogError::Closed)))
+    }
+
+    fn send(&self, job: Job) -> Result<(), RegistryError> {
+        self.inner.jobs.try_send(job).map_err(|error| {
+            RegistryError::Store(match error {
+                TrySendError::Full(_) => LogError::Unavailable(reason("too many commands wait for the writer")),
+                TrySendError::Disconnected(_) => LogError::Closed,
+            })
+        })
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The writer finishes what it has; the reader sees the closing within one poll.
+        let _ = self.jobs.send(Job::Stop);
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut threads = threads.into_iter().rev();
+        if let Some(writer) = threads.next() {
+            let _ = writer.join();
+        }
+        self.published.close();
+        for thread in threads {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, LogError> {
+    let builder = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
+    builder.spawn(work).map_err(|error| LogError::Unavailable(Arc::new(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decide::RegisterRequest;
+    use super::super::log::MemoryLog;
+    use super::super::snapshot::Deleted;
+    use super::super::types::{Subject, VersionSpec};
+    use super::*;
+
+    fn start(log: &MemoryLog) -> RegistryHandle {
+        RegistryHandle::start(Arc::new(log.clone()), &RegistryOptions::default()).unwrap()
+    }
+
+    fn register(name: &str, schema: &str) -> Command {
+        let request = RegisterRequest { schema: schema.to_owned(), ..RegisterRequest::default() };
+        Command::Register { subject: Subject::parse(name).unwrap(), request: Box::new(request) }
+    }
+
+    fn id(reply: Reply) -> i32 {
+        match reply {
+            Reply::Registered { id, .. } => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn two_nodes_on_one_log_take_turns_and_see_each_other() {
+        let log = MemoryLog::default();
+        let (one, two) = (start(&log), start(&log));
+        assert_eq!(id(one.write_blocking(register("a", "\"int\"")).unwrap()), 1);
+        assert_eq!(id(two.write_blocking(register("b", "\"long\"")).unwrap()), 2);
+        assert_eq!(id(one.write_blocking(register("c", "\"string\"")).unwrap()), 3);
+        let found = two.read_blocking(|snapshot| {
+            let subject = Subject::from_stored("c");
+            snapshot.version(&subject, VersionSpec::Latest, Deleted::Hidden).map(|version| version.id)
+        });
+        assert_eq!(found.unwrap(), 3);
+    }
+
+    #[test]
+    fn concurrent_writers_on_two_nodes_give_dense_unique_ids() {
+        let log = MemoryLog::default();
+        let nodes = [start(&log), start(&log)];
+        let mut ids = Vec::new();
+        std::thread::scope(|scope| {
+            let workers: Vec<_> = (0..8)
+                .map(|worker| {
+                    let node = nodes[worker % 2].clone();
+                    scope.spawn(move || {
+                        (0..20)
+                            .map(|number| {
+                                let schema = format!(r#"{{"type":"fixed","name":"F{worker}_{number}","size":1}}"#);
+                                id(node.write_blocking(register(&format!("s{worker}_{number}"), &schema)).unwrap())
+                            })
+                            .collect::<Vec<_>>()
+                    })
+                })
+                .collect();
+            for worker in workers {
+                ids.extend(worker.join().unwrap());
+            }
+        });
+        ids.sort_unstable();
+        assert_eq!(ids, (1..=160).collect::<Vec<_>>());
+        assert_eq!(log.records().len(), 160, "nothing was written twice");
+    }
+
+    #[test]
+    fn a_restart_reads_all_and_passes_over_what_is_damaged() {
+        let log = MemoryLog::default();
+        log.put(vec![(b"junk".to_vec(), Some(b"junk".to_vec())), (br#"{"keytype":"NOOP","magic":0}"#.to_vec(), None)]);
+        {
+            let first = start(&log);
+            assert_eq!(first.skipped_records(), 1);
+            first.write_blocking(register("a", "\"int\"")).unwrap();
+        }
+        let second = start(&log);
+        assert_eq!(id(second.write_blocking(register("a", "\"int\"")).unwrap()), 1);
+        assert_eq!(log.records().len(), 3, "what exists is not written again");
+    }
+
+    #[test]
+    fn a_miss_sees_what_a_foreign_writer_has_just_written() {
+        let log = MemoryLog::default();
+        let node = start(&log);
+        let value = br#"{"subject":"f","version":1,"id":42,"schema":"\"int\"","deleted":false}"#;
+        log.put(vec![(br#"{"keytype":"SCHEMA","subject":"f","version":1,"magic":1}"#.to_vec(), Some(value.to_vec()))]);
+        let found = node.read_blocking(|snapshot| {
+            snapshot.id(".", 42).map(|entry| entry.content.schema.to_string()).ok_or(RegistryError::IdNotFound(42))
+        });
+        assert_eq!(found.unwrap(), "\"int\"");
+    }
+}

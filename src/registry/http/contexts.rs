@@ -1,0 +1,106 @@
+//! Contexts: their list, and paths below `/contexts/{context}` as other spellings of paths at the root.
+
+use axum::extract::{Request, State};
+use axum::http::Uri;
+use axum::response::Response;
+
+use super::super::types::DEFAULT_CONTEXT;
+use super::params::Params;
+use super::{App, ok};
+
+/// `GET /contexts`
+pub(super) async fn list(State(app): State<App>, params: Params) -> Response {
+    let prefix = params.get("contextPrefix").unwrap_or_default();
+    let names = app.registry.snapshot().contexts();
+    ok(&params.page().of(names.into_iter().filter(|name| name.starts_with(prefix))))
+}
+
+/// Rewrites a request below `/contexts/{context}`; others stay as they are.
+pub(super) fn rewrite(mut request: Request) -> Request {
+    if let Some(uri) = rewritten(request.uri()) {
+        *request.uri_mut() = uri;
+    }
+    request
+}
+
+fn rewritten(uri: &Uri) -> Option<Uri> {
+    let (context, rest) = uri.path().strip_prefix("/contexts/")?.split_once('/')?;
+    let context = context.trim_matches(':');
+    let context = if context.starts_with('.') { context.to_owned() } else { format!(".{context}") };
+    let prefix = if context == DEFAULT_CONTEXT { String::new() } else { format!(":{context}:") };
+    let mut segments: Vec<String> = rest.split('/').map(str::to_owned).collect();
+    let mut query = uri.query().unwrap_or_default().to_owned();
+    let subject_at = match segments.first().map(String::as_str) {
+        Some("subjects" | "config" | "mode") => Some(1),
+        Some("compatibility") => Some(2),
+        _ => None,
+    };
+    match subject_at {
+        Some(at) if segments.len() > at => {
+            let subject = segments.get_mut(at)?;
+            if !subject.starts_with(":.") && !subject.starts_with("%3A.") {
+                *subject = format!("{prefix}{subject}");
+            }
+        }
+        Some(_) if segments.first().is_some_and(|first| first == "subjects") => {
+            let scope = if prefix.is_empty() { ":.:".to_owned() } else { prefix };
+            query = with_prefix(&query, "subjectPrefix", &scope);
+        }
+        Some(_) if !prefix.is_empty() => segments.push(prefix),
+        Some(_) => {}
+        None => {
+            let name = if segments.len() == 1 { "subjectPrefix" } else { "subject" };
+            let scope = if prefix.is_empty() { ":.:".to_owned() } else { prefix };
+            query = with_prefix(&query, name, &scope);
+        }
+    }
+    let question = if query.is_empty() { "" } else { "?" };
+    format!("/{}{question}{query}", segments.join("/")).parse().ok()
+}
+
+/// The query with `prefix` put before the value of `name`, or as its value.
+fn with_prefix(query: &str, name: &str, prefix: &str) -> String {
+    let mut found = false;
+    let mut pairs: Vec<String> = query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| match pair.split_once('=') {
+            Some((key, value)) if key == name => {
+                found = true;
+                format!("{key}={prefix}{value}")
+            }
+            _ => pair.to_owned(),
+        })
+        .collect();
+    if !found {
+        pairs.push(format!("{name}={prefix}"));
+    }
+    pairs.join("&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_below_a_context_become_paths_at_the_root() {
+        for (from, to) in [
+            ("/contexts/.c/subjects", "/subjects?subjectPrefix=:.c:"),
+            ("/contexts/.c/subjects?subjectPrefix=a&deleted=true", "/subjects?subjectPrefix=:.c:a&deleted=true"),
+            ("/contexts/.c/subjects/a/versions/1", "/subjects/:.c:a/versions/1"),
+            ("/contexts/c/subjects/a", "/subjects/:.c:a"),
+            ("/contexts/:.c:/subjects/a", "/subjects/:.c:a"),
+            ("/contexts/.c/schemas/ids/1", "/schemas/ids/1?subject=:.c:"),
+            ("/contexts/.c/schemas/ids/1?subject=a", "/schemas/ids/1?subject=:.c:a"),
+            ("/contexts/.c/schemas", "/schemas?subjectPrefix=:.c:"),
+            ("/contexts/.c/config", "/config/:.c:"),
+            ("/contexts/.c/mode/a", "/mode/:.c:a"),
+            ("/contexts/./config/a", "/config/a"),
+            ("/contexts/.c/compatibility/subjects/a/versions", "/compatibility/subjects/:.c:a/versions"),
+        ] {
+            assert_eq!(rewritten(&from.parse().unwrap()).unwrap().to_string(), to, "{from}");
+        }
+        assert!(rewritten(&"/contexts".parse().unwrap()).is_none());
+        assert!(rewritten(&"/subjects/contexts/versions".parse().unwrap()).is_none());
+    }
+}

@@ -1,0 +1,152 @@
+//! The REST face of the registry: Confluent's paths, parameters, bodies and error codes. Knows no rules: it translates
+//! requests to queries and commands, and their outcomes to JSON.
+
+mod contexts;
+mod negotiate;
+mod params;
+mod schemas;
+mod settings;
+mod subjects;
+
+#[cfg(test)]
+mod tests;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, Uri, header};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use serde::Serialize;
+use tower::ServiceExt as _;
+
+use super::error::RegistryError;
+use super::handle::RegistryHandle;
+
+/// Largest request body, in bytes; larger ones are answered with 42209.
+pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
+
+/// What all requests share.
+#[derive(Clone)]
+struct App {
+    registry: RegistryHandle,
+    identity: Identity,
+}
+
+/// How the registry names itself under `/v1/metadata`.
+#[derive(Debug, Clone, Default)]
+pub struct Identity {
+    /// Id of the Kafka cluster that holds the topic.
+    pub kafka_cluster: String,
+    /// Name of the group of registries.
+    pub registry_cluster: String,
+}
+
+/// The registry's routes, at the root.
+pub fn router(registry: RegistryHandle) -> Router {
+    router_named(registry, Identity::default())
+}
+
+/// As [`router`], with an identity to tell.
+pub fn router_named(registry: RegistryHandle, identity: Identity) -> Router {
+    let routes = Router::new()
+        .route("/", get(empty).post(empty))
+        .route("/contexts", get(contexts::list))
+        .route("/schemas", get(schemas::list))
+        .route("/schemas/types", get(schemas::types))
+        .route("/schemas/ids/{id}", get(schemas::by_id))
+        .route("/schemas/ids/{id}/schema", get(schemas::text_by_id))
+        .route("/schemas/ids/{id}/subjects", get(schemas::subjects_of_id))
+        .route("/schemas/ids/{id}/versions", get(schemas::versions_of_id))
+        .route("/schemas/guids/{guid}", get(schemas::by_guid))
+        .route("/schemas/guids/{guid}/ids", get(schemas::ids_of_guid))
+        .route("/subjects", get(subjects::list))
+        .route("/subjects/{subject}", post(subjects::lookup).delete(subjects::delete))
+        .route("/subjects/{subject}/metadata", get(subjects::latest_with_metadata))
+        .route("/subjects/{subject}/versions", get(subjects::versions).post(subjects::register))
+        .route("/subjects/{subject}/versions/{version}", get(subjects::version).delete(subjects::delete_version))
+        .route("/subjects/{subject}/versions/{version}/schema", get(subjects::version_text))
+        .route("/subjects/{subject}/versions/{version}/referencedby", get(subjects::referenced_by))
+        .route("/compatibility/subjects/{subject}/versions", post(subjects::check_history))
+        .route("/compatibility/subjects/{subject}/versions/{version}", post(subjects::check_version))
+        .route("/config", get(settings::config).put(settings::set_config).delete(settings::delete_config))
+        .route(
+            "/config/{subject}",
+            get(settings::subject_config).put(settings::set_subject_config).delete(settings::delete_subject_config),
+        )
+        .route("/mode", get(settings::mode).put(settings::set_mode).delete(settings::delete_mode))
+        .route(
+            "/mode/{subject}",
+            get(settings::subject_mode).merge(put(settings::set_subject_mode)).delete(settings::delete_subject_mode),
+        )
+        .route("/v1/metadata/id", get(metadata_id))
+        .route("/v1/metadata/version", get(metadata_version))
+        .fallback(not_found)
+        .method_not_allowed_fallback(not_allowed)
+        .layer(middleware::from_fn(negotiate::layer))
+        .with_state(App { registry, identity });
+    // A path below /contexts/{context} is another spelling of a path at the root, so it is rewritten before routing.
+    Router::new().fallback(move |request: Request| routes.clone().oneshot(contexts::rewrite(request)))
+}
+
+/// A JSON body; the media type is set by `negotiate`.
+fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    let bytes = serde_json::to_vec(body).expect("responses have string keys and no failing serialisers");
+    (status, [(header::CONTENT_TYPE, negotiate::PREFERRED)], bytes).into_response()
+}
+
+fn ok(body: &impl Serialize) -> Response {
+    json(StatusCode::OK, body)
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error_code: u32,
+    message: &'a str,
+}
+
+/// An error that is HTTP's, not the registry's: its code is the status.
+fn http_error(status: StatusCode, message: &str) -> Response {
+    json(status, &ErrorBody { error_code: u32::from(status.as_u16()), message })
+}
+
+impl IntoResponse for RegistryError {
+    fn into_response(self) -> Response {
+        let code = self.code();
+        // Codes are the status followed by two digits.
+        let status = u16::try_from(code / 100).ok().and_then(|status| StatusCode::from_u16(status).ok());
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        metrics::counter!("registry_errors_total", "code" => code.to_string()).increment(1);
+        if status.is_server_error() {
+            tracing::warn!(code, error = ?self, "registry request failed");
+        }
+        json(status, &ErrorBody { error_code: code, message: &self.to_string() })
+    }
+}
+
+async fn empty() -> Response {
+    ok(&serde_json::json!({}))
+}
+
+async fn not_found(uri: Uri) -> Response {
+    // Clients ask for associations of a topic and go on without where there are none.
+    if uri.path().starts_with("/associations") {
+        return RegistryError::AssociationNotFound("No associations found".to_owned()).into_response();
+    }
+    http_error(StatusCode::NOT_FOUND, "HTTP 404 Not Found")
+}
+
+async fn not_allowed() -> Response {
+    http_error(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed")
+}
+
+async fn metadata_id(State(app): State<App>) -> Response {
+    ok(&serde_json::json!({"scope": {"path": [], "clusters": {
+        "kafka-cluster": app.identity.kafka_cluster,
+        "schema-registry-cluster": app.identity.registry_cluster,
+    }}}))
+}
+
+async fn metadata_version() -> Response {
+    ok(&serde_json::json!({"version": env!("CARGO_PKG_VERSION"), "commitId": ""}))
+}

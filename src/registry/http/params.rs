@@ -1,0 +1,113 @@
+//! Query parameters and bodies as clients send them: booleans in any case, unknown properties ignored, sizes limited.
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::super::decide::{CompatibilityCheck, Deletion, Normalize, RegisterRequest};
+use super::super::error::RegistryError;
+use super::super::query::{Format, Page};
+use super::super::snapshot::Deleted;
+use super::super::types::{Metadata, RuleSet, SchemaReference};
+use super::{MAX_BODY_BYTES, http_error};
+
+/// The query parameters of a request, in order.
+pub(super) struct Params(Vec<(String, String)>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Params {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let Query(pairs) = Query::try_from_uri(&parts.uri)
+            .map_err(|_| http_error(StatusCode::BAD_REQUEST, "unreadable query parameters"))?;
+        Ok(Self(pairs))
+    }
+}
+
+impl Params {
+    /// The first value of a parameter.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All values of a parameter.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether a parameter is true.
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
+    pub(super) fn deleted(&self) -> Deleted {
+        match (self.is("deletedOnly"), self.is("deleted")) {
+            (true, _) => Deleted::Only,
+            (_, true) => Deleted::Shown,
+            _ => Deleted::Hidden,
+        }
+    }
+
+    pub(super) fn deletion(&self) -> Deletion {
+        if self.is("permanent") { Deletion::Permanent } else { Deletion::Soft }
+    }
+
+    pub(super) fn format(&self) -> Format {
+        if self.get("format") == Some("resolved") { Format::Resolved } else { Format::Stored }
+    }
+
+    /// The part of a list; negative and unreadable limits are none.
+    pub(super) fn page(&self) -> Page {
+        let number = |name| self.get(name).and_then(|value| value.parse::<usize>().ok());
+        Page { offset: number("offset").unwrap_or(0), limit: number("limit") }
+    }
+}
+
+/// A JSON body.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Response;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Self::Rejection> {
+        let too_large =
+            || RegistryError::TooLarge(format!("the request is larger than {MAX_BODY_BYTES} bytes")).into_response();
+        let bytes = to_bytes(request.into_body(), MAX_BODY_BYTES).await.map_err(|_| too_large())?;
+        serde_json::from_slice(&bytes)
+            .map(Self)
+            .map_err(|error| http_error(StatusCode::BAD_REQUEST, &format!("request body is not readable: {error}")))
+    }
+}
+
+/// The body of register, lookup and compatibility requests.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(super) struct SchemaBody {
+    schema: Option<String>,
+    schema_type: Option<String>,
+    references: Option<Vec<SchemaReference>>,
+    metadata: Option<Metadata>,
+    rule_set: Option<RuleSet>,
+    version: Option<i32>,
+    id: Option<i32>,
+}
+
+impl SchemaBody {
+    pub(super) fn request(self, params: &Params) -> RegisterRequest {
+        RegisterRequest {
+            schema: self.schema.unwrap_or_default(),
+            schema_type: self.schema_type,
+            references: self.references.unwrap_or_default(),
+            metadata: self.metadata,
+            rule_set: self.rule_set,
+            version: self.version,
+            id: self.id,
+            normalize: if params.is("normalize") { Normalize::Always } else { Normalize::Configured },
+            compatibility: if params.is("force") { CompatibilityCheck::Skipped } else { CompatibilityCheck::Enforced },
+        }
+    }
+}

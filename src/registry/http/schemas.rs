@@ -1,0 +1,146 @@
+//! Paths under `/schemas`.
+
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
+
+use super::super::error::RegistryError;
+use super::super::query::{self, SchemaView};
+use super::super::snapshot::{Deleted, Snapshot};
+use super::super::types::{SchemaVersion, Subject};
+use super::params::Params;
+use super::{App, negotiate, ok};
+
+/// `GET /schemas/types`
+pub(super) async fn types() -> Response {
+    ok(&["JSON", "PROTOBUF", "AVRO"])
+}
+
+/// `GET /schemas`
+pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Response, RegistryError> {
+    let snapshot = app.registry.snapshot();
+    let names = query::subjects(&snapshot, params.get("subjectPrefix").unwrap_or_default(), params.deleted());
+    let mut found: Vec<&SchemaVersion> = Vec::new();
+    let names: Vec<Subject> = names.iter().map(|name| Subject::from_stored(name)).collect();
+    for subject in &names {
+        let versions = snapshot.versions(subject).into_iter().flat_map(|versions| versions.values());
+        let mut shown = versions.filter(|version| match params.deleted() {
+            Deleted::Hidden => !version.deleted,
+            Deleted::Shown => true,
+            Deleted::Only => version.deleted,
+        });
+        match params.is("latestOnly") {
+            true => found.extend(shown.next_back()),
+            false => found.extend(shown),
+        }
+    }
+    let page = params.page().of(found);
+    let views: Result<Vec<_>, _> =
+        page.into_iter().map(|version| SchemaView::of(&snapshot, version, query::Format::Stored)).collect();
+    Ok(ok(&views?))
+}
+
+/// `GET /schemas/ids/{id}`
+pub(super) async fn by_id(
+    State(app): State<App>,
+    Path(id): Path<i32>,
+    params: Params,
+) -> Result<Response, RegistryError> {
+    let view = with_id(&app, id, &params, |snapshot, version| {
+        let mut view = SchemaView::of(snapshot, version, params.format())?;
+        view.id = None;
+        view.max_id = params.is("fetchMaxId").then(|| snapshot.max_id(version.subject.context()));
+        Ok(view)
+    });
+    Ok(ok(&view.await?))
+}
+
+/// `GET /schemas/ids/{id}/schema`
+pub(super) async fn text_by_id(
+    State(app): State<App>,
+    Path(id): Path<i32>,
+    params: Params,
+) -> Result<Response, RegistryError> {
+    let text = with_id(&app, id, &params, |snapshot, version| query::text(snapshot, version, params.format()));
+    Ok(raw(text.await?))
+}
+
+/// A schema's text as the body.
+pub(super) fn raw(text: String) -> Response {
+    ([(header::CONTENT_TYPE, negotiate::PREFERRED)], text).into_response()
+}
+
+/// `GET /schemas/ids/{id}/subjects`
+pub(super) async fn subjects_of_id(
+    State(app): State<App>,
+    Path(id): Path<i32>,
+    params: Params,
+) -> Result<Response, RegistryError> {
+    let subject = params.get("subject").map(Subject::from_stored);
+    let names = app.registry.read(|snapshot| {
+        let uses = query::uses_of_id(snapshot, id, subject.as_ref(), params.deleted())?;
+        let mut names: Vec<String> = uses.iter().map(|version| version.subject.to_string()).collect();
+        names.dedup();
+        Ok(names)
+    });
+    Ok(ok(&params.page().of(names.await?)))
+}
+
+/// `GET /schemas/ids/{id}/versions`
+pub(super) async fn versions_of_id(
+    State(app): State<App>,
+    Path(id): Path<i32>,
+    params: Params,
+) -> Result<Response, RegistryError> {
+    let subject = params.get("subject").map(Subject::from_stored);
+    let pairs = app.registry.read(|snapshot| {
+        let uses = query::uses_of_id(snapshot, id, subject.as_ref(), params.deleted())?;
+        let pair =
+            |version: &&SchemaVersion| serde_json::json!({"subject": version.subject.as_str(), "version": version.version});
+        Ok(uses.iter().map(pair).collect::<Vec<_>>())
+    });
+    Ok(ok(&params.page().of(pairs.await?)))
+}
+
+/// `GET /schemas/guids/{guid}`
+pub(super) async fn by_guid(
+    State(app): State<App>,
+    Path(guid): Path<String>,
+    params: Params,
+) -> Result<Response, RegistryError> {
+    let view = app.registry.read(|snapshot| {
+        let (context, id) = ids(snapshot, &guid).into_iter().next().ok_or(RegistryError::SchemaNotFound)?;
+        let context = Subject::from_stored(&format!(":{context}:"));
+        let version = query::by_id(snapshot, id, Some(&context))?;
+        SchemaView::of(snapshot, version, params.format())
+    });
+    Ok(ok(&view.await?))
+}
+
+/// `GET /schemas/guids/{guid}/ids`
+pub(super) async fn ids_of_guid(State(app): State<App>, Path(guid): Path<String>) -> Result<Response, RegistryError> {
+    let found = app.registry.read(|snapshot| match ids(snapshot, &guid) {
+        ids if ids.is_empty() => Err(RegistryError::SchemaNotFound),
+        ids => Ok(ids),
+    });
+    let found: Vec<_> =
+        found.await?.into_iter().map(|(context, id)| serde_json::json!({"context": context, "id": id})).collect();
+    Ok(ok(&found))
+}
+
+fn ids(snapshot: &Snapshot, guid: &str) -> Vec<(String, i32)> {
+    let Ok(guid) = uuid::Uuid::parse_str(guid) else { return Vec::new() };
+    let contexts = snapshot.contexts().into_iter();
+    contexts.filter_map(|context| snapshot.id_of(&context, guid.as_bytes()).map(|id| (context, id))).collect()
+}
+
+async fn with_id<T>(
+    app: &App,
+    id: i32,
+    params: &Params,
+    show: impl Fn(&Snapshot, &SchemaVersion) -> Result<T, RegistryError>,
+) -> Result<T, RegistryError> {
+    let subject = params.get("subject").map(Subject::from_stored);
+    let found = app.registry.read(|snapshot| show(snapshot, query::by_id(snapshot, id, subject.as_ref())?));
+    found.await
+}

@@ -1,0 +1,216 @@
+//! Paths under `/subjects` and `/compatibility`.
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+
+use super::super::decide::{self, Command, Reply};
+use super::super::error::RegistryError;
+use super::super::query::{self, SchemaView};
+use super::super::snapshot::Deleted;
+use super::super::types::{SchemaVersion, Subject, VersionSpec};
+use super::params::{Body, Params, SchemaBody};
+use super::schemas::raw;
+use super::{App, ok};
+
+/// `GET /subjects`
+pub(super) async fn list(State(app): State<App>, params: Params) -> Response {
+    let prefix = params.get("subjectPrefix").unwrap_or_default();
+    ok(&params.page().of(query::subjects(&app.registry.snapshot(), prefix, params.deleted())))
+}
+
+/// `POST /subjects/{subject}`
+pub(super) async fn lookup(
+    State(app): State<App>,
+    Path(subject): Path<String>,
+    params: Params,
+    Body(body): Body<SchemaBody>,
+) -> Result<Response, RegistryError> {
+    let subject = Subject::parse(&subject)?;
+    let request = body.request(&params);
+    let view = app.registry.read(|snapshot| {
+        let found = decide::lookup(snapshot, &subject, &request, params.deleted())?;
+        SchemaView::of(snapshot, found, params.format())
+    });
+    Ok(ok(&view.await?))
+}
+
+/// `DELETE /subjects/{subject}`
+pub(super) async fn delete(
+    State(app): State<App>,
+    Path(subject): Path<String>,
+    params: Params,
+) -> Result<Response, RegistryError> {
+    let subject = Subject::parse(&subject)?;
+    match app.registry.write(Command::DeleteSubject { subject, deletion: params.deletion() }).await? {
+        Reply::DeletedVersions(versions) => Ok(ok(&versions)),
+        other => unreachable_reply(&other),
+    }
+}
+
+/// `GET /subjects/{subject}/versions`
+pub(super) async fn versions(
+    State(app): State<App>,
+    Path(subject): Path<String>,
+    params: Params,
+) -> Result<Response, RegistryError> {
+    let subject = Subject::parse(&subject)?;
+    let numbers = app.registry.read(|snapshot| {
+        let numbers = query::versions(snapshot, &subject, params.deleted())?;
+        if !params.is("deletedAsNegative") {
+            return Ok(numbers);
+        }
+        let deleted = |number: &i32| {
+            snapshot.versions(&subject).and_then(|versions| versions.get(number)).is_some_and(|found| found.deleted)
+        };
+        Ok(numbers.into_iter().map(|number| if deleted(&number) { -number } else { number }).collect())
+    });
+    Ok(ok(&params.page().of(numbers.await?)))
+}
+
+/// `POST /subjects/{subject}/versions`
+pub(super) async fn register(
+    State(app): State<App>,
+    Path(subject): Path<String>,
+    params: Params,
+    Body(body): Body<SchemaBody>,
+) -> Result<Response, RegistryError> {
+    let subject = Subject::parse(&subject)?;
+    let request = Box::new(body.request(&params));
+    let reply = app.registry.write(Command::Register { subject, request }).await?;
+    let Reply::Registered { subject, version, .. } = reply else { return unreachable_reply(&reply) };
+    let snapshot = app.registry.snapshot();
+    // A delete right after the registration may hide the version already, so deleted ones count.
+    let found = snapshot.version(&subject, VersionSpec::Number(version), Deleted::Shown)?;
+    let mut view = SchemaView::of(&snapshot, found, params.format())?;
+    view.subject = None;
+    Ok(ok(&view))
+}
+
+/// `GET /subjects/{subject}/versions/{version}`
+pub(super) async fn version(
+    State(app): State<App>,
+    Path((subject, version)): Path<(String, String)>,
+    params: Params,
+) -> Result<Response, RegistryError> {
+    let (subject, spec) = (Subject::parse(&subject)?, version.parse()?);
+    let view = app.registry.read(|snapshot| {
+        SchemaView::of(snapshot, snapshot.version(&subject, spec, params.deleted())?, params.format())
+    });
+    Ok(ok(&view.await?))
+}
+
+/// `GET /subjects/{subject}/versions/{version}/schema`
+pub(super) async fn version_text(
+    State(app): State<App>,
+    Path((subject, version)): Path<(String, String)>,
+    params: Params,
+) -> Result<Response, RegistryError> {
+    let (subject, spec) = (Subject::parse(&subject)?, version.parse()?);
+    let text = app
+        .registry
+        .read(|snapshot| query::text(snapshot, snapshot.version(&subject, spec, params.deleted())?, params.format()));
+    Ok(raw(text.await?))
+}
+
+/// `GET /subjects/{subject}/versions/{version}/referencedby`
+pub(super) async fn referenced_by(
+    State(app): State<App>,
+    Path((subject, version)): Path<(String, String)>,
+    params: Params,
+) -> Result<Response, RegistryError> {
+    let (subject, spec) = (Subject::parse(&subject)?, version.parse()?);
+    let ids = app.registry.read(|snapshot| {
+        let found = snapshot.version(&subject, spec, params.deleted())?;
+        let referrers = snapshot.referrers(&found.subject, found.version);
+        let shown = referrers.filter(|referrer| params.deleted() != Deleted::Hidden || !referrer.deleted);
+        let mut ids: Vec<i32> = shown.map(|referrer| referrer.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids)
+    });
+    Ok(ok(&params.page().of(ids.await?)))
+}
+
+/// `DELETE /subjects/{subject}/versions/{version}`
+pub(super) async fn delete_version(
+    State(app): State<App>,
+    Path((subject, version)): Path<(String, String)>,
+    params: Params,
+) -> Result<Response, RegistryError> {
+    let (subject, version) = (Subject::parse(&subject)?, version.parse()?);
+    match app.registry.write(Command::DeleteVersion { subject, version, deletion: params.deletion() }).await? {
+        Reply::DeletedVersion(version) => Ok(ok(&version)),
+        other => unreachable_reply(&other),
+    }
+}
+
+/// `GET /subjects/{subject}/metadata`
+pub(super) async fn latest_with_metadata(
+    State(app): State<App>,
+    Path(subject): Path<String>,
+    params: Params,
+) -> Result<Response, RegistryError> {
+    let subject = Subject::parse(&subject)?;
+    let wanted: Vec<(&str, &str)> = params.all("key").zip(params.all("value")).collect();
+    let view = app.registry.read(|snapshot| {
+        query::versions(snapshot, &subject, params.deleted())?;
+        let has = |version: &&SchemaVersion| {
+            let properties = version.content.metadata.as_ref().map(|metadata| &metadata.properties);
+            wanted.iter().all(|(key, value)| {
+                properties.and_then(|properties| properties.get(*key)).is_some_and(|found| found == value)
+            })
+        };
+        let versions = snapshot.versions(&subject).into_iter().flat_map(|versions| versions.values().rev());
+        let mut shown = versions.filter(|version| params.deleted() != Deleted::Hidden || !version.deleted);
+        SchemaView::of(snapshot, shown.find(has).ok_or(RegistryError::SchemaNotFound)?, params.format())
+    });
+    Ok(ok(&view.await?))
+}
+
+/// `POST /compatibility/subjects/{subject}/versions`
+pub(super) async fn check_history(
+    State(app): State<App>,
+    Path(subject): Path<String>,
+    params: Params,
+    Body(body): Body<SchemaBody>,
+) -> Result<Response, RegistryError> {
+    check(&app, &subject, None, &params, body).await
+}
+
+/// `POST /compatibility/subjects/{subject}/versions/{version}`
+pub(super) async fn check_version(
+    State(app): State<App>,
+    Path((subject, version)): Path<(String, String)>,
+    params: Params,
+    Body(body): Body<SchemaBody>,
+) -> Result<Response, RegistryError> {
+    check(&app, &subject, Some(version.parse()?), &params, body).await
+}
+
+async fn check(
+    app: &App,
+    subject: &str,
+    version: Option<VersionSpec>,
+    params: &Params,
+    body: SchemaBody,
+) -> Result<Response, RegistryError> {
+    let subject = Subject::parse(subject)?;
+    let request = body.request(params);
+    let result = app.registry.read(|snapshot| decide::check_compatibility(snapshot, &subject, version, &request)).await;
+    let messages = match result {
+        Ok(messages) => messages,
+        Err(error @ RegistryError::InvalidSchema(_)) if params.is("verbose") => vec![error.to_string()],
+        Err(error) => return Err(error),
+    };
+    let compatible = messages.is_empty();
+    Ok(match params.is("verbose") {
+        true => ok(&serde_json::json!({"is_compatible": compatible, "messages": messages})),
+        false => ok(&serde_json::json!({"is_compatible": compatible})),
+    })
+}
+
+/// A command's reply is of its own kind; anything else is a defect, answered as such without ending the process.
+pub(super) fn unreachable_reply(reply: &Reply) -> Result<Response, RegistryError> {
+    let reason = super::super::log::reason(format!("unexpected reply {reply:?}"));
+    Err(RegistryError::Store(super::super::log::LogError::Unavailable(reason)))
+}

@@ -1,0 +1,195 @@
+//! The `_schemas` topic as the registry sees it: append in one transaction, read what is committed, know the end.
+//! `KafkaLog` is the real one; `MemoryLog` serves tests and one-process use without Kafka.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// A key with its value; no value is a tombstone.
+pub type KeyValue = (Vec<u8>, Option<Vec<u8>>);
+
+/// A committed record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogRecord {
+    /// Offset in the topic.
+    pub offset: i64,
+    /// Time the topic took it, in ms since 1970.
+    pub timestamp: i64,
+    /// Key; records without one are not the registry's.
+    pub key: Option<Vec<u8>>,
+    /// Value; none is a tombstone.
+    pub value: Option<Vec<u8>>,
+}
+
+/// Why the topic could not be read or written.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LogError {
+    /// Nothing was written; trying again later may help.
+    #[error("the schemas topic is not available: {0}")]
+    Unavailable(Arc<dyn std::error::Error + Send + Sync>),
+    /// Another node has become the writer; nothing was written.
+    #[error("another node writes the schemas topic now: {0}")]
+    Fenced(Arc<dyn std::error::Error + Send + Sync>),
+    /// It is not known whether the transaction was committed; reading to the end tells.
+    #[error("the outcome of a write to the schemas topic is not known: {0}")]
+    UnknownOutcome(Arc<dyn std::error::Error + Send + Sync>),
+    /// A registry of another make leads the topic; it would not notice our writes in time, nor be fenced by them.
+    #[error("group '{group}' has a live leader of another registry ({member}); stop it before writing here")]
+    ForeignLeader {
+        /// Its consumer group.
+        group: String,
+        /// One of its members.
+        member: String,
+    },
+    /// The registry has been shut down.
+    #[error("the registry is shut down")]
+    Closed,
+}
+
+/// An error that is only a text.
+pub(super) fn reason(text: impl Into<String>) -> Arc<dyn std::error::Error + Send + Sync> {
+    Arc::from(Box::<dyn std::error::Error + Send + Sync>::from(text.into()))
+}
+
+/// Reads committed records in order, from the first.
+pub trait LogReader: Send {
+    /// Waits up to `timeout` for records and hands them over; none after it.
+    ///
+    /// # Errors
+    /// The topic cannot be read now. The next call goes on where this one stopped.
+    fn poll(&mut self, timeout: Duration) -> Result<Vec<LogRecord>, LogError>;
+
+    /// The offset up to which all committed records have been handed over.
+    fn position(&self) -> i64;
+}
+
+/// Writes, and knows how far the topic goes.
+pub trait LogWriter: Send {
+    /// Offset after the last record, committed or not: a reader whose position is there has seen every acknowledged write.
+    ///
+    /// # Errors
+    /// The topic cannot be asked now.
+    fn end(&mut self) -> Result<i64, LogError>;
+
+    /// Makes this node the writer, if it is not, and fences all others. To be followed by reading to the end before
+    /// anything is decided.
+    ///
+    /// # Errors
+    /// Not possible now.
+    fn acquire(&mut self) -> Result<(), LogError>;
+
+    /// Writes all records in one transaction and answers the offset after the last of them.
+    ///
+    /// # Errors
+    /// See [`LogError`]; after each of them `acquire` comes first.
+    fn append(&mut self, records: Vec<KeyValue>) -> Result<i64, LogError>;
+}
+
+/// Opens readers and writers of one topic.
+pub trait SchemaLog: Send + Sync {
+    /// A reader at the topic's start.
+    ///
+    /// # Errors
+    /// The topic cannot be opened.
+    fn reader(&self) -> Result<Box<dyn LogReader>, LogError>;
+
+    /// A writer.
+    ///
+    /// # Errors
+    /// The topic cannot be opened.
+    fn writer(&self) -> Result<Box<dyn LogWriter>, LogError>;
+}
+
+/// A log in memory. Clones share it, as nodes share a topic: the last to `acquire` is the writer.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryLog {
+    shared: Arc<(Mutex<Memory>, Condvar)>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    records: Vec<LogRecord>,
+    writer: u64,
+}
+
+struct MemoryReader {
+    log: MemoryLog,
+    position: usize,
+}
+
+struct MemoryWriter {
+    log: MemoryLog,
+    /// 0 before the first `acquire`.
+    epoch: u64,
+}
+
+impl MemoryLog {
+    /// Appends as a foreign writer would, outside any transaction; answers the new end.
+    pub fn put(&self, records: Vec<KeyValue>) -> i64 {
+        let (memory, changed) = &*self.shared;
+        let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+        for (key, value) in records {
+            let offset = memory.records.len() as i64;
+            memory.records.push(LogRecord { offset, timestamp: offset, key: Some(key), value });
+        }
+        changed.notify_all();
+        memory.records.len() as i64
+    }
+
+    /// All records so far.
+    pub fn records(&self) -> Vec<LogRecord> {
+        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner).records.clone()
+    }
+}
+
+impl SchemaLog for MemoryLog {
+    fn reader(&self) -> Result<Box<dyn LogReader>, LogError> {
+        Ok(Box::new(MemoryReader { log: self.clone(), position: 0 }))
+    }
+
+    fn writer(&self) -> Result<Box<dyn LogWriter>, LogError> {
+        Ok(Box::new(MemoryWriter { log: self.clone(), epoch: 0 }))
+    }
+}
+
+impl LogReader for MemoryReader {
+    fn poll(&mut self, timeout: Duration) -> Result<Vec<LogRecord>, LogError> {
+        let (memory, changed) = &*self.log.shared;
+        let memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let position = self.position;
+        let (memory, _) = changed
+            .wait_timeout_while(memory, timeout, |memory| memory.records.len() <= position)
+            .unwrap_or_else(PoisonError::into_inner);
+        let new = memory.records.get(position..).unwrap_or_default().to_vec();
+        self.position += new.len();
+        Ok(new)
+    }
+
+    fn position(&self) -> i64 {
+        self.position as i64
+    }
+}
+
+impl LogWriter for MemoryWriter {
+    fn end(&mut self) -> Result<i64, LogError> {
+        Ok(self.log.shared.0.lock().unwrap_or_else(PoisonError::into_inner).records.len() as i64)
+    }
+
+    fn acquire(&mut self) -> Result<(), LogError> {
+        let mut memory = self.log.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.epoch == 0 || self.epoch != memory.writer {
+            memory.writer += 1;
+            self.epoch = memory.writer;
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, records: Vec<KeyValue>) -> Result<i64, LogError> {
+        {
+            let memory = self.log.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if memory.writer != self.epoch {
+                return Err(LogError::Fenced(reason("a later writer has acquired the log")));
+            }
+        }
+        Ok(self.log.put(records))
+    }
+}

@@ -1,0 +1,190 @@
+//! What reads answer: lists with paging and the JSON shape of a schema. Pure functions of a snapshot.
+
+use serde::Serialize;
+
+use super::error::RegistryError;
+use super::snapshot::{Deleted, Snapshot};
+use super::types::{Content, DEFAULT_CONTEXT, Metadata, RuleSet, SchemaReference, SchemaVersion, Subject};
+use crate::schema::{self, SchemaType, Validation};
+
+/// The part of a list a client asks for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Page {
+    /// Entries to leave out.
+    pub offset: usize,
+    /// Most entries; none is all.
+    pub limit: Option<usize>,
+}
+
+impl Page {
+    /// The part of `items`.
+    pub fn of<T>(self, items: impl IntoIterator<Item = T>) -> Vec<T> {
+        items.into_iter().skip(self.offset).take(self.limit.unwrap_or(usize::MAX)).collect()
+    }
+}
+
+/// A schema as the REST API shows it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the names are the reference's")]
+pub struct SchemaView {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<i32>,
+    pub guid: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<SchemaReference>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Metadata>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule_set: Option<RuleSet>,
+    pub schema: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ts: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_id: Option<i32>,
+}
+
+/// How the text of a schema is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// As stored; also for formats a language does not know.
+    #[default]
+    Stored,
+    /// With references written out in place.
+    Resolved,
+}
+
+impl SchemaView {
+    /// A version of a subject.
+    ///
+    /// # Errors
+    /// A format is asked for that needs the schema parsed, and it cannot be.
+    pub fn of(snapshot: &Snapshot, version: &SchemaVersion, format: Format) -> Result<Self, RegistryError> {
+        let content = &version.content;
+        Ok(Self {
+            subject: Some(version.subject.to_string()),
+            version: Some(version.version),
+            id: Some(version.id),
+            guid: content.guid(),
+            schema_type: type_name(content),
+            references: content.references.clone(),
+            metadata: content.metadata.clone(),
+            rule_set: content.rule_set.clone(),
+            schema: text(snapshot, version, format)?,
+            ts: Some(version.timestamp),
+            deleted: version.deleted.then_some(true),
+            max_id: None,
+        })
+    }
+}
+
+fn type_name(content: &Content) -> Option<&'static str> {
+    match content.schema_type {
+        SchemaType::Avro => None,
+        other => Some(other.as_str()),
+    }
+}
+
+/// The text of a version.
+///
+/// # Errors
+/// See [`SchemaView::of`].
+pub fn text(snapshot: &Snapshot, version: &SchemaVersion, format: Format) -> Result<String, RegistryError> {
+    let content = &version.content;
+    match format {
+        Format::Resolved if content.schema_type == SchemaType::Avro && !content.references.is_empty() => {
+            let references = snapshot.resolve(&version.subject, &content.references)?;
+            let parsed = schema::parse(content.schema_type, &content.schema, &references, Validation::Lenient)?;
+            Ok(parsed.resolved())
+        }
+        _ => Ok(content.schema.to_string()),
+    }
+}
+
+/// Subjects by prefix, sorted. No prefix and `:*:` mean all contexts.
+pub fn subjects(snapshot: &Snapshot, prefix: &str, deleted: Deleted) -> Vec<String> {
+    let any_context = prefix.strip_prefix(":*:");
+    let fits = |subject: &Subject| match any_context {
+        Some(prefix) => subject.name().starts_with(prefix),
+        None if prefix.is_empty() => true,
+        None => match prefix.strip_prefix(":.:") {
+            Some(prefix) => subject.context() == DEFAULT_CONTEXT && subject.name().starts_with(prefix),
+            None => subject.as_str().starts_with(prefix),
+        },
+    };
+    let shown = |versions: &super::snapshot::Versions| {
+        let live = versions.values().any(|version| !version.deleted);
+        match deleted {
+            Deleted::Hidden => live,
+            Deleted::Shown => true,
+            Deleted::Only => !live,
+        }
+    };
+    let found = snapshot.subjects().filter(|(subject, versions)| fits(subject) && shown(versions));
+    let mut names: Vec<String> = found.map(|(subject, _)| subject.to_string()).collect();
+    names.sort_unstable();
+    names
+}
+
+/// Version numbers of a subject.
+///
+/// # Errors
+/// No version is shown.
+pub fn versions(snapshot: &Snapshot, subject: &Subject, deleted: Deleted) -> Result<Vec<i32>, RegistryError> {
+    let shown = |version: &&SchemaVersion| match deleted {
+        Deleted::Hidden => !version.deleted,
+        Deleted::Shown => true,
+        Deleted::Only => version.deleted,
+    };
+    let found = snapshot.versions(subject).into_iter().flat_map(|versions| versions.values()).filter(shown);
+    let numbers: Vec<i32> = found.map(|version| version.version).collect();
+    match numbers.is_empty() {
+        true => Err(RegistryError::SubjectNotFound(subject.to_string())),
+        false => Ok(numbers),
+    }
+}
+
+/// The versions that have an id, sorted; the context is that of `subject`, which may be a context alone.
+///
+/// # Errors
+/// No such id.
+pub fn uses_of_id<'a>(
+    snapshot: &'a Snapshot,
+    id: i32,
+    subject: Option<&Subject>,
+    deleted: Deleted,
+) -> Result<Vec<&'a SchemaVersion>, RegistryError> {
+    let context = subject.map_or(DEFAULT_CONTEXT, Subject::context);
+    let entry = snapshot.id(context, id).ok_or(RegistryError::IdNotFound(id))?;
+    let of_subject = subject.filter(|subject| !subject.name().is_empty());
+    let versions = entry.versions.iter().filter_map(|(subject, version)| snapshot.versions(subject)?.get(version));
+    let wanted = versions.filter(|version| of_subject.is_none_or(|subject| *subject == version.subject));
+    Ok(wanted.filter(|version| deleted != Deleted::Hidden || !version.deleted).collect())
+}
+
+/// The schema with an id. The version shown is a live one where there is one, of the subject asked for if it has it.
+///
+/// # Errors
+/// No such id.
+pub fn by_id<'a>(
+    snapshot: &'a Snapshot,
+    id: i32,
+    subject: Option<&Subject>,
+) -> Result<&'a SchemaVersion, RegistryError> {
+    let context = Subject::from_stored(&match subject {
+        Some(subject) => subject.context_subject().unwrap_or(":.:").to_owned(),
+        None => ":.:".to_owned(),
+    });
+    let uses = uses_of_id(snapshot, id, Some(&context), Deleted::Shown)?;
+    let rank = |version: &&&SchemaVersion| (subject == Some(&version.subject), !version.deleted);
+    let best = uses.iter().rev().max_by_key(rank);
+    best.copied().ok_or(RegistryError::IdNotFound(id))
+}

@@ -1,0 +1,384 @@
+//! What the `_schemas` topic says up to some offset: immutable once published, cheap to clone, free of I/O.
+//! `apply` is the only way to change one; `query` reads it and `decide` says what to write next.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::error::RegistryError;
+use super::format::{Record, SchemaValue};
+use super::shards::Shards;
+use super::types::{
+    Config, Content, ContentKey, DEFAULT_CONTEXT, Mode, SchemaReference, SchemaVersion, Subject, VersionSpec,
+};
+use crate::schema::{self, Level, MAX_REFERENCES, ParsedSchema, ResolvedReference, SchemaType, Validation};
+
+/// Configuration that holds for all contexts.
+const GLOBAL_CONTEXT: &str = ":.__GLOBAL:";
+
+/// The registry's state.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    contexts: BTreeMap<String, Context>,
+    /// By subject text; the empty text is the whole registry.
+    configs: Shards<String, Arc<Config>>,
+    modes: Shards<String, Mode>,
+    /// Referenced version → versions that refer to it.
+    referrers: Shards<(Subject, i32), BTreeSet<(Subject, i32)>>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Context {
+    subjects: Shards<Subject, Arc<Versions>>,
+    ids: Shards<i32, Arc<IdEntry>>,
+    by_content: Shards<ContentKey, i32>,
+    max_id: i32,
+}
+
+/// The versions of a subject, soft-deleted ones included.
+pub type Versions = BTreeMap<i32, SchemaVersion>;
+
+/// An id: its content and where it is used.
+#[derive(Debug, Clone)]
+pub struct IdEntry {
+    /// What the id stands for.
+    pub content: Arc<Content>,
+    /// Versions with this id, soft-deleted ones included.
+    pub versions: BTreeSet<(Subject, i32)>,
+}
+
+impl Snapshot {
+    /// Takes one record of the topic; `timestamp` in ms since 1970.
+    pub fn apply(&mut self, record: Record, timestamp: i64) {
+        match record {
+            Record::Schema(subject, version, Some(value)) => self.put_version(subject, version, value, timestamp),
+            Record::Schema(subject, version, None) => self.forget_version(&subject, version),
+            Record::Config(subject, config) => {
+                let key = subject.map(|subject| subject.as_str().to_owned()).unwrap_or_default();
+                match config {
+                    Some(config) => self.configs.insert(key, Arc::new(config)),
+                    None => self.configs.remove(&key),
+                }
+            }
+            Record::Mode(subject, mode) => {
+                let key = subject.map(|subject| subject.as_str().to_owned()).unwrap_or_default();
+                match mode {
+                    Some(mode) => self.modes.insert(key, mode),
+                    None => self.modes.remove(&key),
+                }
+            }
+            Record::DeleteSubject(subject, up_to) => {
+                let Some(versions) = self.versions(&subject) else { return };
+                let mut versions = Versions::clone(versions);
+                for version in versions.range_mut(..=up_to).map(|(_, version)| version) {
+                    version.deleted = true;
+                }
+                self.context_mut(&subject).subjects.insert(subject, Arc::new(versions));
+            }
+            Record::ClearSubject(subject) => {
+                let deleted: Vec<i32> = self.versions(&subject).map_or_else(Vec::new, |versions| {
+                    versions.values().filter(|version| version.deleted).map(|version| version.version).collect()
+                });
+                for version in deleted {
+                    self.forget_version(&subject, version);
+                }
+            }
+            Record::Noop => {}
+        }
+    }
+
+    fn put_version(&mut self, subject: Subject, version: i32, value: SchemaValue, timestamp: i64) {
+        let Ok(schema_type) = value.schema_type.as_deref().unwrap_or("AVRO").parse::<SchemaType>() else {
+            tracing::warn!(%subject, version, schema_type = ?value.schema_type, "schema of an unknown type is passed over");
+            return;
+        };
+        self.forget_version(&subject, version);
+        let id = value.id;
+        // Another writer's text may be spelled differently; identity is over the canonical text, answers over the stored.
+        let parsed = schema::parse(schema_type, &value.schema, &[], Validation::Unresolved);
+        let text: Arc<str> = value.schema.into();
+        let canonical = parsed.as_ref().map_or(&*text, |parsed| parsed.canonical());
+        let references = value.references.unwrap_or_default();
+        let content = Content::new(schema_type, text.clone(), canonical, references, value.metadata, value.rule_set);
+        let referred: Vec<(Subject, i32)> = targets(&subject, &content.references).collect();
+        let context = self.context_mut(&subject);
+        let entry = context.ids.get(&id);
+        let same = entry.filter(|entry| entry.content.key == content.key);
+        let content = same.map_or_else(|| Arc::new(content), |entry| entry.content.clone());
+        let mut users = entry.map(|entry| entry.versions.clone()).unwrap_or_default();
+        users.insert((subject.clone(), version));
+        context.max_id = context.max_id.max(id);
+        if context.by_content.get(&content.key).is_none() {
+            context.by_content.insert(content.key, id);
+        }
+        context.ids.insert(id, Arc::new(IdEntry { content: content.clone(), versions: users }));
+        let mut versions = context.subjects.get(&subject).map(|versions| Versions::clone(versions)).unwrap_or_default();
+        let deleted = value.deleted;
+        versions.insert(version, SchemaVersion { subject: subject.clone(), version, id, content, deleted, timestamp });
+        context.subjects.insert(subject.clone(), Arc::new(versions));
+        for target in referred {
+            let mut referrers = self.referrers.get(&target).cloned().unwrap_or_default();
+            referrers.insert((subject.clone(), version));
+            self.referrers.insert(target, referrers);
+        }
+    }
+
+    fn forget_version(&mut self, subject: &Subject, version: i32) {
+        let Some(versions) = self.versions(subject).filter(|versions| versions.contains_key(&version)) else { return };
+        let mut versions = Versions::clone(versions);
+        let Some(gone) = versions.remove(&version) else { return };
+        let context = self.context_mut(subject);
+        if versions.is_empty() {
+            context.subjects.remove(subject);
+        } else {
+            context.subjects.insert(subject.clone(), Arc::new(versions));
+        }
+        if let Some(entry) = context.ids.get(&gone.id) {
+            let mut entry = IdEntry::clone(entry);
+            entry.versions.remove(&(subject.clone(), version));
+            if entry.versions.is_empty() {
+                if context.by_content.get(&entry.content.key) == Some(&gone.id) {
+                    context.by_content.remove(&entry.content.key);
+                }
+                context.ids.remove(&gone.id);
+            } else {
+                context.ids.insert(gone.id, Arc::new(entry));
+            }
+        }
+        for target in targets(subject, &gone.content.references) {
+            let Some(referrers) = self.referrers.get(&target) else { continue };
+            let mut referrers = referrers.clone();
+            referrers.remove(&(subject.clone(), version));
+            match referrers.is_empty() {
+                true => self.referrers.remove(&target),
+                false => self.referrers.insert(target, referrers),
+            }
+        }
+    }
+
+    fn context_mut(&mut self, subject: &Subject) -> &mut Context {
+        self.contexts.entry(subject.context().to_owned()).or_default()
+    }
+
+    /// Whether the state is as the record says: tells, after a write of unknown outcome, if it was committed.
+    pub fn reflects(&self, record: &Record) -> bool {
+        match record {
+            Record::Schema(subject, version, value) => {
+                let found = self.versions(subject).and_then(|versions| versions.get(version));
+                match (found, value) {
+                    (Some(found), Some(value)) => found.id == value.id && found.deleted == value.deleted,
+                    (None, None) => true,
+                    _ => false,
+                }
+            }
+            Record::Config(subject, config) => self.config(subject.as_ref()) == config.as_ref(),
+            Record::Mode(subject, mode) => self.mode(subject.as_ref()) == *mode,
+            Record::DeleteSubject(subject, up_to) => self.live(subject).all(|version| version.version > *up_to),
+            Record::ClearSubject(subject) => {
+                self.versions(subject).is_none_or(|versions| versions.values().all(|version| !version.deleted))
+            }
+            Record::Noop => true,
+        }
+    }
+
+    /// All versions of a subject.
+    pub fn versions(&self, subject: &Subject) -> Option<&Versions> {
+        self.contexts.get(subject.context())?.subjects.get(subject).map(Arc::as_ref)
+    }
+
+    /// The live versions of a subject, ascending.
+    pub fn live(&self, subject: &Subject) -> impl DoubleEndedIterator<Item = &SchemaVersion> {
+        self.versions(subject).into_iter().flat_map(BTreeMap::values).filter(|version| !version.deleted)
+    }
+
+    /// All subjects of all contexts, in no order.
+    pub fn subjects(&self) -> impl Iterator<Item = (&Subject, &Versions)> {
+        let contexts = self.contexts.values();
+        contexts.flat_map(|context| context.subjects.iter()).map(|(subject, versions)| (subject, versions.as_ref()))
+    }
+
+    /// The contexts that have been used, sorted; the default one always.
+    pub fn contexts(&self) -> Vec<String> {
+        let mut names: BTreeSet<&str> = self.contexts.keys().map(String::as_str).collect();
+        names.insert(DEFAULT_CONTEXT);
+        names.into_iter().map(str::to_owned).collect()
+    }
+
+    /// An id of a context.
+    pub fn id(&self, context: &str, id: i32) -> Option<&IdEntry> {
+        self.contexts.get(context)?.ids.get(&id).map(Arc::as_ref)
+    }
+
+    /// The id that this content has in a context.
+    pub fn id_of(&self, context: &str, key: &ContentKey) -> Option<i32> {
+        self.contexts.get(context)?.by_content.get(key).copied()
+    }
+
+    /// The highest id ever given in a context; 0 before the first.
+    pub fn max_id(&self, context: &str) -> i32 {
+        self.contexts.get(context).map_or(0, |context| context.max_id)
+    }
+
+    /// Versions that refer to a version.
+    pub fn referrers(&self, subject: &Subject, version: i32) -> impl Iterator<Item = &SchemaVersion> {
+        let users = self.referrers.get(&(subject.clone(), version)).into_iter().flatten();
+        users.filter_map(|(subject, version)| self.versions(subject)?.get(version))
+    }
+
+    /// One version, soft-deleted ones only where `deleted` asks for them.
+    ///
+    /// # Errors
+    /// Subject or version not found.
+    pub fn version(
+        &self,
+        subject: &Subject,
+        version: VersionSpec,
+        deleted: Deleted,
+    ) -> Result<&SchemaVersion, RegistryError> {
+        let shown = |version: &&SchemaVersion| deleted != Deleted::Hidden || !version.deleted;
+        let versions = self.versions(subject).filter(|versions| versions.values().any(|version| shown(&version)));
+        let versions = versions.ok_or_else(|| RegistryError::SubjectNotFound(subject.to_string()))?;
+        let found = match version {
+            VersionSpec::Latest => versions.values().rev().find(shown),
+            VersionSpec::Number(number) => versions.get(&number).filter(shown),
+        };
+        found.ok_or_else(|| match version {
+            VersionSpec::Latest => RegistryError::VersionNotFound("latest".to_owned()),
+            VersionSpec::Number(number) => RegistryError::VersionNotFound(number.to_string()),
+        })
+    }
+
+    /// Configuration set on exactly this subject, or on the whole registry.
+    pub fn config(&self, subject: Option<&Subject>) -> Option<&Config> {
+        self.configs.get(subject.map_or("", Subject::as_str)).map(Arc::as_ref)
+    }
+
+    /// Configuration that holds for a subject: its own over its context's over the registry's.
+    pub fn effective_config(&self, subject: Option<&Subject>) -> Config {
+        let mut config = Config::default();
+        for scope in scopes(subject) {
+            if let Some(over) = self.configs.get(scope) {
+                config = config.merged(over);
+            }
+        }
+        config
+    }
+
+    /// The compatibility level that holds for a subject.
+    pub fn level(&self, subject: &Subject) -> Level {
+        self.effective_config(Some(subject)).level().unwrap_or_default()
+    }
+
+    /// Mode set on exactly this subject, or on the whole registry.
+    pub fn mode(&self, subject: Option<&Subject>) -> Option<Mode> {
+        self.modes.get(subject.map_or("", Subject::as_str)).copied()
+    }
+
+    /// The mode that holds for a subject.
+    pub fn effective_mode(&self, subject: Option<&Subject>) -> Mode {
+        if self.modes.get("") == Some(&Mode::ReadonlyOverride) {
+            return Mode::ReadonlyOverride;
+        }
+        scopes(subject).into_iter().filter_map(|scope| self.modes.get(scope)).next_back().copied().unwrap_or_default()
+    }
+
+    /// Texts of references and of their references, those referred to first.
+    ///
+    /// # Errors
+    /// A reference does not exist, refers to itself, or there are too many.
+    pub fn resolve(
+        &self,
+        owner: &Subject,
+        references: &[SchemaReference],
+    ) -> Result<Vec<ResolvedReference>, RegistryError> {
+        let mut resolved = Vec::new();
+        let mut seen = BTreeSet::new();
+        self.resolve_into(owner, references, &mut seen, 0, &mut resolved)?;
+        Ok(resolved)
+    }
+
+    fn resolve_into(
+        &self,
+        owner: &Subject,
+        references: &[SchemaReference],
+        seen: &mut BTreeSet<(Subject, i32)>,
+        depth: usize,
+        resolved: &mut Vec<ResolvedReference>,
+    ) -> Result<(), RegistryError> {
+        if depth > MAX_REFERENCE_DEPTH {
+            return Err(RegistryError::InvalidSchema(format!("references nest deeper than {MAX_REFERENCE_DEPTH}")));
+        }
+        for reference in references {
+            let version = self.referenced(owner, reference)?;
+            // A version seen before is already in the list, or is being resolved further up: then the texts refer to each
+            // other, and the parser reports the name that is not defined yet.
+            if !seen.insert((version.subject.clone(), version.version)) {
+                continue;
+            }
+            if seen.len() > MAX_REFERENCES {
+                return Err(RegistryError::TooLarge(format!("schema pulls in more than {MAX_REFERENCES} references")));
+            }
+            self.resolve_into(&version.subject, &version.content.references, seen, depth + 1, resolved)?;
+            let schema = version.content.schema.to_string();
+            resolved.push(ResolvedReference { name: reference.name.clone(), schema });
+        }
+        Ok(())
+    }
+
+    /// The version a reference means, soft-deleted ones included.
+    ///
+    /// # Errors
+    /// It does not exist.
+    pub fn referenced(&self, owner: &Subject, reference: &SchemaReference) -> Result<&SchemaVersion, RegistryError> {
+        let target = owner.sibling(&reference.subject);
+        let spec = if reference.version == -1 { VersionSpec::Latest } else { VersionSpec::Number(reference.version) };
+        self.version(&target, spec, Deleted::Shown).map_err(|_| {
+            RegistryError::InvalidSchema(format!(
+                "no schema reference found for subject \"{}\" and version {}",
+                reference.subject, reference.version
+            ))
+        })
+    }
+
+    /// The parsed schema of a version. It is parsed once and shared by all snapshots.
+    ///
+    /// # Errors
+    /// The stored text, or a reference, is no readable schema.
+    pub fn parsed(&self, version: &SchemaVersion) -> Result<Arc<dyn ParsedSchema>, RegistryError> {
+        if let Some(parsed) = version.content.parsed.get() {
+            return Ok(parsed.clone());
+        }
+        let references = self.resolve(&version.subject, &version.content.references)?;
+        let parsed =
+            schema::parse(version.content.schema_type, &version.content.schema, &references, Validation::Lenient)?;
+        Ok(version.content.parsed.get_or_init(|| parsed).clone())
+    }
+}
+
+/// Deepest chain of references.
+const MAX_REFERENCE_DEPTH: usize = 64;
+
+/// Which versions a read sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Deleted {
+    /// Live ones.
+    #[default]
+    Hidden,
+    /// Soft-deleted ones, too.
+    Shown,
+    /// Soft-deleted ones only.
+    Only,
+}
+
+fn targets<'a>(owner: &'a Subject, references: &'a [SchemaReference]) -> impl Iterator<Item = (Subject, i32)> + 'a {
+    references.iter().map(|reference| (owner.sibling(&reference.subject), reference.version))
+}
+
+/// Keys of configuration that hold for a subject, the most general first.
+fn scopes(subject: Option<&Subject>) -> Vec<&str> {
+    let mut scopes = vec!["", GLOBAL_CONTEXT];
+    if let Some(subject) = subject {
+        scopes.extend(subject.context_subject());
+        scopes.push(subject.as_str());
+    }
+    scopes
+}

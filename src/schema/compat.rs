@@ -1,0 +1,168 @@
+//! Compatibility levels and what a check finds, for all schema types. The rules per type live beside their parsers.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::ParsedSchema;
+
+/// Longest old schema text quoted in a message, in characters.
+const QUOTED_SCHEMA_CHARS: usize = 800;
+
+/// A subject's compatibility level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Level {
+    /// Anything goes.
+    None,
+    /// New readers read the latest version's data.
+    #[default]
+    Backward,
+    /// New readers read the data of all versions.
+    BackwardTransitive,
+    /// The latest version's readers read new data.
+    Forward,
+    /// The readers of all versions read new data.
+    ForwardTransitive,
+    /// Both directions, latest version.
+    Full,
+    /// Both directions, all versions.
+    FullTransitive,
+}
+
+/// Not a compatibility level.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown compatibility level '{0}'")]
+pub struct UnknownLevel(pub String);
+
+impl Level {
+    /// The name the REST API uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::None => "NONE",
+            Level::Backward => "BACKWARD",
+            Level::BackwardTransitive => "BACKWARD_TRANSITIVE",
+            Level::Forward => "FORWARD",
+            Level::ForwardTransitive => "FORWARD_TRANSITIVE",
+            Level::Full => "FULL",
+            Level::FullTransitive => "FULL_TRANSITIVE",
+        }
+    }
+
+    /// Whether all live versions count, not only the latest.
+    pub fn is_transitive(self) -> bool {
+        matches!(self, Level::BackwardTransitive | Level::ForwardTransitive | Level::FullTransitive)
+    }
+
+    /// Directions that must hold, in the order they are reported.
+    pub fn directions(self) -> &'static [Direction] {
+        match self {
+            Level::None => &[],
+            Level::Backward | Level::BackwardTransitive => &[Direction::Backward],
+            Level::Forward | Level::ForwardTransitive => &[Direction::Forward],
+            Level::Full | Level::FullTransitive => &[Direction::Backward, Direction::Forward],
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Level {
+    type Err = UnknownLevel;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text.to_ascii_uppercase().as_str() {
+            "NONE" => Level::None,
+            "BACKWARD" => Level::Backward,
+            "BACKWARD_TRANSITIVE" => Level::BackwardTransitive,
+            "FORWARD" => Level::Forward,
+            "FORWARD_TRANSITIVE" => Level::ForwardTransitive,
+            "FULL" => Level::Full,
+            "FULL_TRANSITIVE" => Level::FullTransitive,
+            _ => return Err(UnknownLevel(text.to_owned())),
+        })
+    }
+}
+
+/// Who reads whose data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// The new schema reads data of the old one.
+    Backward,
+    /// The old schema reads data of the new one.
+    Forward,
+}
+
+impl Direction {
+    /// What the words "reader" and "writer" mean in a message: (reader, writer).
+    pub fn reader_and_writer(self) -> (&'static str, &'static str) {
+        match self {
+            Direction::Backward => ("new", "old"),
+            Direction::Forward => ("old", "new"),
+        }
+    }
+}
+
+/// One reason why a reader cannot read a writer's data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incompatibility {
+    /// The kind, such as `TYPE_MISMATCH`.
+    pub kind: &'static str,
+    /// JSON pointer into the reader's (for union branches the writer's) schema.
+    pub location: String,
+    /// Details.
+    pub message: String,
+    /// Sentence with the placeholders `{reader}` and `{writer}` for the words "new" and "old".
+    pub description: String,
+}
+
+impl Incompatibility {
+    /// The form the REST API's messages have.
+    pub fn render(&self, direction: Direction) -> String {
+        let (reader, writer) = direction.reader_and_writer();
+        let description = self.description.replace("{reader}", reader).replace("{writer}", writer);
+        format!("{{errorType:'{}', description:'{description}', additionalInfo:'{}'}}", self.kind, self.message)
+    }
+}
+
+/// Incompatibilities of `new` with one old schema under `level`, direction by direction.
+pub fn check_pair(new: &dyn ParsedSchema, old: &dyn ParsedSchema, level: Level) -> Vec<(Direction, Incompatibility)> {
+    let mut found = Vec::new();
+    for &direction in level.directions() {
+        let (reader, writer) = match direction {
+            Direction::Backward => (new, old),
+            Direction::Forward => (old, new),
+        };
+        found.extend(reader.incompatibilities(writer).into_iter().map(|incompatibility| (direction, incompatibility)));
+    }
+    found
+}
+
+/// Messages of the first old version, newest first, that `new` is not compatible with; empty when there is none.
+///
+/// `old` are (version, schema) pairs in ascending order of version; a level that is not transitive looks at the last.
+pub fn check_history(new: &dyn ParsedSchema, old: &[(i32, &dyn ParsedSchema)], level: Level) -> Vec<String> {
+    let considered = if level.is_transitive() { old.len() } else { 1 };
+    for (version, schema) in old.iter().rev().take(considered) {
+        let found = check_pair(new, *schema, level);
+        if found.is_empty() {
+            continue;
+        }
+        let mut messages: Vec<String> =
+            found.iter().map(|(direction, incompatibility)| incompatibility.render(*direction)).collect();
+        messages.push(format!("{{oldSchemaVersion: {version}}}"));
+        messages.push(format!("{{oldSchema: '{}'}}", quote(schema.canonical())));
+        messages.push(format!("{{validateFields: 'false', compatibility: '{level}'}}"));
+        return messages;
+    }
+    Vec::new()
+}
+
+fn quote(text: &str) -> String {
+    match text.char_indices().nth(QUOTED_SCHEMA_CHARS) {
+        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}

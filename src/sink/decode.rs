@@ -1,0 +1,35 @@
+//! Kafka records as catalog records.
+
+use crate::codec::avro::{DecodeError, Decoder};
+use crate::model::record::{CatalogRecord, CatalogTopic};
+use crate::model::reject::{ReasonCode, Rejection};
+use crate::stage::{SinkError, StageRecord};
+
+/// A record of a catalog topic, as far as it could be read.
+pub(super) struct Decoded {
+    pub(super) topic: CatalogTopic,
+    pub(super) key: String,
+    pub(super) value: Result<Option<CatalogRecord>, Rejection>,
+}
+
+/// Decodes one record. A silent registry is the only error; what can never be decoded is in the answer.
+pub(super) fn decode(decoder: &Decoder, record: &StageRecord) -> Result<Decoded, SinkError> {
+    let Some(topic) = CatalogTopic::ALL.into_iter().find(|topic| topic.name() == &*record.topic) else {
+        let message = format!("topic {} is no catalog topic; take it out of the sink's topics", record.topic);
+        return Err(SinkError::Fatal(message.into()));
+    };
+    let key = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned();
+    let value = match (&record.key, &record.value) {
+        (None, _) => Err(Rejection::new(ReasonCode::MissingField, "", "the record has no key")),
+        (Some(bytes), _) if std::str::from_utf8(bytes).is_err() => {
+            Err(Rejection::new(ReasonCode::InvalidUtf8, "", "the record's key is not UTF-8"))
+        }
+        (Some(_), None) => Ok(None),
+        (Some(_), Some(value)) => match decoder.record(topic, value) {
+            Ok(record) => Ok(Some(record)),
+            Err(DecodeError::Rejected(rejection)) => Err(rejection),
+            Err(unavailable @ DecodeError::Unavailable { .. }) => return Err(SinkError::Transient(unavailable.into())),
+        },
+    };
+    Ok(Decoded { topic, key, value })
+}

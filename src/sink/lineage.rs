@@ -1,0 +1,124 @@
+//! The lineage topics into the graph in memory.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::decode::decode;
+use crate::codec::avro::Decoder;
+use crate::graph::{EdgeKey, Graph, NodeKind};
+use crate::kafka::{TopicId, TopicPartition};
+use crate::model::record::{CatalogRecord, CatalogTopic};
+use crate::stage::{PositionDelta, Positions, Sink, SinkError, StageRecord, StoredPosition};
+use crate::store::{GraphRow, Store, StoreError};
+
+/// The graph as its readers hold it.
+pub type SharedGraph = Arc<RwLock<Graph>>;
+
+/// Keeps a graph up to date. Graph and positions live in this process: after a restart both start over, from Postgres
+/// or from the topics.
+pub struct LineageSink {
+    graph: SharedGraph,
+    decoder: Arc<Decoder>,
+    positions: Positions,
+    topic_ids: BTreeMap<TopicPartition, TopicId>,
+    undecodable: u64,
+}
+
+impl LineageSink {
+    /// A sink with an empty graph that follows the topics from their start.
+    pub fn new(decoder: Arc<Decoder>) -> Self {
+        Self {
+            graph: SharedGraph::default(),
+            decoder,
+            positions: Positions::new(),
+            topic_ids: BTreeMap::new(),
+            undecodable: 0,
+        }
+    }
+
+    /// A sink whose graph is what the Postgres sink `sink` has written, and goes on from where that one stands.
+    ///
+    /// # Errors
+    /// As the store answers.
+    pub async fn load(decoder: Arc<Decoder>, store: &Store, sink: &str) -> Result<Self, StoreError> {
+        let mut graph = Graph::new();
+        let stored = store
+            .graph_snapshot(sink, &mut |row| match row {
+                GraphRow::Alias(key, record) => graph.put_alias(EdgeKey(key), &record),
+                GraphRow::Dataset { id, existence } => graph.put_node(&id, NodeKind::from_existence(&existence)),
+                GraphRow::Lineage(key, record) => graph.put_lineage(EdgeKey(key), &record),
+                GraphRow::ColumnLineage(key, record) => graph.put_column_lineage(EdgeKey(key), &record),
+            })
+            .await?;
+        let mut sink = Self::new(decoder);
+        for position in stored {
+            let key = TopicPartition::new(position.key.topic, position.key.partition);
+            if let Some(id) = position.topic_id.and_then(|id| id.parse().ok()) {
+                sink.topic_ids.insert(key.clone(), id);
+            }
+            sink.positions.set(key, position.next_offset);
+        }
+        sink.graph = Arc::new(RwLock::new(graph));
+        Ok(sink)
+    }
+
+    /// The graph, for its readers.
+    pub fn graph(&self) -> SharedGraph {
+        Arc::clone(&self.graph)
+    }
+}
+
+impl Sink for LineageSink {
+    fn positions(
+        &mut self,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, StoredPosition>, SinkError> {
+        Ok(partitions
+            .iter()
+            .filter_map(|partition| {
+                let next = self.positions.get(partition)?;
+                Some((partition.clone(), StoredPosition { next, topic_id: self.topic_ids.get(partition).copied() }))
+            })
+            .collect())
+    }
+
+    fn write(&mut self, batch: &[StageRecord], delta: &PositionDelta) -> Result<(), SinkError> {
+        // Decode first: a registry that is away must not leave half a batch in the graph.
+        let decoded = batch.iter().map(|record| decode(&self.decoder, record)).collect::<Result<Vec<_>, _>>()?;
+        self.positions.apply(delta)?;
+        for (partition, span) in delta.iter() {
+            if let Some(id) = span.topic_id {
+                self.topic_ids.insert(partition.clone(), id);
+            }
+        }
+        let mut graph = self.graph.write().unwrap_or_else(PoisonError::into_inner);
+        for record in decoded {
+            match record.value {
+                Ok(value) => apply(&mut graph, record.topic, &record.key, value),
+                Err(_) => self.undecodable += 1,
+            }
+        }
+        Ok(())
+    }
+
+    fn degraded(&self) -> Option<String> {
+        (self.undecodable > 0).then(|| format!("{} records could not be decoded", self.undecodable))
+    }
+}
+
+fn apply(graph: &mut Graph, topic: CatalogTopic, key: &str, value: Option<CatalogRecord>) {
+    let edge = EdgeKey::of(key);
+    match (topic, value) {
+        (_, Some(CatalogRecord::Dataset(record))) => {
+            graph.put_node(&record.id, NodeKind::from_existence(&record.existence));
+        }
+        (_, Some(CatalogRecord::Lineage(record))) => graph.put_lineage(edge, &record),
+        (_, Some(CatalogRecord::ColumnLineage(record))) => graph.put_column_lineage(edge, &record),
+        (_, Some(CatalogRecord::Alias(record))) => graph.put_alias(edge, &record),
+        (CatalogTopic::Datasets, None) => graph.put_node(key, NodeKind::Plain),
+        (CatalogTopic::Lineage, None) => graph.remove_lineage(edge),
+        (CatalogTopic::ColumnLineage, None) => graph.remove_column_lineage(edge),
+        (CatalogTopic::Aliases, None) => graph.remove_alias(edge),
+        _ => {}
+    }
+}

@@ -1,0 +1,322 @@
+//! The local store of one (stage, partition): a cache of the changelog, with the offset up to which it holds it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use redb::{Database, DatabaseError, Durability, ReadOnlyTable, ReadableDatabase, TableDefinition, TableError};
+
+use crate::model::state::StateError;
+
+const STATE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("state");
+const META: TableDefinition<'_, &str, i64> = TableDefinition::new("meta");
+const CHANGELOG_OFFSET: &str = "changelog_offset";
+/// Bytes of page cache per store; a process may hold dozens of partitions.
+const CACHE_BYTES: usize = 16 << 20;
+
+/// Keys with their values, in key order.
+pub type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Key-value state in one file.
+pub struct LocalStore {
+    database: Database,
+    reader: Option<ReadOnlyTable<&'static [u8], &'static [u8]>>,
+    path: PathBuf,
+    changelog_offset: i64,
+    last_durable: Instant,
+    undurable: bool,
+    durable_every: Duration,
+}
+
+/// The store's file could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another task of this process still holds it; it lets go when its revocation ends.
+    #[error("local store {path} is still open")]
+    Busy {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The disk or the file failed.
+    #[error("local store {path}")]
+    Storage {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: redb::Error,
+    },
+    /// The folder or file could not be made or removed.
+    #[error("local store {path}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl LocalStore {
+    /// Opens or creates the store. A file that cannot be read is removed and begun anew: the changelog has it all.
+    pub fn open(path: &Path, durable_every: Duration) -> Result<Self, StoreError> {
+        match Self::try_open(path, durable_every) {
+            Err(StoreError::Storage { source, .. }) if is_corrupt(&source) => {
+                tracing::warn!(path = %path.display(), error = %source, "local store is damaged; rebuilding it from the changelog");
+                fs::remove_file(path).map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
+                Self::try_open(path, durable_every)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn try_open(path: &Path, durable_every: Duration) -> Result<Self, StoreError> {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder).map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
+        }
+        let database = match Database::builder().set_cache_size(CACHE_BYTES).create(path) {
+            Ok(database) => database,
+            Err(DatabaseError::DatabaseAlreadyOpen) => return Err(StoreError::Busy { path: path.to_owned() }),
+            Err(error) => return Err(storage(path)(error.into())),
+        };
+        let mut store = Self {
+            database,
+            reader: None,
+            path: path.to_owned(),
+            changelog_offset: 0,
+            last_durable: Instant::now(),
+            undurable: false,
+            durable_every,
+        };
+        store.changelog_offset = store.read_offset().map_err(storage(path))?;
+        Ok(store)
+    }
+
+    /// The changelog offset to go on from; 0 for an empty store.
+    pub fn changelog_offset(&self) -> i64 {
+        self.changelog_offset
+    }
+
+    /// Removes everything.
+    pub fn clear(&mut self) -> Result<(), StoreError> {
+        self.reader = None;
+        let outcome = (|| -> Result<(), redb::Error> {
+            let transaction = self.database.begin_write()?;
+            transaction.delete_table(STATE)?;
+            transaction.delete_table(META)?;
+            transaction.commit()?;
+            Ok(())
+        })();
+        outcome.map_err(storage(&self.path))?;
+        self.changelog_offset = 0;
+        Ok(())
+    }
+
+    /// Applies `changes` and moves the changelog offset, in one write. Durable at the configured interval only: what
+    /// is lost in a crash comes back from the changelog, from the offset that is lost with it.
+    pub fn write<'a>(
+        &mut self,
+        changes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
+        changelog_offset: i64,
+    ) -> Result<(), StoreError> {
+        let durable = self.last_durable.elapsed() >= self.durable_every;
+        self.write_with(changes, changelog_offset, if durable { Durability::Immediate } else { Durability::None })
+    }
+
+    /// Makes everything written so far durable.
+    pub fn sync(&mut self) -> Result<(), StoreError> {
+        if self.undurable {
+            self.write_with(std::iter::empty(), self.changelog_offset, Durability::Immediate)?;
+        }
+        Ok(())
+    }
+
+    /// Makes it durable if the interval has passed.
+    pub fn sync_if_due(&mut self) -> Result<(), StoreError> {
+        if self.undurable && self.last_durable.elapsed() >= self.durable_every { self.sync() } else { Ok(()) }
+    }
+
+    fn write_with<'a>(
+        &mut self,
+        changes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
+        changelog_offset: i64,
+        durability: Durability,
+    ) -> Result<(), StoreError> {
+        // The reader sees the state before; the next read opens a new one.
+        self.reader = None;
+        let outcome = (|| -> Result<(), redb::Error> {
+            let mut transaction = self.database.begin_write()?;
+            transaction.set_durability(durability)?;
+            {
+                let mut state = transaction.open_table(STATE)?;
+                for (key, value) in changes {
+                    match value {
+                        Some(value) => drop(state.insert(key, value)?),
+                        None => drop(state.remove(key)?),
+                    }
+                }
+                transaction.open_table(META)?.insert(CHANGELOG_OFFSET, changelog_offset)?;
+            }
+            transaction.commit()?;
+            Ok(())
+        })();
+        outcome.map_err(storage(&self.path))?;
+        self.changelog_offset = changelog_offset;
+        self.undurable = matches!(durability, Durability::None);
+        if !self.undurable {
+            self.last_durable = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Makes reads see the last write. Reads before it see nothing new; call it once per batch.
+    pub fn refresh(&mut self) -> Result<(), StateError> {
+        if self.reader.is_none() {
+            let outcome = (|| -> Result<_, redb::Error> {
+                match self.database.begin_read()?.open_table(STATE) {
+                    Ok(table) => Ok(Some(table)),
+                    Err(TableError::TableDoesNotExist(_)) => Ok(None),
+                    Err(error) => Err(error.into()),
+                }
+            })();
+            self.reader = outcome.map_err(|source| self.state_error(source))?;
+        }
+        Ok(())
+    }
+
+    /// The value of `key` as of the last [`Self::refresh`].
+    pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        let Some(table) = &self.reader else { return Ok(None) };
+        let value = table.get(key).map_err(|e| self.state_error(e.into()))?;
+        Ok(value.map(|guard| guard.value().to_vec()))
+    }
+
+    /// The entries under `prefix` in key order, as of the last [`Self::refresh`].
+    pub fn scan(&self, prefix: &[u8]) -> Result<Entries, StateError> {
+        let Some(table) = &self.reader else { return Ok(Vec::new()) };
+        let mut entries = Vec::new();
+        for entry in table.range::<&[u8]>(prefix..).map_err(|e| self.state_error(e.into()))? {
+            let (key, value) = entry.map_err(|e| self.state_error(e.into()))?;
+            if !key.value().starts_with(prefix) {
+                break;
+            }
+            entries.push((key.value().to_vec(), value.value().to_vec()));
+        }
+        Ok(entries)
+    }
+
+    fn read_offset(&self) -> Result<i64, redb::Error> {
+        match self.database.begin_read()?.open_table(META) {
+            Ok(table) => Ok(table.get(CHANGELOG_OFFSET)?.map_or(0, |guard| guard.value())),
+            Err(TableError::TableDoesNotExist(_)) => Ok(0),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn state_error(&self, source: redb::Error) -> StateError {
+        StateError { message: format!("cannot read {}", self.path.display()), source: Some(Box::new(source)) }
+    }
+}
+
+impl Drop for LocalStore {
+    /// A store that is closed in order need not replay its last seconds.
+    fn drop(&mut self) {
+        if let Err(error) = self.sync() {
+            tracing::warn!(path = %self.path.display(), %error, "local store was not made durable; the changelog has it");
+        }
+    }
+}
+
+fn storage(path: &Path) -> impl Fn(redb::Error) -> StoreError {
+    let path = path.to_owned();
+    move |source| StoreError::Storage { path: path.clone(), source }
+}
+
+fn is_corrupt(error: &redb::Error) -> bool {
+    match error {
+        redb::Error::Corrupted(_) | redb::Error::UpgradeRequired(_) | redb::Error::RepairAborted => true,
+        redb::Error::Io(io) => matches!(io.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof),
+        redb::Error::TableTypeMismatch { .. } | redb::Error::TypeDefinitionChanged { .. } => true,
+        _ => false,
+    }
+}
+
+impl From<StoreError> for super::fault::Fault {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::Busy { .. } | StoreError::Io { .. } => Self::Transient(error.into()),
+            // A full or read-only disk may recover; the rest is for a person.
+            StoreError::Storage { source: redb::Error::Io(_) | redb::Error::PreviousIo, .. } => {
+                Self::Transient(error.into())
+            }
+            StoreError::Storage { .. } => Self::Fatal(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    fn put(store: &mut LocalStore, entries: &[(&str, Option<&str>)], offset: i64) {
+        let changes = entries.iter().map(|(k, v)| (k.as_bytes(), v.map(str::as_bytes)));
+        store.write(changes, offset).expect("writable");
+        store.refresh().expect("readable");
+    }
+
+    fn keys(store: &LocalStore, prefix: &str) -> Vec<String> {
+        let entries = store.scan(prefix.as_bytes()).expect("readable");
+        entries.into_iter().map(|(key, _)| String::from_utf8(key).expect("text")).collect()
+    }
+
+    #[test]
+    fn data_and_offset_move_together_and_survive_closing() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let path = dir.path().join("s/0.redb");
+        let mut store = LocalStore::open(&path, LONG).expect("new");
+        assert_eq!(store.changelog_offset(), 0);
+        put(&mut store, &[("a|1", Some("x")), ("a|2", Some("y")), ("b", Some("z"))], 5);
+        put(&mut store, &[("a|1", None)], 7);
+        drop(store);
+        let mut store = LocalStore::open(&path, LONG).expect("again");
+        store.refresh().expect("readable");
+        assert_eq!(store.changelog_offset(), 7);
+        assert_eq!(keys(&store, "a|"), ["a|2"]);
+        assert_eq!(store.get(b"b").expect("readable").as_deref(), Some(&b"z"[..]));
+        assert_eq!(store.get(b"a|1").expect("readable"), None);
+    }
+
+    #[test]
+    fn a_second_owner_waits() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let path = dir.path().join("0.redb");
+        let _first = LocalStore::open(&path, LONG).expect("new");
+        assert!(matches!(LocalStore::open(&path, LONG), Err(StoreError::Busy { .. })));
+    }
+
+    #[test]
+    fn a_damaged_file_is_begun_anew() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let path = dir.path().join("0.redb");
+        let mut store = LocalStore::open(&path, LONG).expect("new");
+        put(&mut store, &[("a", Some("x"))], 5);
+        drop(store);
+        let length = fs::metadata(&path).expect("there").len() as usize;
+        fs::write(&path, vec![0x5a; length]).expect("writable");
+        let store = LocalStore::open(&path, LONG).expect("rebuilt");
+        assert_eq!(store.changelog_offset(), 0);
+    }
+
+    #[test]
+    fn clearing_forgets_the_offset_too() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let mut store = LocalStore::open(&dir.path().join("0.redb"), LONG).expect("new");
+        put(&mut store, &[("a", Some("x"))], 5);
+        store.clear().expect("writable");
+        store.refresh().expect("readable");
+        assert_eq!((store.changelog_offset(), keys(&store, "").len()), (0, 0));
+    }
+}

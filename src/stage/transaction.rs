@@ -1,0 +1,436 @@
+//! The open transaction of a task: takes records in, commits or undoes them, and follows the assignment.
+//!
+//! It is driven by `transform_task`, and by rebalances, which arrive inside the consumer's poll on the same thread.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::failpoint;
+use crate::kafka::{
+    CommitError, GroupMetadata, OutgoingRecord, Ownership, RebalanceHandler, Record, TopicPartition,
+    TransactionalProducer,
+};
+use crate::model::reject::{ReasonCode, Rejection};
+
+use super::batch::BatchGauge;
+use super::counters::Counters;
+use super::dead_letter::dead_letter;
+use super::fault::{Cause, Fault};
+use super::outputs::Outputs;
+use super::overlay::Overlay;
+use super::restore::Restore;
+use super::spec::StageSpec;
+use super::transform::{KeyedTransform, Transform};
+
+/// What is to be applied to each record.
+pub(super) enum Logic {
+    Pure(Box<dyn Transform>),
+    Keyed(Box<dyn KeyedTransform>),
+}
+
+/// How far an assigned partition has come.
+pub(super) enum Phase {
+    /// Paused; its committed offset is not known yet.
+    New,
+    /// Paused; its state is being replayed.
+    Restoring(Box<Restore>),
+    /// Paused; to be sought to its committed offset and resumed.
+    Ready,
+    /// Records flow.
+    Running,
+}
+
+/// An assigned partition.
+pub(super) struct Partition {
+    pub(super) phase: Phase,
+    /// Next offset, committed. Meaningless while new.
+    pub(super) committed: i64,
+    /// Next offset to be taken in.
+    next: i64,
+    pub(super) overlay: Option<Overlay>,
+}
+
+/// What must be done about work that did not commit. Larger includes smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Undo {
+    /// Nothing.
+    Nothing,
+    /// The transaction is known not to have committed: back to the committed offsets.
+    Rewind,
+    /// Nobody knows: a new producer, and everything known about positions is read again.
+    Reset,
+}
+
+struct Open {
+    group: GroupMetadata,
+    touched: BTreeSet<TopicPartition>,
+    batch: Counters,
+}
+
+/// Where poisoned records of an input go.
+pub(super) struct InputRoute {
+    pub(super) max_record_bytes: usize,
+    pub(super) dead_letters: Arc<str>,
+    pub(super) dead_letter_partitions: i32,
+    pub(super) dead_letter_max_bytes: usize,
+}
+
+/// Everything of a task that a rebalance must reach.
+pub(super) struct Core {
+    pub(super) spec: StageSpec,
+    logic: Logic,
+    pub(super) producer: Option<TransactionalProducer>,
+    pub(super) outputs: Outputs,
+    pub(super) inputs: HashMap<Arc<str>, InputRoute>,
+    pub(super) changelog: Option<Arc<str>>,
+    pub(super) partitions: BTreeMap<TopicPartition, Partition>,
+    open: Option<Open>,
+    pub(super) gauge: BatchGauge,
+    pub(super) counters: Counters,
+    pub(super) undo: Undo,
+    pub(super) cause: Option<String>,
+    pub(super) fault: Option<Fault>,
+    pub(super) fenced: u32,
+    pub(super) last_commit: Option<Instant>,
+    /// When the consumer last told of a broker it could not reach.
+    pub(super) trouble_at: Option<Instant>,
+    /// How often this member was fenced since its last commit.
+    pub(super) member_fenced: u32,
+}
+
+impl Core {
+    pub(super) fn new(spec: StageSpec, logic: Logic) -> Self {
+        let gauge = BatchGauge::new(spec.batch);
+        let changelog = matches!(logic, Logic::Keyed(_)).then(|| spec.changelog().into());
+        Self {
+            spec,
+            logic,
+            producer: None,
+            outputs: Outputs::default(),
+            inputs: HashMap::new(),
+            changelog,
+            partitions: BTreeMap::new(),
+            open: None,
+            gauge,
+            counters: Counters::default(),
+            undo: Undo::Nothing,
+            cause: None,
+            fault: None,
+            fenced: 0,
+            last_commit: None,
+            trouble_at: None,
+            member_fenced: 0,
+        }
+    }
+
+    pub(super) fn is_keyed(&self) -> bool {
+        matches!(self.logic, Logic::Keyed(_))
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Begins a transaction if none is open. The generation is taken now: a rebalance before the commit then makes the
+    /// coordinator refuse it.
+    pub(super) fn ensure_open(&mut self, group: impl FnOnce() -> Result<GroupMetadata, Fault>) -> Result<bool, Fault> {
+        if self.open.is_some() {
+            return Ok(true);
+        }
+        if self.producer.is_none() {
+            return Ok(false);
+        }
+        let group = group()?;
+        failpoint::hit("stage.begin.before");
+        let begun = match &mut self.producer {
+            Some(producer) => producer.begin(),
+            None => return Ok(false),
+        };
+        if let Err(error) = begun {
+            self.fail(error);
+            return Ok(false);
+        }
+        failpoint::hit("stage.begin.after");
+        self.open = Some(Open { group, touched: BTreeSet::new(), batch: Counters::default() });
+        for partition in self.partitions.values_mut().filter(|p| matches!(p.phase, Phase::Running)) {
+            if let Some(overlay) = &mut partition.overlay {
+                overlay.begin()?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Whether the record is one to be taken in: of a running partition and not below its position. Others are left
+    /// over from before a seek; they come again, or their transaction has committed.
+    pub(super) fn wants(&self, record: &Record, key: &TopicPartition) -> bool {
+        let partition = self.partitions.get(key);
+        partition.is_some_and(|p| matches!(p.phase, Phase::Running) && record.offset >= p.next)
+    }
+
+    /// Applies a wanted record within the open transaction. A fault is never [`Fault::Poison`].
+    pub(super) fn take(&mut self, record: &Record, key: TopicPartition) -> Result<(), Fault> {
+        let (Some(open), Some(partition), Some(route)) =
+            (self.open.as_mut(), self.partitions.get_mut(&key), self.inputs.get(&record.topic))
+        else {
+            return Err(Fault::fatal(format!("record of {key} arrived outside of a transaction or subscription")));
+        };
+        let size = record.size();
+        self.outputs.clear();
+        let applied = if size > route.max_record_bytes {
+            Err(too_large(size, route.max_record_bytes).into())
+        } else {
+            match (&mut self.logic, partition.overlay.as_mut()) {
+                (Logic::Pure(transform), _) => transform.apply(record, &mut self.outputs),
+                (Logic::Keyed(transform), Some(state)) => transform.apply(record, state, &mut self.outputs),
+                (Logic::Keyed(_), None) => Err(Fault::fatal(format!("{key} runs without its state"))),
+            }
+        };
+        let applied = match self.outputs.take_fault() {
+            Some(fault) if applied.is_ok() => Err(fault),
+            _ => applied,
+        };
+        failpoint::hit("stage.apply.after");
+        let mut letters = Vec::new();
+        match applied {
+            Ok(()) => {
+                let changed = partition.overlay.as_mut().is_some_and(Overlay::accept_record);
+                if changed || !self.outputs.records().is_empty() {
+                    open.batch.output();
+                } else {
+                    open.batch.no_op(self.outputs.no_op_reason().unwrap_or("unchanged"));
+                }
+            }
+            Err(Fault::Poison(rejection)) => {
+                if let Some(overlay) = &mut partition.overlay {
+                    overlay.reject_record();
+                }
+                self.outputs.clear();
+                open.batch.dead_letter(rejection.code);
+                letters.push(dead_letter(
+                    &self.spec.stage,
+                    record,
+                    &rejection,
+                    &route.dead_letters,
+                    route.dead_letter_partitions,
+                    route.dead_letter_max_bytes,
+                ));
+            }
+            Err(other) => return Err(other),
+        }
+        open.batch.produced += self.outputs.records().len() as u64;
+        partition.next = record.offset + 1;
+        open.touched.insert(key);
+        self.gauge.add(size);
+        failpoint::hit("stage.produce.before");
+        if let Some(producer) = &mut self.producer {
+            let sent = self.outputs.records().iter().chain(&letters).try_for_each(|out| producer.send(out));
+            if let Err(error) = sent {
+                self.fail(error);
+                return Ok(());
+            }
+        }
+        failpoint::hit("stage.produce.after");
+        Ok(())
+    }
+
+    /// Moves the next offsets past transaction markers, to where the consumer has read. Returns whether any moved
+    /// beyond what is committed.
+    pub(super) fn pass_markers(&mut self, positions: &BTreeMap<TopicPartition, i64>) -> bool {
+        let mut moved = false;
+        for (key, partition) in &mut self.partitions {
+            if let (Phase::Running, Some(position)) = (&partition.phase, positions.get(key)) {
+                partition.next = partition.next.max(*position);
+                moved |= partition.next > partition.committed;
+            }
+        }
+        moved
+    }
+
+    /// Commits the open transaction. What goes wrong is left in `undo`, `fault` and `cause`.
+    pub(super) fn commit(&mut self, timeout: Duration) {
+        let Some(open) = self.open.take() else { return };
+        let started = Instant::now();
+        match self.try_commit(&open, timeout) {
+            Ok(offsets) => {
+                metrics::histogram!("stage_commit_seconds", "stage" => self.spec.stage.clone())
+                    .record(started.elapsed().as_secs_f64());
+                self.committed(&open, &offsets);
+            }
+            Err(error) => {
+                // Still open at the coordinator: the undoing aborts it.
+                self.open = Some(open);
+                self.fail(error);
+            }
+        }
+        self.gauge.close(Instant::now());
+    }
+
+    fn try_commit(&mut self, open: &Open, timeout: Duration) -> Result<BTreeMap<TopicPartition, i64>, CommitError> {
+        let Some(producer) = self.producer.as_mut() else { return Ok(BTreeMap::new()) };
+        if let Some(changelog) = &self.changelog {
+            for key in &open.touched {
+                let Some(overlay) = self.partitions.get(key).and_then(|p| p.overlay.as_ref()) else { continue };
+                for (state_key, value) in overlay.changes() {
+                    let record =
+                        OutgoingRecord::new(Arc::clone(changelog), Some(state_key.to_vec()), value.map(<[u8]>::to_vec));
+                    producer.send(&record.to_partition(key.partition))?;
+                }
+            }
+        }
+        failpoint::hit("stage.changelog.after");
+        let deadline = Instant::now() + timeout;
+        producer.drain(timeout)?;
+        failpoint::hit("stage.drain.after");
+        let offsets: BTreeMap<TopicPartition, i64> = self
+            .partitions
+            .iter()
+            .filter(|(key, p)| {
+                matches!(p.phase, Phase::Running) && (open.touched.contains(*key) || p.next > p.committed)
+            })
+            .map(|(key, p)| (key.clone(), p.next))
+            .collect();
+        failpoint::hit("stage.send_offsets.before");
+        producer.send_offsets(&offsets, &open.group, left(deadline))?;
+        failpoint::hit("stage.send_offsets.after");
+        failpoint::hit("stage.commit.before");
+        producer.commit(left(deadline))?;
+        failpoint::hit("stage.commit.after");
+        Ok(offsets)
+    }
+
+    fn committed(&mut self, open: &Open, offsets: &BTreeMap<TopicPartition, i64>) {
+        self.counters.commit(&self.spec.stage, &open.batch);
+        self.last_commit = Some(Instant::now());
+        self.cause = None;
+        self.fenced = 0;
+        self.member_fenced = 0;
+        let delivered = self.producer.as_ref().map(TransactionalProducer::delivered).unwrap_or_default();
+        failpoint::hit("stage.store.before");
+        let mut failure: Option<Cause> = None;
+        for (key, next) in offsets {
+            let Some(partition) = self.partitions.get_mut(key) else { continue };
+            partition.committed = *next;
+            let Some(overlay) = partition.overlay.as_mut().filter(|overlay| overlay.is_dirty()) else { continue };
+            let written = match delivered.get(&key.partition) {
+                Some(offset) => overlay.commit(*offset).map_err(Cause::from),
+                None => Err(format!("the changelog records of {key} were committed without a delivery report").into()),
+            };
+            if let Err(error) = written {
+                failure = Some(error);
+            }
+        }
+        failpoint::hit("stage.store.after");
+        if let Some(error) = failure {
+            // The transaction stands; the store is behind and is brought up from the changelog.
+            self.need(Undo::Reset, format!("local store was not written: {error}"));
+        }
+    }
+
+    /// Notes what must happen after a failed step of a transaction.
+    fn fail(&mut self, error: CommitError) {
+        let text = describe(&error);
+        match error {
+            CommitError::Abort(_) => self.need(Undo::Rewind, text),
+            CommitError::Unknown(_) => self.need(Undo::Reset, text),
+            CommitError::Fenced(cause) => {
+                // The coordinator also fences a producer whose transaction timed out. Whether a second process has
+                // taken over is for the group to say: it fences this member, by the same id.
+                self.fenced += 1;
+                if self.fenced >= 3 {
+                    self.fault = Some(Fault::Fatal(cause.into()));
+                }
+                self.need(Undo::Reset, text);
+            }
+            CommitError::Fatal(cause) => {
+                // A new producer recovers from what an old one cannot; what is wrong for good fails there again.
+                self.fenced += 1;
+                if self.fenced >= 3 {
+                    self.fault = Some(Fault::Fatal(cause.into()));
+                }
+                self.need(Undo::Reset, text);
+            }
+        }
+    }
+
+    /// Asks for at least `undo`.
+    pub(super) fn need(&mut self, undo: Undo, cause: String) {
+        if self.undo < undo {
+            self.undo = undo;
+        }
+        self.cause = Some(cause);
+    }
+
+    /// Ends the open transaction without a trace and forgets what it changed. May raise `undo` to a reset.
+    pub(super) fn abandon(&mut self, timeout: Duration) {
+        if self.open.take().is_some() {
+            self.counters.aborts += 1;
+            metrics::counter!("stage_aborts_total", "stage" => self.spec.stage.clone()).increment(1);
+            if self.undo < Undo::Reset
+                && let Some(producer) = &mut self.producer
+                && let Err(error) = producer.abort(timeout)
+            {
+                self.need(Undo::Reset, describe(&error));
+            }
+        }
+        self.gauge.close(Instant::now());
+        for partition in self.partitions.values_mut() {
+            partition.next = partition.committed;
+            if let Some(overlay) = &mut partition.overlay {
+                overlay.drop_changes();
+            }
+        }
+    }
+
+    /// Sets a partition's committed offset, read from Kafka, and its phase.
+    pub(super) fn place(&mut self, key: &TopicPartition, committed: i64, phase: Phase) {
+        if let Some(partition) = self.partitions.get_mut(key) {
+            partition.committed = committed;
+            partition.next = committed;
+            partition.phase = phase;
+        }
+    }
+}
+
+impl RebalanceHandler for Arc<std::sync::Mutex<Core>> {
+    fn assigned(&mut self, partitions: &[TopicPartition]) {
+        let mut core = self.lock().expect("no holder of this lock panics");
+        tracing::info!(stage = core.spec.stage, ?partitions, "assigned");
+        for key in partitions {
+            let new = Partition { phase: Phase::New, committed: 0, next: 0, overlay: None };
+            core.partitions.insert(key.clone(), new);
+        }
+    }
+
+    fn revoked(&mut self, partitions: &[TopicPartition], ownership: Ownership) {
+        let mut core = self.lock().expect("no holder of this lock panics");
+        tracing::info!(stage = core.spec.stage, ?partitions, ?ownership, "revoked");
+        failpoint::hit("stage.revoke.before");
+        let timeout = core.spec.timeouts.revoke;
+        if core.is_open() && ownership == Ownership::Held && core.undo == Undo::Nothing {
+            core.commit(timeout);
+        }
+        if core.is_open() {
+            core.need(Undo::Rewind, "partitions were revoked before the transaction could commit".into());
+            core.abandon(timeout);
+        }
+        for key in partitions {
+            core.partitions.remove(key);
+        }
+        failpoint::hit("stage.revoke.after");
+    }
+}
+
+fn too_large(size: usize, limit: usize) -> Rejection {
+    let message = format!("the record has {size} bytes, the limit of its topic is {limit}; raise the limit and replay");
+    Rejection::new(ReasonCode::LimitExceeded, "", message)
+}
+
+fn describe(error: &CommitError) -> String {
+    format!("{error}: {}", error.error())
+}
+
+/// What is left until `deadline`, at least a millisecond: zero means for ever to some calls, and fails in others.
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+}

@@ -1,0 +1,229 @@
+//! Wires cores, clients and settings into the running tasks of one process.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::codec::avro::Decoder;
+use crate::codec::hms::HmsLimits;
+use crate::config::Config;
+use crate::fold::{FoldConfig, Folder, Patterns};
+use crate::kafka::KafkaConfig;
+use crate::model::id::{IdError, Identity};
+use crate::normalize::hms::{HmsNormalizer, HmsSourceConfig};
+use crate::normalize::openlineage::{OpenLineageConfig, OpenLineageNormalizer};
+use crate::registry::client::RegistryClient;
+use crate::stage::{
+    BatchLimits, DataDir, InputTopic, OutputTopic, Sink, SinkSpec, StageSpec, StopToken, TaskHandle, TaskState,
+    TaskStatus, Timeouts, spawn_follower, spawn_keyed, spawn_sink, spawn_transform,
+};
+
+use super::load::{Stage, Topology};
+use super::schemas::{RegistrySchemas, SubjectError, register_all};
+use super::stages::{FoldStage, NormalizeStage, RawSource, SchemaIds};
+
+/// The topic of metastore notifications unless the configuration names others.
+const HMS_TOPIC: &str = "hms.notifications";
+const OPENLINEAGE_TOPIC: &str = "openlineage.events";
+/// Beyond the configured time for shutting down.
+const DRAIN_GRACE: Duration = Duration::from_secs(5);
+
+/// Why a task could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// A configured name is wrong.
+    #[error("the configuration of instances, rewrites or metastores is wrong")]
+    Identity(#[from] IdError),
+    /// The registry refuses our schemas.
+    #[error(transparent)]
+    Subject(#[from] SubjectError),
+    /// A thread could not be started.
+    #[error("could not start a thread")]
+    Thread(#[from] io::Error),
+    /// The topology does not know the stage.
+    #[error("there is no stage {0:?}; `tributary topology graph` shows them")]
+    UnknownStage(String),
+}
+
+/// The tasks of one process.
+pub struct Node {
+    config: Config,
+    kafka: KafkaConfig,
+    topology: Topology,
+    data: DataDir,
+    stop: StopToken,
+    decoder: Arc<Decoder>,
+    ids: SchemaIds,
+    identity: Arc<Identity>,
+    tasks: Vec<TaskHandle>,
+}
+
+impl Node {
+    /// A node without tasks: registers our schemas and checks the names in the configuration.
+    pub fn new(
+        config: Config,
+        kafka: KafkaConfig,
+        topology: Topology,
+        data: DataDir,
+        registry: &RegistryClient,
+    ) -> Result<Self, NodeError> {
+        let identity = Arc::new(Identity::new(config.identity.clone())?);
+        let ids = register_all(registry)?;
+        let decoder = Arc::new(Decoder::new(Arc::new(RegistrySchemas(registry.clone()))));
+        let stop = StopToken::new();
+        Ok(Self { config, kafka, topology, data, stop, decoder, ids, identity, tasks: Vec::new() })
+    }
+
+    /// Names as this installation reads them.
+    pub fn identity(&self) -> &Arc<Identity> {
+        &self.identity
+    }
+
+    /// Decodes catalog records.
+    pub fn decoder(&self) -> &Arc<Decoder> {
+        &self.decoder
+    }
+
+    /// Asks all tasks to end when set.
+    pub fn stop_token(&self) -> StopToken {
+        self.stop.clone()
+    }
+
+    /// Starts the tasks of stage `normalize`.
+    pub fn start_normalize(&mut self) -> Result<(), NodeError> {
+        for task in 0..self.config.stage("normalize").tasks {
+            let mut spec = self.stage_spec("normalize", task)?;
+            let mut sources = BTreeMap::new();
+            for source in self.hms_sources() {
+                let config =
+                    HmsSourceConfig { instance: source.instance, epoch: source.epoch, limits: self.hms_limits() };
+                if !spec.inputs.iter().any(|input| input.name == source.topic) {
+                    spec.inputs.push(self.input(&source.topic));
+                }
+                sources.insert(source.topic, RawSource::Hms(Box::new(HmsNormalizer::new(config)?)));
+            }
+            let openlineage =
+                OpenLineageConfig { identity: Arc::clone(&self.identity), ..OpenLineageConfig::default() };
+            let normalizer = OpenLineageNormalizer::new(openlineage);
+            sources.insert(OPENLINEAGE_TOPIC.to_owned(), RawSource::OpenLineage(Box::new(normalizer)));
+            spec.inputs.retain(|input| sources.contains_key(&input.name));
+            let stage = NormalizeStage::new(sources, Arc::clone(&self.decoder), &self.ids);
+            self.tasks.push(spawn_transform(&self.kafka, spec, Box::new(stage), self.stop.clone())?);
+        }
+        Ok(())
+    }
+
+    /// Starts the tasks of stage `fold`.
+    pub fn start_fold(&mut self) -> Result<(), NodeError> {
+        for task in 0..self.config.stage("fold").tasks {
+            let spec = self.stage_spec("fold", task)?;
+            let ignored = self.config.identity.ignore.clone().map_or_else(Patterns::default, Patterns::new);
+            let folder = Folder::new(FoldConfig { ignored, ..FoldConfig::default() });
+            let stage = FoldStage::new(folder, Arc::clone(&self.decoder), self.ids.clone());
+            self.tasks.push(spawn_keyed(&self.kafka, spec, Box::new(stage), self.stop.clone())?);
+        }
+        Ok(())
+    }
+
+    /// Starts a sink in its consumer group.
+    pub fn start_sink(&mut self, name: &str, sink: Box<dyn Sink>) -> Result<(), NodeError> {
+        let spec = self.sink_spec(name)?;
+        self.tasks.push(spawn_sink(&self.kafka, spec, sink, self.stop.clone())?);
+        Ok(())
+    }
+
+    /// Starts a follower of all partitions.
+    pub fn start_follower(&mut self, name: &str, sink: Box<dyn Sink>) -> Result<(), NodeError> {
+        let spec = self.sink_spec(name)?;
+        self.tasks.push(spawn_follower(&self.kafka, spec, sink, self.stop.clone())?);
+        Ok(())
+    }
+
+    /// What each task is doing.
+    pub fn statuses(&self) -> Vec<TaskStatus> {
+        self.tasks.iter().map(TaskHandle::status).collect()
+    }
+
+    /// The reason of the first task that has failed.
+    pub fn failure(&self) -> Option<String> {
+        self.tasks.iter().find_map(failure_of)
+    }
+
+    /// Asks all tasks to finish what they have, and waits for them. Reasons of those that failed.
+    pub fn shut_down(&self) -> Vec<String> {
+        self.stop.stop();
+        for task in &self.tasks {
+            // The task bounds its own drain; a little more covers a call that was under way.
+            task.wait_until(self.config.shutdown_timeout + DRAIN_GRACE, |status| {
+                matches!(status.state, TaskState::Stopped | TaskState::Failed(_))
+            });
+        }
+        self.tasks.iter().filter_map(failure_of).collect()
+    }
+
+    fn stage(&self, name: &str) -> Result<&Stage, NodeError> {
+        self.topology.stage(name).ok_or_else(|| NodeError::UnknownStage(name.to_owned()))
+    }
+
+    fn input(&self, topic: &str) -> InputTopic {
+        let mut input = InputTopic::new(topic);
+        input.max_record_bytes = self.config.limits.record_bytes;
+        if let Some(letters) = self.topology.dead_letters_of(topic) {
+            input.dead_letters = self.output(&letters.name);
+        }
+        input
+    }
+
+    fn output(&self, topic: &str) -> OutputTopic {
+        let declared = self.topology.topic(topic).and_then(|topic| topic.max_message_bytes);
+        OutputTopic { name: topic.to_owned(), max_record_bytes: declared.unwrap_or(self.config.limits.output_bytes) }
+    }
+
+    fn stage_spec(&self, name: &str, task: usize) -> Result<StageSpec, NodeError> {
+        let stage = self.stage(name)?;
+        let mut spec = StageSpec::new(self.config.kafka.cluster.clone(), name, self.data.instance(), self.data.path());
+        spec.task = task;
+        spec.inputs = stage.inputs.iter().map(|topic| self.input(topic)).collect();
+        spec.outputs = stage.outputs.iter().map(|topic| self.output(topic)).collect();
+        spec.batch = self.batch(name);
+        spec.timeouts = self.timeouts();
+        Ok(spec)
+    }
+
+    fn sink_spec(&self, name: &str) -> Result<SinkSpec, NodeError> {
+        let topics = self.stage(name)?.inputs.clone();
+        let mut spec = SinkSpec::new(self.config.kafka.cluster.clone(), name, self.data.instance(), topics);
+        spec.batch = self.batch(name);
+        spec.timeouts = self.timeouts();
+        Ok(spec)
+    }
+
+    fn batch(&self, stage: &str) -> BatchLimits {
+        let stage = self.config.stage(stage);
+        BatchLimits { records: stage.batch_records, bytes: stage.batch_bytes, interval: stage.batch_delay }
+    }
+
+    fn timeouts(&self) -> Timeouts {
+        Timeouts { drain: self.config.shutdown_timeout, ..Timeouts::default() }
+    }
+
+    fn hms_limits(&self) -> HmsLimits {
+        let limits = &self.config.limits;
+        HmsLimits { max_message_bytes: limits.decompressed_bytes, max_depth: limits.depth }
+    }
+
+    fn hms_sources(&self) -> Vec<crate::config::HmsSource> {
+        if !self.config.hms.is_empty() {
+            return self.config.hms.clone();
+        }
+        vec![crate::config::HmsSource { topic: HMS_TOPIC.to_owned(), instance: None, epoch: 0, names: Vec::new() }]
+    }
+}
+
+fn failure_of(task: &TaskHandle) -> Option<String> {
+    match task.status() {
+        TaskStatus { state: TaskState::Failed(reason), task, .. } => Some(format!("{task}: {reason}")),
+        _ => None,
+    }
+}

@@ -1,0 +1,155 @@
+//! The pure cores as stages: bytes in, bytes out. Knows codecs and cores, nothing of clients and threads.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::codec::avro::{self, DecodeError, Decoder, RawSubject};
+use crate::fold::{FoldOutcome, FoldOutput, Folder};
+use crate::model::fact::Fact;
+use crate::model::raw::{Normalized, RawRecord};
+use crate::model::record::CatalogTopic;
+use crate::model::reject::{ReasonCode, Rejection};
+use crate::model::state::State;
+use crate::normalize::hms::HmsNormalizer;
+use crate::normalize::openlineage::OpenLineageNormalizer;
+use crate::stage::{Fault, KeyedTransform, Output, Outputs, StageRecord, Transform, origin_of};
+
+/// The topic of facts.
+pub const FACTS: &str = "catalog.facts";
+
+/// Registry ids under which we write.
+#[derive(Clone, Debug, Default)]
+pub struct SchemaIds {
+    /// Of `catalog.facts-value`.
+    pub facts: u32,
+    /// Of the catalog topics' values.
+    pub records: BTreeMap<CatalogTopic, u32>,
+}
+
+/// What reads a raw topic.
+pub enum RawSource {
+    /// Metastore notifications.
+    Hms(Box<HmsNormalizer>),
+    /// OpenLineage events.
+    OpenLineage(Box<OpenLineageNormalizer>),
+}
+
+/// Raw records → facts.
+pub struct NormalizeStage {
+    sources: BTreeMap<String, RawSource>,
+    decoder: Arc<Decoder>,
+    facts_schema: u32,
+}
+
+impl NormalizeStage {
+    /// A stage that reads each topic in `sources` with its source's normaliser.
+    pub fn new(sources: BTreeMap<String, RawSource>, decoder: Arc<Decoder>, ids: &SchemaIds) -> Self {
+        Self { sources, decoder, facts_schema: ids.facts }
+    }
+}
+
+impl Transform for NormalizeStage {
+    fn apply(&mut self, record: &StageRecord, outputs: &mut Outputs) -> Result<(), Fault> {
+        let source = self
+            .sources
+            .get(&*record.topic)
+            .ok_or_else(|| Fault::fatal(format!("topic {} has no source in the configuration", record.topic)))?;
+        let unframed = match record.value.as_deref() {
+            Some(value) if avro::is_framed(value) => {
+                let subject = match source {
+                    RawSource::Hms(_) => RawSubject::HmsNotifications,
+                    RawSource::OpenLineage(_) => RawSubject::OpenLineageEvents,
+                };
+                Some(self.decoder.raw_json(subject, value).map_err(decode_fault)?)
+            }
+            _ => None,
+        };
+        let raw = RawRecord {
+            origin: origin_of(record),
+            timestamp_ms: record.timestamp_ms,
+            key: record.key.as_deref(),
+            value: unframed.as_deref().or(record.value.as_deref()),
+        };
+        let normalized = match source {
+            RawSource::Hms(normalizer) => normalizer.normalize(&raw)?,
+            RawSource::OpenLineage(normalizer) => normalizer.normalize(&raw)?,
+        };
+        match normalized {
+            Normalized::NoOp(reason) => outputs.no_op(reason),
+            Normalized::Facts(facts) => {
+                for fact in &facts {
+                    send_fact(outputs, fact, self.facts_schema)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Facts → catalog records and forwarded facts.
+pub struct FoldStage {
+    folder: Folder,
+    decoder: Arc<Decoder>,
+    ids: SchemaIds,
+}
+
+impl FoldStage {
+    /// A stage that folds with `folder` and writes under `ids`.
+    pub fn new(folder: Folder, decoder: Arc<Decoder>, ids: SchemaIds) -> Self {
+        Self { folder, decoder, ids }
+    }
+}
+
+impl KeyedTransform for FoldStage {
+    fn apply(&mut self, record: &StageRecord, state: &mut dyn State, outputs: &mut Outputs) -> Result<(), Fault> {
+        let value = record.value.as_deref().ok_or_else(|| {
+            Rejection::new(ReasonCode::EmptyValue, "", "a fact has no value; who else writes to this topic?")
+        })?;
+        let fact = self.decoder.fact(value).map_err(decode_fault)?;
+        let mut folded = FoldOutput::default();
+        let outcome = self.folder.apply(&fact, state, &mut folded)?;
+        for output in folded.records {
+            let value = match &output.value {
+                Some(record) => {
+                    let id = self.ids.records.get(&output.topic).copied().unwrap_or_default();
+                    Some(avro::encode_record(record, id).map_err(|error| Fault::Fatal(error.into()))?)
+                }
+                None => None,
+            };
+            outputs.send(Output {
+                topic: output.topic.name(),
+                owner: output.owner.as_bytes(),
+                key: output.key.into_bytes(),
+                value,
+                headers: Default::default(),
+            });
+        }
+        for fact in &folded.forwarded {
+            send_fact(outputs, fact, self.ids.facts)?;
+        }
+        if let FoldOutcome::NoOp(reason) = outcome {
+            outputs.no_op(reason);
+        }
+        Ok(())
+    }
+}
+
+fn send_fact(outputs: &mut Outputs, fact: &Fact, schema: u32) -> Result<(), Fault> {
+    let value = avro::encode_fact(fact, schema).map_err(|error| Fault::Fatal(error.into()))?;
+    let key = fact.entity.as_str().as_bytes();
+    outputs.send(Output {
+        topic: FACTS,
+        owner: key,
+        key: key.to_vec(),
+        value: Some(value),
+        headers: Default::default(),
+    });
+    Ok(())
+}
+
+fn decode_fault(error: DecodeError) -> Fault {
+    match error {
+        DecodeError::Rejected(rejection) => Fault::Poison(rejection),
+        unavailable => Fault::Transient(unavailable.into()),
+    }
+}

@@ -1,0 +1,12 @@
+//! All integration tests in one target: one link step, one set of real servers.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod api;
+mod architecture;
+mod dev_servers;
+mod exactly_once;
+mod hms_truth;
+mod registry;
+mod runtime;
+mod store;
+mod support;

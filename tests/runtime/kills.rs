@@ -1,0 +1,68 @@
+//! A stage that is killed at each step loses and doubles nothing.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+use std::time::Instant;
+
+use tributary::failpoint;
+use tributary::kafka::{Admin, Isolation};
+
+use super::child;
+use super::support::{PATIENCE, assert_counted_once, counting_stage, feed, ids, kafka, unique};
+
+const KEYS: usize = 7;
+const PARTITIONS: i32 = 2;
+
+#[test]
+fn a_kill_at_each_failpoint_loses_and_doubles_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let spec = counting_stage(&unique("kills"), PARTITIONS, dir.path());
+    let input = spec.inputs[0].name.clone();
+    let mut fed = 0;
+    for (round, name) in failpoint::NAMES.iter().filter(|name| name.starts_with("stage.")).enumerate() {
+        feed(&input, ids(KEYS, fed, fed + 30));
+        fed += 30;
+        // A point that is passed once per process is hit the first time, others once work has been done.
+        let at = if name.starts_with("stage.restore") || name.starts_with("stage.revoke") { 1 } else { 2 };
+        let status = child::start(&kafka(), &spec, &format!("{name}=kill@{at}"), (KEYS * fed) as i64).wait().unwrap();
+        assert_eq!(status.signal(), Some(6), "{name}: the process was to be killed");
+        if round % 4 == 3 {
+            // A machine is lost now and then, with its local state.
+            std::fs::remove_dir_all(dir.path().join("state")).unwrap();
+        }
+    }
+    let status = child::start(&kafka(), &spec, "", (KEYS * fed) as i64).wait().unwrap();
+    assert!(status.success(), "{status:?}");
+    assert_counted_once(&spec.outputs[0].name, KEYS, fed);
+}
+
+#[test]
+fn a_zombie_is_fenced_and_says_so() {
+    let first_dir = tempfile::tempdir().unwrap();
+    let second_dir = tempfile::tempdir().unwrap();
+    let mut spec = counting_stage(&unique("zombie"), PARTITIONS, first_dir.path());
+    let input = spec.inputs[0].name.clone();
+    feed(&input, ids(KEYS, 0, 40));
+    let mut zombie = child::start(&kafka(), &spec, "", i64::MAX);
+    let admin = Admin::new(&kafka()).unwrap();
+    let output = spec.outputs[0].name.clone();
+    let written =
+        || admin.topic_watermarks(&output, Isolation::Committed).unwrap().values().map(|w| w.high).sum::<i64>();
+    let started = Instant::now();
+    while written() == 0 {
+        assert!(started.elapsed() < PATIENCE, "the first process wrote nothing");
+    }
+    signal(zombie.id(), "STOP");
+    // A second process with the same ids takes over at once: its member id replaces the first one's.
+    spec.data_dir = second_dir.path().to_owned();
+    feed(&input, ids(KEYS, 40, 80));
+    let status = child::start(&kafka(), &spec, "", (KEYS * 80) as i64).wait().unwrap();
+    assert!(status.success(), "{status:?}");
+    signal(zombie.id(), "CONT");
+    assert_eq!(zombie.wait().unwrap().code(), Some(child::FAILED));
+    assert_counted_once(&output, KEYS, 80);
+}
+
+fn signal(pid: u32, name: &str) {
+    assert!(Command::new("kill").args(["-s", name, &pid.to_string()]).status().unwrap().success());
+}

@@ -1,0 +1,4 @@
+//! What integration tests share: real servers, the real binary, real events.
+
+pub mod events;
+pub mod site;

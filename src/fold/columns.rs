@@ -133,7 +133,8 @@ fn add_partial(fields: &mut BTreeMap<String, FlatField>, sub_key: &str, columns:
     }
 }
 
-fn to_record(field: &FlatField, ordinal: usize) -> ColumnRecord {
+/// A field as it stands in records.
+pub(super) fn to_record(field: &FlatField, ordinal: usize) -> ColumnRecord {
     ColumnRecord {
         path: field.path.clone(),
         name: field.name.clone(),

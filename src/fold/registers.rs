@@ -139,10 +139,13 @@ pub(super) struct Core {
     pub mentions: BTreeMap<(Source, String), Mention>,
     /// Earliest event time per (source, sender).
     pub firsts: BTreeMap<(Source, String), i64>,
+    /// Ordinal of the newest schema version.
+    pub schema_version: i32,
     stored_values: BTreeSet<String>,
     dirty_index: BTreeSet<(Source, String)>,
     dirty_keyed: BTreeSet<RegKey>,
     dirty_mentions: BTreeSet<(Source, String)>,
+    dirty_schema_version: bool,
 }
 
 /// How an index record lies in the state: slots refer to the facts that carried them.
@@ -212,6 +215,8 @@ impl Core {
             regs: BTreeMap::new(),
             mentions: BTreeMap::new(),
             firsts: BTreeMap::new(),
+            schema_version: 0,
+            dirty_schema_version: false,
             stored_values: BTreeSet::new(),
             dirty_index: BTreeSet::new(),
             dirty_keyed: BTreeSet::new(),
@@ -240,6 +245,7 @@ impl Core {
                 ["m", source, sender] => {
                     core.mentions.insert((Source::parse(*source), (*sender).to_owned()), from_json(&key, &bytes)?);
                 }
+                ["n"] => core.schema_version = from_json(&key, &bytes)?,
                 _ => {}
             }
         }
@@ -362,9 +368,28 @@ impl Core {
         (removed, mentions.len())
     }
 
+    /// Whether the source has named a listing's scope for the entity.
+    pub fn names_scope(&self, source: &Source) -> bool {
+        self.regs.iter().any(|(key, slots)| {
+            key.aspect == Aspect::Existence
+                && key.source == *source
+                && key.sender.is_empty()
+                && slots.iter().any(|slot| slot.existence().is_some_and(|existence| existence.scope.is_some()))
+        })
+    }
+
+    /// Notes the ordinal of the newest schema version.
+    pub fn set_schema_version(&mut self, ordinal: i32) {
+        self.dirty_schema_version |= self.schema_version != ordinal;
+        self.schema_version = ordinal;
+    }
+
     /// Writes what changed: one record per changed index, keyed register, value and mention.
     pub fn save(&mut self, state: &mut dyn State) {
         let entity = self.entity.as_str().to_owned();
+        if std::mem::take(&mut self.dirty_schema_version) {
+            state.put(state_key(&[&entity, "c", "n"]), json(&self.schema_version));
+        }
         for (source, sender) in std::mem::take(&mut self.dirty_mentions) {
             let key = state_key(&[&entity, "c", "m", source.as_str(), &sender]);
             match self.mentions.get(&(source, sender)) {
@@ -391,10 +416,11 @@ impl Core {
             let write = dirty.contains(&owner);
             for slot in slots {
                 let (hash, value) = pack_value(reg.aspect, slot.value.as_ref());
-                if let (Some(hash), Some(value)) = (&hash, &slot.value) {
-                    if used.insert(hash.clone()) && !self.stored_values.contains(hash) {
-                        state.put(state_key(&[&entity, "c", "v", hash]), json(value.as_ref()));
-                    }
+                if let (Some(hash), Some(value)) = (&hash, &slot.value)
+                    && used.insert(hash.clone())
+                    && !self.stored_values.contains(hash)
+                {
+                    state.put(state_key(&[&entity, "c", "v", hash]), json(value.as_ref()));
                 }
                 if write {
                     let record = packed.entry(owner.clone()).or_default();

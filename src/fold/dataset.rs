@@ -125,7 +125,7 @@ pub(super) fn head(view: &View<'_>, ignored: &names::Patterns, origin: &Origin) 
     })
 }
 
-fn provenance_of(source: &str, slot: &super::registers::Slot) -> Provenance {
+fn provenance_of(source: &str, slot: &super::slots::Slot) -> Provenance {
     Provenance {
         source: source.to_owned(),
         origin: slot.origin.clone(),

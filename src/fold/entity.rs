@@ -9,9 +9,10 @@ use crate::model::state::{State, StateError};
 use super::bulk::{self, Context, Touched};
 use super::forward::{self, Withdrawn};
 use super::output::{Derived, publish};
-use super::registers::{Core, Place, RegKey, Slot, place};
+use super::registers::{Core, Place, RegKey, place};
+use super::slots::Slot;
 use super::view::View;
-use super::{FoldConfig, FoldOutcome, FoldOutput, changes, container, dataset, history, listing};
+use super::{FoldConfig, FoldOutcome, FoldOutput, changes, container, dataset, history, listing, routes};
 
 /// A fact with what its entries have in common.
 struct Incoming<'a> {
@@ -48,7 +49,7 @@ fn joined_of(fact: &Fact) -> Option<&Joined> {
 /// Who forwarded the fact, and by which rename; empty for what was said of the entity itself.
 pub(super) fn sender_of(fact: &Fact) -> String {
     let lane = joined_of(fact).map(|joined| joined.version);
-    fact.via.last().map(|id| forward::sender_key(id, lane)).unwrap_or_default()
+    fact.via.last().map(|id| routes::sender_key(id, lane)).unwrap_or_default()
 }
 
 /// Whether a statement is joined with its likes instead of replacing the former one: spellings always, and the plain
@@ -86,7 +87,7 @@ pub(super) fn apply(
     let mut core = Core::load(&fact.entity, state)?;
     let before = Derivation::of(config, fact, &core, state)?;
     let known_to_scope = core.names_scope(&fact.source);
-    let routes_before = forward::Routes::of(&core);
+    let routes_before = routes::Routes::of(&core);
 
     let mut changed = false;
     let mut touched: Vec<(Aspect, Touched)> = Vec::new();
@@ -218,7 +219,7 @@ impl Derivation {
                     let key = (CatalogTopic::DatasetStats, id.to_owned());
                     records.insert(key, CatalogRecord::DatasetStats(record.into()));
                 }
-                for record in forward::alias_records(core, &view, &fact.origin) {
+                for record in routes::alias_records(core, &view, &fact.origin) {
                     let from = record.valid_from.map_or_else(|| "-".to_owned(), |time| time.to_string());
                     let key = format!("{}|{}|{from}", record.alias, record.canonical);
                     records.insert((CatalogTopic::Aliases, key), CatalogRecord::Alias(record.into()));
@@ -237,7 +238,7 @@ fn history_context(view: &View<'_>) -> history::Context {
 
 /// Whether the entity shows anything under its own id: it is neither renamed away nor only a name of another.
 fn is_shown(view: &View<'_>) -> bool {
-    view.is_reborn() && forward::Routes::of(view.core).alias_targets().is_empty()
+    view.is_reborn() && routes::Routes::of(view.core).alias_targets().is_empty()
 }
 
 fn partition_context(view: &View<'_>) -> Context {
@@ -264,7 +265,7 @@ fn partition_sides(
     };
     for (sub_key, mut registers) in all {
         put(old, &sub_key, &registers, context_before);
-        registers.retain(|(_, sender), _| !withdrawn.iter().any(|gone| forward::is_from(sender, gone)));
+        registers.retain(|(_, sender), _| !withdrawn.iter().any(|gone| routes::is_from(sender, gone)));
         put(new, &sub_key, &registers, context_after);
     }
     for (aspect, change) in touched {

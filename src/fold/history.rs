@@ -14,10 +14,11 @@ use crate::model::types::flatten;
 
 use super::columns::{real_columns, to_record};
 use super::diff::{changes, level, normalised};
-use super::forward::is_from;
 use super::output::Derived;
 use super::precedence;
-use super::registers::{Core, RegKey, Slot, from_json, json, state_key};
+use super::registers::{Core, RegKey, from_json, json, state_key};
+use super::routes::is_from;
+use super::slots::Slot;
 use super::view::Eras;
 
 /// A statement of all columns that differs from its predecessor.

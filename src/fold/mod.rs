@@ -20,7 +20,9 @@ mod output;
 mod precedence;
 mod quiesce;
 mod registers;
+mod routes;
 mod run;
+mod slots;
 mod support;
 mod view;
 

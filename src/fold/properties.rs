@@ -222,7 +222,7 @@ fn run_events() -> impl Strategy<Value = Vec<(usize, usize, i64, usize, usize)>>
 fn run_fact(nth: usize, (run, state, day, read, written): (usize, usize, i64, usize, usize)) -> Fact {
     let time = day * 86_400 + nth as i64;
     let datasets = |n: usize| if n == 0 { Vec::new() } else { vec![path(n)] };
-    let edges = (read > 0 && written > 0 && nth % 2 == 0).then(|| ColumnEdge {
+    let edges = (read > 0 && written > 0 && nth.is_multiple_of(2)).then(|| ColumnEdge {
         target: path(written),
         target_field: "x".into(),
         source: path(read),
@@ -246,7 +246,7 @@ fn run_fact(nth: usize, (run, state, day, read, written): (usize, usize, i64, us
     let job = Job {
         namespace: "n".into(),
         name: "j".into(),
-        sql: (nth % 3 == 0).then(|| format!("select {nth}")),
+        sql: (nth.is_multiple_of(3)).then(|| format!("select {nth}")),
         ..Job::default()
     };
     let entries = vec![Entry::of(Statement::Job(job)), Entry::keyed(key, Statement::Run(event))];

@@ -6,6 +6,7 @@ mod architecture;
 mod dev_servers;
 mod exactly_once;
 mod hms_truth;
+mod recorded_openlineage;
 mod registry;
 mod runtime;
 mod spark_graph;

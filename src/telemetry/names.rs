@@ -78,8 +78,22 @@ pub const METRICS: &[Metric] = &[
     gauge("stage_lag_records", Unit::Count, &["stage", "topic", "partition"], "Records that wait to be read"),
     seconds("stage_commit_seconds", COMMIT_SECONDS, &["stage"], "From the end of a batch to its committed transaction"),
     seconds("sink_write_seconds", COMMIT_SECONDS, &["sink"], "Time to write a batch and its positions to the store"),
+    counter(
+        "sink_records_total",
+        &["sink", "outcome"],
+        "Records that the sink has brought to the store; outcome is written, deleted, unchanged, superseded or rejected",
+    ),
+    counter("sink_replaced_zeros_total", &["sink"], "NUL characters replaced because the store cannot hold them"),
     counter("api_requests_total", &["route", "status"], "Requests answered by the API"),
     seconds("api_request_duration_seconds", REQUEST_SECONDS, &["route"], "From a request to its answer"),
+    counter("registry_requests_total", &["operation", "status"], "Requests answered by the schema registry"),
+    seconds(
+        "registry_request_duration_seconds",
+        REQUEST_SECONDS,
+        &["operation"],
+        "From a request to the schema registry to its answer",
+    ),
+    gauge("registry_schemas", Unit::Count, &[], "Ids of schemas that the registry of this process knows"),
     counter(
         "registry_errors_total",
         &["code"],

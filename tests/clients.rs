@@ -148,7 +148,8 @@ fn reported_lineage_is_in_the_catalog(web: &Web, api_url: &str) {
     let query = [("dataset", orders), ("direction", "downstream"), ("depth", "3")];
     let answer = web.eventually(&lineage, &query, |answer| reaches(answer, 2));
     let downstream = answer["lineage"]["downstream"].as_array().unwrap();
-    let distances: Vec<_> = downstream.iter().map(|item| (item["distance"].clone(), item["dataset_id"].clone())).collect();
+    let distances: Vec<_> =
+        downstream.iter().map(|item| (item["distance"].clone(), item["dataset_id"].clone())).collect();
     let daily = distances[0].1.as_str().unwrap().to_owned();
     assert!(daily.contains("py-lake") && daily.contains("daily/orders"), "{daily}");
     let report_id = distances[1].1.as_str().unwrap().to_owned();

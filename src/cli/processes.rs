@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -23,7 +23,7 @@ use crate::config::Config;
 use crate::dev::{Servers, Stack};
 use crate::kafka::TopicPartition;
 use crate::registry::client::RegistryClient;
-use crate::sink::{LineageSink, PostgresSink, SearchSink, SearchSinkOptions};
+use crate::sink::{LineageSink, PostgresSink, SearchSink, SearchSinkOptions, VisiblePositions};
 use crate::stage::DataDir;
 use crate::store::{Store, StoreOptions};
 use crate::topology::node::{Node, NodeError};
@@ -61,9 +61,6 @@ pub enum Role {
 
 /// Under this name the Postgres sink keeps its positions.
 pub(super) const POSTGRES_SINK: &str = "postgres";
-
-/// The followers that each API node runs.
-const FOLLOWERS: [&str; 2] = ["search", "lineage"];
 
 const ALL_ROLES: [Role; 3] = [Role::Normalize, Role::Fold, Role::Postgres];
 
@@ -181,6 +178,7 @@ pub(super) struct Process {
     pub shutdown: Shutdown,
     pub addresses: Addresses,
     pub catalog: Option<Arc<Catalog>>,
+    visible: VisiblePositions,
     node: Arc<Node>,
 }
 
@@ -218,8 +216,10 @@ impl Process {
             }
         }
         let mut catalog = None;
+        let mut visible = VisiblePositions::default();
         if let (Some(Readers), Some(store)) = (plan.readers, &store) {
-            catalog = Some(start_readers(&runtime, &mut node, store, &folder)?);
+            let (readers, seen) = start_readers(&runtime, &mut node, store, &folder)?;
+            (catalog, visible) = (Some(readers), seen);
         }
         let node = Arc::new(node);
         if let Some(catalog) = &catalog {
@@ -228,25 +228,30 @@ impl Process {
         }
         let admin = serving::admin_router(&node);
         addresses.metrics = Some(serve(&runtime, &config.metrics.listen, admin, &shutdown)?);
-        Ok(Self { runtime, shutdown, addresses, catalog, node })
+        Ok(Self { runtime, shutdown, addresses, catalog, visible, node })
     }
 
-    /// Waits until the followers of this process have reached `ends`.
+    /// Waits until what lies below `ends` can be searched and walked in this process.
     pub fn wait_followers(&self, ends: &Offsets, limit: Duration) -> Result<(), Failure> {
         let started = std::time::Instant::now();
         loop {
-            let statuses = self.node.statuses();
-            let followers = statuses.iter().filter(|status| FOLLOWERS.contains(&status.stage.as_str()));
-            let late = followers.filter(|status| {
-                let followed = |partition: &TopicPartition| status.positions.get(partition).copied();
-                ends.iter().any(|(partition, end)| followed(partition).is_some_and(|position| position < *end))
-            });
-            let late: Vec<&str> = late.map(|status| status.stage.as_str()).collect();
-            if late.is_empty() {
+            let mut behind = Vec::new();
+            for status in self.node.statuses() {
+                let seen = match status.stage.as_str() {
+                    "search" => self.visible.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+                    "lineage" => status.positions.clone(),
+                    _ => continue,
+                };
+                let position = |partition: &TopicPartition| seen.get(partition).copied().unwrap_or(0);
+                if status.positions.keys().any(|one| ends.get(one).is_some_and(|end| position(one) < *end)) {
+                    behind.push(status.stage);
+                }
+            }
+            if behind.is_empty() {
                 return Ok(());
             }
             if started.elapsed() > limit {
-                return Err(anyhow!("{} did not catch up in {} s", late.join(" and "), limit.as_secs()))
+                return Err(anyhow!("{} did not catch up in {} s", behind.join(" and "), limit.as_secs()))
                     .because(Reason::Temporary);
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -323,10 +328,11 @@ fn start_readers(
     node: &mut Node,
     store: &Store,
     folder: &Path,
-) -> Result<Arc<Catalog>, Failure> {
+) -> Result<(Arc<Catalog>, VisiblePositions), Failure> {
     let search = SearchSink::open(&folder.join("index"), node.decoder().clone(), SearchSinkOptions::default())
         .because(Reason::Internal)?;
     let index = Arc::new(search.searcher());
+    let visible = search.visible();
     node.start_follower("search", Box::new(search)).map_err(not_started)?;
     let lineage = runtime
         .block_on(LineageSink::load(node.decoder().clone(), store, POSTGRES_SINK))
@@ -334,7 +340,7 @@ fn start_readers(
     let graph = lineage.graph();
     node.start_follower("lineage", Box::new(lineage)).map_err(not_started)?;
     let identity = (**node.identity()).clone();
-    Ok(Arc::new(Catalog::new(store.reader(), index, graph, identity)))
+    Ok((Arc::new(Catalog::new(store.reader(), index, graph, identity)), visible))
 }
 
 pub(super) fn up(flags: &SettingFlags, args: &UpArgs) -> Result<(), Failure> {

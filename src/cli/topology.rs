@@ -86,7 +86,11 @@ struct DryRun;
 
 /// The graph of this installation.
 pub(super) fn of(config: &Config) -> Result<Topology, Failure> {
-    Topology::built_in(&installation(config)).because(Reason::Internal)
+    let mut topology = Topology::built_in(&installation(config)).because(Reason::Internal)?;
+    for source in &config.hms {
+        topology.add_raw("hms.notifications", &source.topic);
+    }
+    Ok(topology)
 }
 
 fn installation(config: &Config) -> Installation {

@@ -1,3 +1,5 @@
+//! Precedence, origins, errors and secrets of the settings; the example file.
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;

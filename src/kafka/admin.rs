@@ -14,11 +14,12 @@ use rdkafka::admin::{
     ResourceSpecifier, TopicReplication,
 };
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::Offset;
 
 use super::config::{Isolation, KafkaConfig};
+use super::consumer::{PlainConsumer, Quiet};
 use super::error::{Class, KafkaError};
 use super::record::TopicPartition;
 
@@ -86,10 +87,10 @@ pub struct Admin {
     config: KafkaConfig,
     client: AdminClient<DefaultClientContext>,
     /// Metadata and log ends; the isolation decides what an end is.
-    committed: BaseConsumer,
-    uncommitted: BaseConsumer,
+    committed: PlainConsumer,
+    uncommitted: PlainConsumer,
     /// Clients per group for committed offsets; a client belongs to one group for life.
-    groups: Mutex<HashMap<String, Arc<BaseConsumer>>>,
+    groups: Mutex<HashMap<String, Arc<PlainConsumer>>>,
 }
 
 impl Admin {
@@ -97,7 +98,10 @@ impl Admin {
     pub fn new(config: &KafkaConfig) -> Result<Self, KafkaError> {
         let context = || format!("create admin client for {}", config.bootstrap_servers());
         let reader = |isolation| {
-            config.reader(isolation, None).create::<BaseConsumer>().map_err(|e| KafkaError::new(context(), e))
+            config
+                .reader(isolation, None)
+                .create_with_context::<_, PlainConsumer>(Quiet)
+                .map_err(|e| KafkaError::new(context(), e))
         };
         Ok(Self {
             client: config.admin().create().map_err(|e| KafkaError::new(context(), e))?,
@@ -246,22 +250,22 @@ impl Admin {
         self.config.bootstrap_servers()
     }
 
-    pub(super) fn reader(&self, isolation: Isolation) -> &BaseConsumer {
+    pub(super) fn reader(&self, isolation: Isolation) -> &PlainConsumer {
         match isolation {
             Isolation::Committed => &self.committed,
             Isolation::Uncommitted => &self.uncommitted,
         }
     }
 
-    pub(super) fn group_client(&self, group: &str) -> Result<Arc<BaseConsumer>, KafkaError> {
+    pub(super) fn group_client(&self, group: &str) -> Result<Arc<PlainConsumer>, KafkaError> {
         let mut groups = self.groups.lock().expect("no holder of this lock panics");
         if let Some(client) = groups.get(group) {
             return Ok(Arc::clone(client));
         }
-        let client: BaseConsumer = self
+        let client: PlainConsumer = self
             .config
             .reader(Isolation::Committed, Some(group))
-            .create()
+            .create_with_context(Quiet)
             .map_err(|e| KafkaError::new(format!("create client of group {group}"), e))?;
         let client = Arc::new(client);
         groups.insert(group.to_owned(), Arc::clone(&client));

@@ -70,6 +70,20 @@ pub enum ConsumerEvent {
     Nothing,
 }
 
+/// A consumer whose errors are answers of its calls, and not lines in the log: reading to an end is no error.
+pub(super) type PlainConsumer = BaseConsumer<Quiet>;
+
+/// See [`PlainConsumer`].
+pub(super) struct Quiet;
+
+impl ClientContext for Quiet {
+    fn error(&self, error: Native, reason: &str) {
+        tracing::debug!(%error, reason, "kafka consumer");
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
 struct GroupContext<H> {
     handler: Mutex<H>,
     lag: Mutex<BTreeMap<TopicPartition, i64>>,

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError as Native;
 use rdkafka::message::Message;
 
 use super::config::{Isolation, KafkaConfig};
-use super::consumer::ConsumerEvent;
+use super::consumer::{ConsumerEvent, PlainConsumer, Quiet};
 use super::error::{Class, KafkaError};
 use super::offsets::{list_offsets, offset_list};
 use super::reader::owned;
@@ -18,15 +18,17 @@ use super::record::TopicPartition;
 
 /// Reads committed records of assigned partitions; commits nothing anywhere.
 pub struct Follower {
-    inner: BaseConsumer,
+    inner: PlainConsumer,
     topics: Mutex<HashMap<String, Arc<str>>>,
 }
 
 impl Follower {
     /// A follower of nothing yet.
     pub fn new(config: &KafkaConfig) -> Result<Self, KafkaError> {
-        let inner =
-            config.reader(Isolation::Committed, None).create().map_err(|e| KafkaError::new("create follower", e))?;
+        let inner = config
+            .reader(Isolation::Committed, None)
+            .create_with_context(Quiet)
+            .map_err(|e| KafkaError::new("create follower", e))?;
         Ok(Self { inner, topics: Mutex::new(HashMap::new()) })
     }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError as Native;
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use super::config::{Isolation, KafkaConfig};
+use super::consumer::{PlainConsumer, Quiet};
 use super::error::KafkaError;
 use super::reader::owned;
 use super::record::{Record, TopicPartition};
@@ -18,7 +19,7 @@ const MAX_POLLED: usize = 1_000;
 
 /// A reader of one partition without a group. It belongs to one thread.
 pub struct PartitionFollower {
-    consumer: BaseConsumer,
+    consumer: PlainConsumer,
     topic: Arc<str>,
     partition: TopicPartition,
     position: i64,
@@ -36,8 +37,10 @@ impl PartitionFollower {
         isolation: Isolation,
     ) -> Result<Self, KafkaError> {
         let context = || format!("follow {partition}");
-        let consumer =
-            config.reader(isolation, None).create::<BaseConsumer>().map_err(|e| KafkaError::new(context(), e))?;
+        let consumer = config
+            .reader(isolation, None)
+            .create_with_context::<_, PlainConsumer>(Quiet)
+            .map_err(|e| KafkaError::new(context(), e))?;
         let mut list = TopicPartitionList::new();
         let start = from.map_or(Offset::Beginning, Offset::Offset);
         list.add_partition_offset(&partition.topic, partition.partition, start)

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message};
 use rdkafka::topic_partition_list::Offset;
 
 use super::admin::{Admin, Watermarks};
 use super::config::{Isolation, KafkaConfig};
+use super::consumer::{PlainConsumer, Quiet};
 use super::error::{Class, KafkaError};
 use super::record::{Header, Headers, Record, TopicPartition};
 
@@ -99,7 +100,7 @@ impl LogReader {
 
 /// Reads one partition up to a fixed end, in slices, so that its owner can do other things between.
 pub struct PartitionReader {
-    consumer: BaseConsumer,
+    consumer: PlainConsumer,
     admin: Arc<Admin>,
     partition: TopicPartition,
     next: i64,
@@ -128,7 +129,7 @@ impl PartitionReader {
     ) -> Result<Self, KafkaError> {
         let consumer = config
             .reader(isolation, None)
-            .create::<BaseConsumer>()
+            .create_with_context::<_, PlainConsumer>(Quiet)
             .map_err(|e| KafkaError::new(format!("create reader of {partition}"), e))?;
         let state = if from >= to { State::Done } else { State::WaitingForStable };
         Ok(Self { consumer, admin, partition, next: from, to, isolation, state })

@@ -13,7 +13,7 @@ mod tests;
 
 pub use lineage::{LineageSink, SharedGraph};
 pub use postgres::PostgresSink;
-pub use search::{SearchSink, SearchSinkOptions};
+pub use search::{SearchSink, SearchSinkOptions, VisiblePositions};
 
 use crate::model::record::CatalogTopic;
 

@@ -88,10 +88,10 @@ impl Sink for PostgresSink {
             ("rejected", outcome.rejected),
         ];
         for (what, count) in counts {
-            metrics::counter!("sink_records_total", "sink" => self.name.clone(), "outcome" => what)
+            metrics::counter!("tributary_sink_records_total", "sink" => self.name.clone(), "outcome" => what)
                 .increment(count);
         }
-        metrics::counter!("sink_replaced_zeros_total", "sink" => self.name.clone())
+        metrics::counter!("tributary_sink_replaced_zeros_total", "sink" => self.name.clone())
             .increment(outcome.replaced_zeros);
         Ok(())
     }

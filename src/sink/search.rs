@@ -45,6 +45,9 @@ enum Command {
     Sync(SyncSender<Vec<IndexPosition>>),
 }
 
+/// The next offsets that searches have seen, by partition: they follow the sink's own by one commit.
+pub type VisiblePositions = Arc<Mutex<BTreeMap<TopicPartition, i64>>>;
+
 /// Follows the dataset topics into an index.
 pub struct SearchSink {
     commands: Option<SyncSender<Command>>,
@@ -56,6 +59,7 @@ pub struct SearchSink {
     ids: Ids,
     failure: Arc<Mutex<Option<String>>>,
     failed: Arc<AtomicBool>,
+    visible: VisiblePositions,
     undecodable: u64,
 }
 
@@ -69,6 +73,8 @@ impl SearchSink {
         let searcher = writer.searcher();
         let failure = Arc::new(Mutex::new(None));
         let failed = Arc::new(AtomicBool::new(false));
+        let visible = VisiblePositions::default();
+        show(&visible, &writer);
         let (commands, received) = sync_channel(WAITING_BATCHES);
         let task = WriterTask {
             writer,
@@ -77,6 +83,7 @@ impl SearchSink {
             dirty_since: None,
             failure: Arc::clone(&failure),
             failed: Arc::clone(&failed),
+            visible: Arc::clone(&visible),
         };
         let thread = std::thread::Builder::new()
             .name("search-writer".to_owned())
@@ -91,6 +98,7 @@ impl SearchSink {
             ids: Ids::new(),
             failure,
             failed,
+            visible,
             undecodable: 0,
         })
     }
@@ -98,6 +106,11 @@ impl SearchSink {
     /// A searcher over what is committed.
     pub fn searcher(&self) -> Searcher {
         self.searcher.clone()
+    }
+
+    /// How far searches see, for those who wait for something to be found.
+    pub fn visible(&self) -> VisiblePositions {
+        Arc::clone(&self.visible)
     }
 
     fn send(&self, command: Command) -> Result<(), SinkError> {
@@ -195,6 +208,16 @@ struct WriterTask {
     dirty_since: Option<Instant>,
     failure: Arc<Mutex<Option<String>>>,
     failed: Arc<AtomicBool>,
+    visible: VisiblePositions,
+}
+
+/// Publishes what `writer` has committed.
+fn show(visible: &VisiblePositions, writer: &IndexWriter) {
+    let committed = writer
+        .positions()
+        .iter()
+        .map(|position| (TopicPartition::new(position.topic.as_str(), position.partition), position.next_offset));
+    *visible.lock().unwrap_or_else(PoisonError::into_inner) = committed.collect();
 }
 
 impl WriterTask {
@@ -254,8 +277,9 @@ impl WriterTask {
             .map(|position| ((position.topic.clone(), position.partition), position.clone()))
             .collect();
         all.append(&mut self.positions);
-        if let Err(error) = self.writer.commit(all.into_values().collect()) {
-            self.fail(&error);
+        match self.writer.commit(all.into_values().collect()) {
+            Ok(()) => show(&self.visible, &self.writer),
+            Err(error) => self.fail(&error),
         }
     }
 

@@ -395,7 +395,7 @@ impl Core {
 impl RebalanceHandler for Arc<std::sync::Mutex<Core>> {
     fn assigned(&mut self, partitions: &[TopicPartition]) {
         let mut core = self.lock().expect("no holder of this lock panics");
-        tracing::info!(stage = core.spec.stage, ?partitions, "assigned");
+        tracing::info!(stage = core.spec.stage, partitions = partitions.len(), "assigned");
         for key in partitions {
             let new = Partition { phase: Phase::New, committed: 0, next: 0, overlay: None };
             core.partitions.insert(key.clone(), new);
@@ -404,7 +404,7 @@ impl RebalanceHandler for Arc<std::sync::Mutex<Core>> {
 
     fn revoked(&mut self, partitions: &[TopicPartition], ownership: Ownership) {
         let mut core = self.lock().expect("no holder of this lock panics");
-        tracing::info!(stage = core.spec.stage, ?partitions, ?ownership, "revoked");
+        tracing::info!(stage = core.spec.stage, partitions = partitions.len(), ?ownership, "revoked");
         failpoint::hit("stage.revoke.before");
         let timeout = core.spec.timeouts.revoke;
         if core.is_open() && ownership == Ownership::Held && core.undo == Undo::Nothing {

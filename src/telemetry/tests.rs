@@ -1,3 +1,5 @@
+//! Names, dashboards and rules agree with the catalogue of metrics.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

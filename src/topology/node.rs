@@ -110,9 +110,6 @@ impl Node {
             for source in self.hms_sources() {
                 let config =
                     HmsSourceConfig { instance: source.instance, epoch: source.epoch, limits: self.hms_limits() };
-                if !spec.inputs.iter().any(|input| input.name == source.topic) {
-                    spec.inputs.push(self.input(&source.topic));
-                }
                 sources.insert(source.topic, RawSource::Hms(Box::new(HmsNormalizer::new(config)?)));
             }
             let openlineage =

@@ -1,3 +1,5 @@
+//! The built-in graph, each rule with a breach, plans and pictures.
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

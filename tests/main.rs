@@ -3,6 +3,7 @@
 
 mod api;
 mod architecture;
+mod clients;
 mod dev_servers;
 mod exactly_once;
 mod hms_truth;

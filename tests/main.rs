@@ -3,6 +3,8 @@
 
 mod api;
 mod architecture;
+mod dead_letters;
+mod demo;
 mod dev_servers;
 mod exactly_once;
 mod hms_truth;

@@ -10,5 +10,6 @@ mod exactly_once;
 mod hms_truth;
 mod registry;
 mod runtime;
+mod spark_graph;
 mod store;
 mod support;

@@ -9,9 +9,10 @@ use crate::model::record::{PartitionRecord, QualityRecord};
 use crate::model::state::{State, StateError};
 
 use super::dataset::json_text;
-use super::forward::is_from;
 use super::precedence;
-use super::registers::{RegKey, Slot, from_json, insert_slot, json, state_key};
+use super::registers::{RegKey, from_json, json, state_key};
+use super::routes::is_from;
+use super::slots::{Slot, insert_slot};
 use super::view::Eras;
 
 /// All registers under one sub-key: (source, sender) → versions.

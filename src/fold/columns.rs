@@ -7,7 +7,7 @@ use crate::model::record::ColumnRecord;
 use crate::model::types::{FlatField, flatten};
 
 use super::precedence;
-use super::registers::Slot;
+use super::slots::Slot;
 use super::view::View;
 
 /// Columns that table formats add on reading.
@@ -133,7 +133,8 @@ fn add_partial(fields: &mut BTreeMap<String, FlatField>, sub_key: &str, columns:
     }
 }
 
-fn to_record(field: &FlatField, ordinal: usize) -> ColumnRecord {
+/// A field as it stands in records.
+pub(super) fn to_record(field: &FlatField, ordinal: usize) -> ColumnRecord {
     ColumnRecord {
         path: field.path.clone(),
         name: field.name.clone(),
@@ -160,7 +161,7 @@ fn annotate(record: &mut ColumnRecord, path: &str, authority: usize, speakers: &
     if let Some((_, _, _, text)) = described {
         record.description = Some(text.to_owned());
     }
-    for (at, other) in speakers.iter().enumerate().filter(|(at, _)| *at != authority) {
+    for (_, other) in speakers.iter().enumerate().filter(|(at, _)| *at != authority) {
         let Some(field) = other.fields.get(path) else {
             let absent = other.complete && other.rank < 200 && record.depth == 0;
             if absent {
@@ -173,8 +174,8 @@ fn annotate(record: &mut ColumnRecord, path: &str, authority: usize, speakers: &
             record.canonical_type = field.kind.canonical();
         }
         record.nullable = record.nullable.or(field.nullable);
-        let ours = speakers.get(authority).and_then(|main| main.fields.get(path));
-        if ours.is_some_and(|ours| !ours.kind.agrees_with(&field.kind)) && speakers.get(at).is_some() {
+        let Some(main) = speakers.get(authority).filter(|main| main.source != other.source) else { continue };
+        if main.fields.get(path).is_some_and(|ours| !ours.kind.agrees_with(&field.kind)) {
             record.conflicts.push(format!("{}: {}", other.source.as_str(), field.data_type));
         }
     }

@@ -11,7 +11,7 @@ use super::precedence;
 use super::view::{Said, View, best_of, state_name};
 
 /// JSON text of a value for a record's field.
-pub(super) fn json_text<T: serde::Serialize>(value: &T) -> String {
+pub(super) fn json_text<T: serde::Serialize + ?Sized>(value: &T) -> String {
     serde_json::to_string(value).expect("values of the model serialize: string keys, no failing impls")
 }
 
@@ -104,7 +104,7 @@ pub(super) fn head(view: &View<'_>, ignored: &names::Patterns, origin: &Origin) 
         aliases: view.by_sub(Aspect::Alias).into_keys().map(str::to_owned).collect(),
         columns: head_columns.records,
         authority: head_columns.authority.map(|(source, _)| source.as_str().to_owned()).unwrap_or_default(),
-        schema_version: 0,
+        schema_version: view.core.schema_version,
         description,
         owners: owners(view),
         tags: tags(view),
@@ -125,7 +125,7 @@ pub(super) fn head(view: &View<'_>, ignored: &names::Patterns, origin: &Origin) 
     })
 }
 
-fn provenance_of(source: &str, slot: &super::registers::Slot) -> Provenance {
+fn provenance_of(source: &str, slot: &super::slots::Slot) -> Provenance {
     Provenance {
         source: source.to_owned(),
         origin: slot.origin.clone(),
@@ -136,7 +136,7 @@ fn provenance_of(source: &str, slot: &super::registers::Slot) -> Provenance {
 /// A version-free statement, where nobody made a versioned one; the largest text, so that order does not matter.
 fn mentioned<'a>(view: &View<'a>, aspect: Aspect) -> Option<&'a Statement> {
     let all = view.mentioned(aspect);
-    all.into_iter().map(|(_, _, _, value)| value.as_ref()).max_by_key(|value| json_text(value))
+    all.into_iter().map(|(_, _, _, value)| value.as_ref()).max_by_key(|value: &&Statement| json_text(*value))
 }
 
 /// The best source's owners, and the technical account that owns the metastore's object beside them.

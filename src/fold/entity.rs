@@ -9,9 +9,10 @@ use crate::model::state::{State, StateError};
 use super::bulk::{self, Context, Touched};
 use super::forward::{self, Withdrawn};
 use super::output::{Derived, publish};
-use super::registers::{Core, Place, RegKey, Slot, place};
+use super::registers::{Core, Place, RegKey, place};
+use super::slots::Slot;
 use super::view::View;
-use super::{FoldConfig, FoldOutcome, FoldOutput, changes, container, dataset, history};
+use super::{FoldConfig, FoldOutcome, FoldOutput, changes, container, dataset, history, listing, routes};
 
 /// A fact with what its entries have in common.
 struct Incoming<'a> {
@@ -48,16 +49,23 @@ fn joined_of(fact: &Fact) -> Option<&Joined> {
 /// Who forwarded the fact, and by which rename; empty for what was said of the entity itself.
 pub(super) fn sender_of(fact: &Fact) -> String {
     let lane = joined_of(fact).map(|joined| joined.version);
-    fact.via.last().map(|id| forward::sender_key(id, lane)).unwrap_or_default()
+    fact.via.last().map(|id| routes::sender_key(id, lane)).unwrap_or_default()
 }
 
 /// Whether a statement is joined with its likes instead of replacing the former one: spellings always, and the plain
 /// statements of a source that only read or named the entity.
 pub(super) fn is_version_free(fact: &Fact, entry: &Entry) -> bool {
+    // A run may read and write the same dataset; then it speaks as its writer.
     let mentions = || {
-        fact.entries.iter().any(|entry| {
-            matches!(&entry.value, Some(Statement::Existence(e)) if e.evidence == Evidence::Mention && !e.floor)
-        })
+        let mut evidence = fact.entries.iter().filter_map(|entry| match &entry.value {
+            Some(Statement::Existence(existence)) => Some(existence.evidence),
+            _ => None,
+        });
+        let mut only = false;
+        evidence.all(|evidence| {
+            only = true;
+            evidence == Evidence::Mention
+        }) && only
     };
     match &entry.value {
         Some(Statement::Name(_) | Statement::Symlink(_)) => true,
@@ -78,12 +86,14 @@ pub(super) fn apply(
     let incoming = Incoming::of(fact);
     let mut core = Core::load(&fact.entity, state)?;
     let before = Derivation::of(config, fact, &core, state)?;
-    let routes_before = forward::Routes::of(&core);
+    let known_to_scope = core.names_scope(&fact.source);
+    let routes_before = routes::Routes::of(&core);
 
     let mut changed = false;
     let mut touched: Vec<(Aspect, Touched)> = Vec::new();
     let mut withdrawn = Withdrawn::default();
     let mut senders = Vec::new();
+    let mut points = Vec::new();
     for entry in &fact.entries {
         match entry.aspect {
             Aspect::Joined => {}
@@ -109,7 +119,9 @@ pub(super) fn apply(
                 };
                 let sender = incoming.sender.clone();
                 let key = RegKey { aspect, sub_key, source: fact.source.clone(), sender };
-                changed |= core.insert(key, incoming.slot(entry.value.as_ref()), config.history);
+                let slot = incoming.slot(entry.value.as_ref());
+                points.extend(history::candidate(fact, &slot, &key, &core));
+                changed |= core.insert(key, slot, config.history);
             }
         }
     }
@@ -120,6 +132,12 @@ pub(super) fn apply(
     // Read before this fact's partitions are written, so that both sides of the difference are at hand.
     let all_partitions =
         if whole_table { bulk::load_all(&fact.entity, Aspect::Partition.as_str(), state)? } else { BTreeMap::new() };
+    // The history is read only where it may change: a new schema, or another table under this name.
+    let mut history = if points.is_empty() && !whole_table && history_context(&view) == before.history {
+        None
+    } else {
+        Some(history::Points::load(&fact.entity, state)?)
+    };
     for sender in &senders {
         for (group, aspect) in forward::BULK_GROUPS {
             withdrawn.slots.extend(bulk::withdraw(&fact.entity, (group, aspect), sender, state)?);
@@ -135,14 +153,21 @@ pub(super) fn apply(
         touched.extend(result.map(|touched| (entry.aspect, touched)));
     }
     changed |= !touched.is_empty();
+    if let Some(history) = &mut history {
+        changed |= history.update(&fact.entity, points, &senders, state);
+    }
     if !changed {
         return Ok(FoldOutcome::NoOp("unchanged"));
     }
+    let (mut old, mut new) = (before.records, Derived::new());
+    if let Some(history) = history {
+        let contexts = (&before.history, &history_context(&View::of(&core)));
+        let ordinal = history.derive(&core, contexts, (&mut old, &mut new));
+        core.set_schema_version(ordinal);
+    }
     core.save(state);
-
-    let mut after = Derivation::of(config, fact, &core, state)?;
-    let (mut old, mut new) = (before.records, std::mem::take(&mut after.records));
-    history::apply(config, fact, &core, state, (&mut old, &mut new))?;
+    let after = Derivation::of(config, fact, &core, state)?;
+    new.extend(after.records);
     let sides = (&before.context, &after.context);
     partition_sides(fact, &touched, all_partitions, &senders, sides, (&mut old, &mut new));
     let (published, forwarded) = (out.records.len(), out.forwarded.len());
@@ -151,6 +176,10 @@ pub(super) fn apply(
     }
     publish(fact.entity.as_str(), old, new, &mut out.records);
     forward::forward(fact, &core, &routes_before, &touched, &withdrawn, state, out)?;
+    // The scope's owner remembers who was ever reported in it.
+    if let Some(scope) = listing::scope_of(fact).filter(|_| fact.via.is_empty() && !known_to_scope) {
+        out.forwarded.push(listing::membership(fact, scope));
+    }
     let quiet = out.records.len() == published && out.forwarded.len() == forwarded;
     Ok(if quiet { FoldOutcome::NoOp("recorded") } else { FoldOutcome::Applied })
 }
@@ -159,6 +188,7 @@ pub(super) fn apply(
 struct Derivation {
     records: Derived,
     context: Context,
+    history: history::Context,
 }
 
 impl Derivation {
@@ -178,7 +208,7 @@ impl Derivation {
                 }
             }
             _ => {
-                let shown = view.is_reborn() && forward::Routes::of(core).alias_targets().is_empty();
+                let shown = is_shown(&view);
                 if let Some(record) = shown.then(|| dataset::head(&view, &config.ignored, &fact.origin)).flatten() {
                     records.insert((CatalogTopic::Datasets, id.to_owned()), CatalogRecord::Dataset(record.into()));
                 }
@@ -189,7 +219,7 @@ impl Derivation {
                     let key = (CatalogTopic::DatasetStats, id.to_owned());
                     records.insert(key, CatalogRecord::DatasetStats(record.into()));
                 }
-                for record in forward::alias_records(core, &view, &fact.origin) {
+                for record in routes::alias_records(core, &view, &fact.origin) {
                     let from = record.valid_from.map_or_else(|| "-".to_owned(), |time| time.to_string());
                     let key = format!("{}|{}|{from}", record.alias, record.canonical);
                     records.insert((CatalogTopic::Aliases, key), CatalogRecord::Alias(record.into()));
@@ -197,8 +227,18 @@ impl Derivation {
             }
         }
         let context = partition_context(&view);
-        Ok(Self { records, context })
+        Ok(Self { records, context, history: history_context(&view) })
     }
+}
+
+fn history_context(view: &View<'_>) -> history::Context {
+    let shown = is_shown(view);
+    history::Context { eras: view.eras.clone(), provider: dataset::provider(view), shown }
+}
+
+/// Whether the entity shows anything under its own id: it is neither renamed away nor only a name of another.
+fn is_shown(view: &View<'_>) -> bool {
+    view.is_reborn() && routes::Routes::of(view.core).alias_targets().is_empty()
 }
 
 fn partition_context(view: &View<'_>) -> Context {
@@ -225,7 +265,7 @@ fn partition_sides(
     };
     for (sub_key, mut registers) in all {
         put(old, &sub_key, &registers, context_before);
-        registers.retain(|(_, sender), _| !withdrawn.iter().any(|gone| forward::is_from(sender, gone)));
+        registers.retain(|(_, sender), _| !withdrawn.iter().any(|gone| routes::is_from(sender, gone)));
         put(new, &sub_key, &registers, context_after);
     }
     for (aspect, change) in touched {

@@ -8,14 +8,22 @@ mod changes;
 mod columns;
 mod container;
 mod dataset;
+mod diff;
 mod entity;
 mod forward;
 mod history;
+mod job;
+mod listing;
+
 mod names;
 mod output;
 mod precedence;
 mod quiesce;
 mod registers;
+mod routes;
+mod run;
+mod slots;
+mod support;
 mod view;
 
 #[cfg(test)]
@@ -91,7 +99,8 @@ impl Folder {
             EntityKind::Dataset | EntityKind::Container | EntityKind::Function => {
                 entity::apply(&self.config, fact, state, out)
             }
-            EntityKind::Job | EntityKind::Scope => Ok(FoldOutcome::NoOp("unchanged")),
+            EntityKind::Job => job::apply(fact, state, out),
+            EntityKind::Scope => listing::apply(fact, state, out),
         }
     }
 }

@@ -144,7 +144,7 @@ fn play(steps: &[Step]) -> Vec<Fact> {
 }
 
 /// Class A of the digest: everything but histories and changes, without origin and what moves with it.
-fn digest(folded: &Folded) -> Vec<String> {
+pub(super) fn digest(folded: &Folded) -> Vec<String> {
     folded
         .records
         .iter()
@@ -208,6 +208,60 @@ proptest! {
         choices in prop::collection::vec(any::<u16>(), 64..128),
     ) {
         let facts = play(&steps);
+        let expected = fold_all(config(), &facts).expect("memory state is readable");
+        let shuffled = chaotic(&facts, &choices);
+        prop_assert_eq!(digest(&expected), digest(&shuffled));
+    }
+}
+
+/// Events of runs of one job: (run, state, time, what it reads, what it writes).
+fn run_events() -> impl Strategy<Value = Vec<(usize, usize, i64, usize, usize)>> {
+    prop::collection::vec((0..7usize, 0..5usize, 0..20i64, 0..3usize, 0..3usize), 1..24)
+}
+
+fn run_fact(nth: usize, (run, state, day, read, written): (usize, usize, i64, usize, usize)) -> Fact {
+    let time = day * 86_400 + nth as i64;
+    let datasets = |n: usize| if n == 0 { Vec::new() } else { vec![path(n)] };
+    let edges = (read > 0 && written > 0 && nth.is_multiple_of(2)).then(|| ColumnEdge {
+        target: path(written),
+        target_field: "x".into(),
+        source: path(read),
+        source_field: "y".into(),
+        kind: "DIRECT".into(),
+        subtype: ["IDENTITY", "AGGREGATION"][nth / 2 % 2].into(),
+        description: String::new(),
+        masking: false,
+        unmapped: false,
+    });
+    let event = RunEvent {
+        run_id: format!("run-{run}"),
+        state: ["START", "RUNNING", "COMPLETE", "COMPLETE", "FAIL"][state].into(),
+        time: time * 1_000_000,
+        inputs: datasets(read),
+        outputs: datasets(written),
+        column_edges: edges.into_iter().collect(),
+        ..RunEvent::default()
+    };
+    let key = format!("{}|{}", event.run_id, event.state);
+    let job = Job {
+        namespace: "n".into(),
+        name: "j".into(),
+        sql: (nth.is_multiple_of(3)).then(|| format!("select {nth}")),
+        ..Job::default()
+    };
+    let entries = vec![Entry::of(Statement::Job(job)), Entry::keyed(key, Statement::Run(event))];
+    Fact { kind: EntityKind::Job, ..spark(&id("job://n/j"), time, entries) }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, max_shrink_iters: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn jobs_depend_on_the_set_of_facts(
+        events in run_events(),
+        choices in prop::collection::vec(any::<u16>(), 64..128),
+    ) {
+        let facts: Vec<Fact> = events.into_iter().enumerate().map(|(nth, event)| run_fact(nth, event)).collect();
         let expected = fold_all(config(), &facts).expect("memory state is readable");
         let shuffled = chaotic(&facts, &choices);
         prop_assert_eq!(digest(&expected), digest(&shuffled));

@@ -9,85 +9,17 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::model::fact::{
-    Aspect, Existence, ExistenceState, Joined, LocationMoved, Origin, Source, Statement, Version,
-};
+use crate::model::fact::{Aspect, Joined, LocationMoved, Origin, Source, Statement, Version};
 use crate::model::id::EntityId;
 use crate::model::state::{State, StateError};
 
-use super::forward::is_from;
+use super::routes::is_from;
+use super::slots::{Boundary, Slot, informs, insert_slot};
 
 /// Values up to this many bytes lie in the index itself.
 const INLINE_BYTES: usize = 400;
-/// Creates and drops that are remembered beyond the ordinary limit, because they are floors.
-const MAX_FLOORS: usize = 64;
 /// Version-free statements kept per aspect and source.
 const MAX_MENTIONED: usize = 5_000;
-
-/// One statement in a register, at its version.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Slot {
-    #[serde(rename = "n")]
-    pub version: Version,
-    #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
-    pub joined: Option<Joined>,
-    #[serde(rename = "a", default, skip_serializing_if = "Vec::is_empty")]
-    pub via: Vec<EntityId>,
-    #[serde(rename = "o")]
-    pub origin: Origin,
-    #[serde(rename = "v")]
-    pub value: Option<Arc<Statement>>,
-}
-
-/// Total order of one source's statements inside an entity: first by the era a rename brought them into.
-pub(super) type Order = (u32, i64, u8, i64, u64, Version);
-
-impl Slot {
-    /// Place in the order of `source`.
-    pub fn order(&self, source: &Source) -> Order {
-        match &self.joined {
-            Some(joined) if joined.source == *source => {
-                let era = joined.version;
-                (era.epoch, era.time, 1, era.seq, era.hash, self.version)
-            }
-            Some(joined) => {
-                let era = joined.version;
-                (self.version.epoch, era.time, 0, era.seq, era.hash, self.version)
-            }
-            None => {
-                let own = self.version;
-                (own.epoch, own.time, 1, own.seq, own.hash, own)
-            }
-        }
-    }
-
-    /// Whether the statement was here before the entity was renamed at `boundary`.
-    pub fn before(&self, source: &Source, boundary: &Boundary) -> bool {
-        let (era_source, era) = match &self.joined {
-            Some(joined) => (&joined.source, joined.version),
-            None => (source, self.version),
-        };
-        if *era_source == boundary.source { era < boundary.version } else { era.time < boundary.version.time }
-    }
-
-    /// The existence it states, if that is its aspect.
-    pub fn existence(&self) -> Option<&Existence> {
-        match self.value.as_deref() {
-            Some(Statement::Existence(existence)) => Some(existence),
-            _ => None,
-        }
-    }
-}
-
-/// A rename away: everything before it belongs to `to`.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Boundary {
-    pub source: Source,
-    pub version: Version,
-    pub to: EntityId,
-    /// The rename moved the table's data, and what lies below it.
-    pub moved: Option<LocationMoved>,
-}
 
 /// Which register.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,10 +71,13 @@ pub(super) struct Core {
     pub mentions: BTreeMap<(Source, String), Mention>,
     /// Earliest event time per (source, sender).
     pub firsts: BTreeMap<(Source, String), i64>,
+    /// Ordinal of the newest schema version.
+    pub schema_version: i32,
     stored_values: BTreeSet<String>,
     dirty_index: BTreeSet<(Source, String)>,
     dirty_keyed: BTreeSet<RegKey>,
     dirty_mentions: BTreeSet<(Source, String)>,
+    dirty_schema_version: bool,
 }
 
 /// How an index record lies in the state: slots refer to the facts that carried them.
@@ -212,6 +147,8 @@ impl Core {
             regs: BTreeMap::new(),
             mentions: BTreeMap::new(),
             firsts: BTreeMap::new(),
+            schema_version: 0,
+            dirty_schema_version: false,
             stored_values: BTreeSet::new(),
             dirty_index: BTreeSet::new(),
             dirty_keyed: BTreeSet::new(),
@@ -240,6 +177,7 @@ impl Core {
                 ["m", source, sender] => {
                     core.mentions.insert((Source::parse(*source), (*sender).to_owned()), from_json(&key, &bytes)?);
                 }
+                ["n"] => core.schema_version = from_json(&key, &bytes)?,
                 _ => {}
             }
         }
@@ -362,9 +300,28 @@ impl Core {
         (removed, mentions.len())
     }
 
+    /// Whether the source has named a listing's scope for the entity.
+    pub fn names_scope(&self, source: &Source) -> bool {
+        self.regs.iter().any(|(key, slots)| {
+            key.aspect == Aspect::Existence
+                && key.source == *source
+                && key.sender.is_empty()
+                && slots.iter().any(|slot| slot.existence().is_some_and(|existence| existence.scope.is_some()))
+        })
+    }
+
+    /// Notes the ordinal of the newest schema version.
+    pub fn set_schema_version(&mut self, ordinal: i32) {
+        self.dirty_schema_version |= self.schema_version != ordinal;
+        self.schema_version = ordinal;
+    }
+
     /// Writes what changed: one record per changed index, keyed register, value and mention.
     pub fn save(&mut self, state: &mut dyn State) {
         let entity = self.entity.as_str().to_owned();
+        if std::mem::take(&mut self.dirty_schema_version) {
+            state.put(state_key(&[&entity, "c", "n"]), json(&self.schema_version));
+        }
         for (source, sender) in std::mem::take(&mut self.dirty_mentions) {
             let key = state_key(&[&entity, "c", "m", source.as_str(), &sender]);
             match self.mentions.get(&(source, sender)) {
@@ -391,10 +348,11 @@ impl Core {
             let write = dirty.contains(&owner);
             for slot in slots {
                 let (hash, value) = pack_value(reg.aspect, slot.value.as_ref());
-                if let (Some(hash), Some(value)) = (&hash, &slot.value) {
-                    if used.insert(hash.clone()) && !self.stored_values.contains(hash) {
-                        state.put(state_key(&[&entity, "c", "v", hash]), json(value.as_ref()));
-                    }
+                if let (Some(hash), Some(value)) = (&hash, &slot.value)
+                    && used.insert(hash.clone())
+                    && !self.stored_values.contains(hash)
+                {
+                    state.put(state_key(&[&entity, "c", "v", hash]), json(value.as_ref()));
                 }
                 if write {
                     let record = packed.entry(owner.clone()).or_default();
@@ -474,64 +432,4 @@ fn pack_value(aspect: Aspect, value: Option<&Arc<Statement>>) -> (Option<String>
     }
     let text = json(value.as_ref());
     if text.len() <= INLINE_BYTES { (None, Some(Arc::clone(value))) } else { (Some(hash_text(&text)), None) }
-}
-
-/// Puts `slot` where it belongs in a register's list. Returns whether the list changed.
-pub(super) fn insert_slot(slots: &mut Vec<Slot>, slot: Slot, source: &Source, limit: usize) -> bool {
-    let order = slot.order(source);
-    match slots.binary_search_by(|known| known.order(source).cmp(&order)) {
-        Ok(at) => {
-            let Some(known) = slots.get_mut(at) else { return false };
-            // The same record says the same; should it not, the larger value wins whatever comes first.
-            if known.value == slot.value || json(&known.value) >= json(&slot.value) {
-                return false;
-            }
-            *known = slot;
-            true
-        }
-        Err(at) => {
-            slots.insert(at, slot);
-            let trimmed = trim(slots, limit);
-            trimmed != Some(at)
-        }
-    }
-}
-
-/// Shortens a list that is too long. Returns the place of the removed slot.
-fn trim(slots: &mut Vec<Slot>, limit: usize) -> Option<usize> {
-    let is_floor = |slot: &Slot| slot.existence().is_some_and(|existence| existence.floor);
-    let floors = slots.iter().filter(|slot| is_floor(slot)).count();
-    let plain = slots.len() - floors;
-    if plain <= limit && floors <= MAX_FLOORS {
-        return None;
-    }
-    // The middle of three equal statements says nothing that its neighbours do not say.
-    let repeated = (1..slots.len().saturating_sub(1)).find(|&at| {
-        let triple = (slots.get(at - 1), slots.get(at), slots.get(at + 1));
-        matches!(triple, (Some(a), Some(b), Some(c)) if !is_floor(b) && a.value == b.value && b.value == c.value)
-    });
-    let oldest = || slots.iter().position(|slot| is_floor(slot) == (floors > MAX_FLOORS));
-    let at = repeated.or_else(oldest)?;
-    slots.remove(at);
-    Some(at)
-}
-
-/// How much a version-free statement says; the larger one is kept.
-fn informs(statement: &Statement) -> (u8, Vec<u8>) {
-    let weight = match statement {
-        Statement::Columns(columns) => columns.columns.iter().fold(0u8, |sum, column| {
-            sum.saturating_add(u8::from(column.description.is_some()))
-                .saturating_add(2 * u8::from(!column.data_type.is_empty()))
-                .saturating_add(4 * u8::from(!column.fields.is_empty()))
-        }),
-        Statement::Existence(existence) => match existence.state {
-            ExistenceState::Confirmed => 4,
-            ExistenceState::Referenced => 3,
-            ExistenceState::Virtual => 2,
-            ExistenceState::Ignored => 1,
-            ExistenceState::Dropped => 0,
-        },
-        _ => 0,
-    };
-    (weight, json(statement))
 }

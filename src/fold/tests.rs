@@ -372,3 +372,179 @@ fn two_names_that_point_at_each_other_do_not_both_vanish() {
     assert_eq!(dataset(&after, &a).expect("the smaller id stays").aliases, [b.as_str()]);
     assert_eq!(dataset(&after, &b), None);
 }
+
+fn versions(folded: &Folded, of: &EntityId) -> Vec<(String, String, Vec<String>)> {
+    let mut out = Vec::new();
+    for record in folded.records.values() {
+        if let CatalogRecord::SchemaVersion(v) = record
+            && v.dataset == of.as_str()
+        {
+            let changes = v.changes.iter().map(|change| format!("{} {}", change.kind, change.path)).collect();
+            out.push((v.version.clone(), v.level.clone(), changes));
+        }
+    }
+    out.sort();
+    out
+}
+
+fn levels(folded: &Folded, of: &EntityId) -> Vec<String> {
+    versions(folded, of).into_iter().map(|(_, level, changes)| format!("{level}: {}", changes.join(", "))).collect()
+}
+
+#[test]
+fn the_authority_makes_the_versions_and_a_late_one_takes_its_place() {
+    let t = table("t");
+    let facts = [
+        hms(&t, 1, vec![created(), columns(&[("a", "int")])]),
+        hms(&t, 2, vec![altered(), columns(&[("a", "int"), ("b", "date")])]),
+        hms(&t, 3, vec![altered(), columns(&[("a", "bigint"), ("b", "date")])]),
+        hms(&t, 4, vec![altered(), columns(&[("a", "bigint")])]),
+        spark(&t, 5, vec![output(), columns(&[("a", "string")])]),
+    ];
+    let expected = ["initial: ", "minor: added b", "minor: type_widened a", "major: dropped b"];
+    for order in [[0, 1, 2, 3, 4], [0, 3, 1, 2, 4], [4, 3, 2, 1, 0]] {
+        let after = fold_all(FoldConfig::default(), order.map(|nth: usize| &facts[nth])).expect("memory is readable");
+        assert_eq!(levels(&after, &t), expected, "{order:?}");
+        assert_eq!(dataset(&after, &t).expect("it is there").schema_version, 4, "{order:?}");
+    }
+}
+
+#[test]
+fn a_change_of_authority_is_no_breaking_change() {
+    let t = table("t");
+    let facts = [
+        spark(&t, 1, vec![output(), columns(&[("a", "long"), ("b", "string")])]),
+        hms(&t, 2, vec![altered(), columns(&[("a", "bigint"), ("b", "string")])]),
+    ];
+    assert_eq!(levels(&folded(&facts), &t), ["initial: "]);
+    let other = hms(&t, 2, vec![altered(), columns(&[("a", "bigint")])]);
+    let after = folded(&[facts[0].clone(), other]);
+    assert_eq!(levels(&after, &t), ["initial: ", "authority_changed: dropped b"]);
+    let breaking = after.records.values().any(|r| matches!(r, CatalogRecord::SchemaVersion(v) if v.breaking));
+    assert!(!breaking);
+}
+
+#[test]
+fn the_history_goes_along_with_a_rename() {
+    let (old, new) = (table("old"), table("new"));
+    let mut facts: Vec<Fact> = (0..8)
+        .map(|nth| {
+            let all: Vec<(String, &str)> = (0..=nth).map(|n| (format!("c{n}"), "int")).collect();
+            let all: Vec<(&str, &str)> = all.iter().map(|(name, kind)| (name.as_str(), *kind)).collect();
+            hms(&old, nth + 1, vec![if nth == 0 { created() } else { altered() }, columns(&all)])
+        })
+        .collect();
+    let last = facts[7].entries[1].clone();
+    facts.extend(rename(&old, &new, 20, vec![last]));
+    let after = folded(&facts);
+    assert_eq!(levels(&after, &new).len(), 8);
+    assert_eq!(levels(&after, &old).len(), 0);
+    assert_eq!(dataset(&after, &new).expect("it is there").schema_version, 8);
+}
+
+fn run(job: &EntityId, run: &str, state: &str, time: i64, inputs: &[&str], outputs: &[&str]) -> Fact {
+    let event = RunEvent {
+        run_id: run.into(),
+        state: state.into(),
+        time: time * 1_000_000,
+        inputs: inputs.iter().map(|name| table(name)).collect(),
+        outputs: outputs.iter().map(|name| table(name)).collect(),
+        error: (state == "FAIL").then(|| "broken".to_owned()),
+        ..RunEvent::default()
+    };
+    let entry = Entry::keyed(format!("{run}|{state}"), Statement::Run(event));
+    Fact { kind: EntityKind::Job, ..spark(job, time, vec![entry]) }
+}
+
+fn edges(folded: &Folded) -> Vec<(String, i64, bool)> {
+    folded
+        .records
+        .values()
+        .filter_map(|record| match record {
+            CatalogRecord::Lineage(e) => {
+                let name = |id: &str| id.rsplit('/').next().unwrap_or_default().to_owned();
+                Some((format!("{}>{} {}", name(&e.source), name(&e.target), e.kind), e.runs, e.stale))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_run_that_fails_in_the_end_supports_nothing() {
+    let job = id("job://n/j");
+    let facts = [
+        run(&job, "r1", "START", 1, &["a"], &["b"]),
+        run(&job, "r1", "COMPLETE", 2, &["a"], &["b"]),
+        run(&job, "r1", "FAIL", 2, &[], &["b"]),
+    ];
+    assert_eq!(edges(&folded(&facts[..2])), [("a>b write".to_owned(), 1, false)]);
+    for order in [[0, 1, 2], [2, 1, 0], [2, 0, 1]] {
+        let after = fold_all(FoldConfig::default(), order.map(|nth: usize| &facts[nth])).expect("memory is readable");
+        assert_eq!(edges(&after), []);
+        let key = (CatalogTopic::Runs, format!("{job}|r1"));
+        let Some(CatalogRecord::Run(record)) = after.records.get(&key) else { panic!("the run is there") };
+        assert_eq!((record.state.as_str(), record.error.as_deref()), ("FAIL", Some("broken")));
+        assert_eq!((record.started_at, record.ended_at), (Some(1_000_000), Some(2_000_000)));
+        assert_eq!(after.changes.iter().filter(|change| change.kind == "run_failed").count(), 1);
+    }
+}
+
+#[test]
+fn an_edge_goes_stale_after_five_runs_without_it_and_retires_a_week_later() {
+    let job = id("job://n/j");
+    let day = 86_400;
+    let mut facts = vec![run(&job, "old", "COMPLETE", 0, &["a", "x"], &["b"])];
+    facts.extend((1..=4).map(|n| run(&job, &format!("r{n}"), "COMPLETE", n, &["a"], &["b"])));
+    // A run that reads nothing says nothing.
+    facts.push(run(&job, "silent", "COMPLETE", 5, &[], &["b"]));
+    let fresh = |stale| vec![("a>b write".to_owned(), 4, false), ("x>b write".to_owned(), 1, stale)];
+    assert_eq!(edges(&folded(&facts)), fresh(false));
+    facts.push(run(&job, "r5", "COMPLETE", 6, &["a"], &["b"]));
+    assert_eq!(edges(&folded(&facts)), fresh(true));
+    facts.push(run(&job, "r6", "COMPLETE", 8 * day, &["a"], &["b"]));
+    let after = folded(&facts);
+    assert_eq!(edges(&after), [("a>b write".to_owned(), 4, false)]);
+    assert_eq!(after.changes.iter().filter(|change| change.kind == "lineage_retired").count(), 1);
+}
+
+#[test]
+fn a_repeated_run_costs_two_records_of_state_and_publishes_one() {
+    let job = id("job://n/j");
+    let described = |n: i64| {
+        let mut fact = run(&job, &format!("r{n}"), "COMPLETE", n, &["a"], &["a", "b"]);
+        let text = Job { namespace: "n".into(), name: "j".into(), sql: Some("x".repeat(5_000)), ..Job::default() };
+        fact.entries.push(Entry::of(Statement::Job(text)));
+        fact
+    };
+    let mut after = folded(&(1..=5).map(described).collect::<Vec<_>>());
+    let (writes, published) = (after.state.writes(), after.published);
+    after.fold(&mut Folder::new(FoldConfig::default()), &described(6)).expect("memory state is readable");
+    assert_eq!((after.state.writes() - writes, after.published - published), (2, 1));
+    assert_eq!(edges(&after)[0], ("a>a modifies".to_owned(), 4, false));
+}
+
+#[test]
+fn a_listing_drops_whom_it_does_not_name_once_its_last_page_is_there() {
+    let (a, b, c, scope) = (table("a"), table("b"), table("c"), id("hive://h:9083"));
+    let scoped = |entity: &EntityId, time: i64| {
+        let state = ExistenceState::Confirmed;
+        let existence = Existence { state, evidence: Evidence::Owner, floor: true, scope: Some(scope.clone()) };
+        hms(entity, time, vec![Entry::of(Statement::Existence(existence))])
+    };
+    let page = |nth: u32, members: &[&EntityId]| {
+        let members = members.iter().map(|id| (*id).clone()).collect();
+        let page = ListingPage { listing: "l".into(), page: nth, pages: 2, members };
+        let entry = Entry::keyed(nth.to_string(), Statement::Listing(page));
+        Fact { kind: EntityKind::Scope, ..hms(&scope, 5, vec![entry]) }
+    };
+    // c was created after the listing was made.
+    let facts = [scoped(&a, 1), scoped(&b, 1), scoped(&c, 9), page(0, &[&a]), page(1, &[])];
+    let partly = folded(&facts[..4]);
+    assert_eq!(dataset(&partly, &b).map(|r| r.existence.as_str()), Some("confirmed"));
+    for order in [[0, 1, 2, 3, 4], [4, 3, 2, 1, 0], [3, 1, 4, 0, 2]] {
+        let after = fold_all(FoldConfig::default(), order.map(|nth: usize| &facts[nth])).expect("memory is readable");
+        let states: Vec<_> = [&a, &b, &c].map(|t| dataset(&after, t).expect("it is there").existence.clone()).into();
+        assert_eq!(states, ["confirmed", "dropped", "confirmed"], "{order:?}");
+    }
+}

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use crate::model::fact::{Aspect, Evidence, Existence, ExistenceState, Source, Statement};
 
 use super::precedence;
-use super::registers::{Boundary, Core, Mention, Order, RegKey, Slot};
+use super::registers::{Core, Mention, RegKey};
+use super::slots::{Boundary, Order, Slot};
 
 /// Decides which slots count.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,5 +1,8 @@
 //! The key-value view that a keyed-state transform has of its partition's state.
 
+/// Keys and values of a scan, in key order.
+pub type Entries = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// Ordered key-value state of one partition. Reads see the writes of the open transaction.
 ///
 /// Implementations: the stage runtime's overlay over its local store, and [`MemoryState`] for pure tests.
@@ -7,7 +10,7 @@ pub trait State {
     /// The value of `key`.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
     /// All entries whose key starts with `prefix`, in key order.
-    fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StateError>;
+    fn scan(&self, prefix: &[u8]) -> Result<Entries, StateError>;
     /// Sets `key`; the runtime writes one changelog record for each key changed in a transaction.
     fn put(&mut self, key: Vec<u8>, value: Vec<u8>);
     /// Removes `key`; a changelog tombstone.
@@ -44,7 +47,7 @@ impl State for MemoryState {
         Ok(self.entries.get(key).cloned())
     }
 
-    fn scan(&self, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StateError> {
+    fn scan(&self, prefix: &[u8]) -> Result<Entries, StateError> {
         Ok(self
             .entries
             .range(prefix.to_vec()..)

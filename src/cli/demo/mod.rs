@@ -15,6 +15,7 @@ use super::flow::Flow;
 use super::processes::{Plan, Process, start_missing};
 use super::produce::produce_lines;
 use super::{dlq, topology};
+use crate::config::Origin;
 use crate::kafka::{Isolation, LogReader, Producer};
 
 /// 797 notifications of a Hive Metastore 3.1.3, recorded from the running server; the last 42 belong to the Spark run.
@@ -38,7 +39,12 @@ pub struct DemoArgs {
 
 pub(super) fn run(flags: &SettingFlags, args: &DemoArgs) -> Result<(), Failure> {
     let started = Instant::now();
-    let configured = load_config(flags, &[])?.config;
+    let loaded = load_config(flags, &[])?;
+    let mut configured = loaded.config;
+    if loaded.effective.iter().any(|one| one.path == "log.filter" && one.origin == Origin::Default) {
+        // The report is for a person; what is worth a warning still shows.
+        configured.log.filter = "warn,librdkafka=error".to_owned();
+    }
     super::telemetry(&configured)?;
     say("servers", "using what is configured, starting what is not (Kafka needs a few seconds) …");
     let stack = start_missing(&configured)?;

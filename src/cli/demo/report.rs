@@ -50,11 +50,13 @@ async fn both_streams(catalog: &Catalog, out: &mut impl Write) -> Result {
     for column in page.columns.iter().filter(|column| column.depth == 0) {
         writeln!(out, "    {:<12} {:<16} from {}", column.name, column.data_type, column.source)?;
     }
-    for up in &page.lineage.upstream {
-        writeln!(out, "  ◄ {}  by {}", up.dataset_id, up.supporter.job_name)?;
-    }
-    for down in &page.lineage.downstream {
-        writeln!(out, "  ► {}  by {}", down.dataset_id, down.supporter.job_name)?;
+    for (arrow, neighbours) in [("◄", &page.lineage.upstream), ("►", &page.lineage.downstream)] {
+        for one in neighbours {
+            let origin = &one.supporter.origin;
+            writeln!(out, "  {arrow} {}", one.dataset_id)?;
+            writeln!(out, "      by {}", one.supporter.job_name)?;
+            writeln!(out, "      origin {}-{}@{}", origin.topic, origin.partition, origin.offset)?;
+        }
     }
     for source in &page.sources {
         let origins: Vec<_> =
@@ -118,7 +120,12 @@ async fn column_path(catalog: &Catalog, out: &mut impl Write) -> Result {
         column: Some("country".to_owned()),
     };
     let view = catalog.lineage(query).await?;
-    for edge in &view.edges {
+    let direct = view.edges.iter().filter(|edge| {
+        // Joins and filters of the same statements are in the answer too; the path of the values is told here.
+        let of_values = edge.supporters.iter().any(|one| one.transformations.iter().any(|t| t.starts_with("DIRECT")));
+        of_values && edge.source.split('#').next() != edge.target.split('#').next()
+    });
+    for edge in direct {
         let jobs: Vec<_> = edge.supporters.iter().map(|one| one.job_name.as_str()).collect();
         writeln!(out, "  {} ◄ {}\n      by {}", edge.target, edge.source, jobs.join(", "))?;
     }

@@ -1,0 +1,205 @@
+//! Lineage supporters: which edges a job's successful runs bear out, since when, and which it no longer does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::fact::Origin;
+use crate::model::id::{EntityId, column_id};
+use crate::model::record::{CatalogRecord, CatalogTopic, ColumnLineageRecord, LineageRecord};
+
+use super::output::Derived;
+use super::run::{EdgeSet, Run};
+use super::view::whole_hour;
+
+/// An edge absent from this many newest successful runs is stale.
+const NEWEST: usize = 5;
+/// A stale edge this much older than the newest run retires.
+const GRACE: i64 = 7 * 86_400 * 1_000_000;
+/// Edge sets remembered per job: jobs that write to a new path each day never repeat one.
+const MAX_SETS: usize = 64;
+
+/// How often and when a set of edges was run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Use {
+    count: i64,
+    first: i64,
+    last: i64,
+    /// Smallest id among the runs of the newest hour: names a supporting run without changing with each.
+    run: String,
+}
+
+/// The supporting runs of a job, without the runs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Support {
+    sets: BTreeMap<String, Use>,
+    /// (time, run, set), newest first.
+    newest: Vec<(i64, String, String)>,
+}
+
+impl Support {
+    /// Counts a successful run.
+    pub fn add(&mut self, run: &Run, hash: &str) {
+        self.see(run, hash, 1);
+    }
+
+    /// The same run was seen again, with the same edges.
+    pub fn extend(&mut self, run: &Run, hash: &str) {
+        self.see(run, hash, 0);
+    }
+
+    fn see(&mut self, run: &Run, hash: &str, count: i64) {
+        let known = self.sets.entry(hash.to_owned()).or_insert_with(|| Use {
+            count: 0,
+            first: run.first,
+            last: run.last,
+            run: run.id.clone(),
+        });
+        known.count += count;
+        known.first = known.first.min(run.first);
+        let (hour, newest) = (whole_hour(run.last), whole_hour(known.last));
+        if hour > newest || (hour == newest && run.id < known.run) {
+            known.run.clone_from(&run.id);
+        }
+        known.last = known.last.max(run.last);
+        self.newest.retain(|(_, id, _)| *id != run.id);
+        self.newest.push((run.last, run.id.clone(), hash.to_owned()));
+        self.newest.sort_by(|a, b| b.cmp(a));
+        self.newest.truncate(NEWEST);
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        while self.sets.len() > MAX_SETS {
+            let current: BTreeSet<&String> = self.newest.iter().map(|(_, _, hash)| hash).collect();
+            let retired = self.sets.iter().filter(|(hash, _)| !current.contains(hash));
+            let Some(oldest) = retired.min_by_key(|(hash, used)| (used.last, *hash)).map(|(hash, _)| hash.clone())
+            else {
+                return;
+            };
+            self.sets.remove(&oldest);
+        }
+    }
+
+    /// Sets whose edges are drawn: (hash, absent from the newest runs).
+    pub fn alive(&self) -> Vec<(&String, bool)> {
+        let newest = self.newest.first().map_or(i64::MIN, |(time, _, _)| *time);
+        let current: BTreeSet<&String> = self.newest.iter().map(|(_, _, hash)| hash).collect();
+        let sets =
+            self.sets.iter().filter(|(hash, used)| current.contains(hash) || used.last >= newest.saturating_sub(GRACE));
+        sets.map(|(hash, _)| (hash, !current.contains(hash))).collect()
+    }
+
+    /// What a reader could notice of the only set, if there is only one.
+    pub fn glance(&self) -> Option<(&String, i64, i64, i64, &String)> {
+        let (hash, used) = self.sets.first_key_value().filter(|_| self.sets.len() == 1)?;
+        Some((hash, power(used.count), whole_hour(used.first), whole_hour(used.last), &used.run))
+    }
+
+    /// Adds the records of all edges that are drawn.
+    pub fn derive(&self, job: &EntityId, sets: &BTreeMap<String, EdgeSet>, origin: &Origin, out: &mut Derived) {
+        let mut edges: BTreeMap<(&EntityId, &EntityId), LineageRecord> = BTreeMap::new();
+        let mut columns: BTreeMap<(String, String), ColumnLineageRecord> = BTreeMap::new();
+        let mut hours: BTreeMap<(&EntityId, &EntityId), i64> = BTreeMap::new();
+        // Retired sets still count for when an edge that lives on in another set was first seen.
+        let alive: BTreeMap<&String, bool> = self.alive().into_iter().collect();
+        for (hash, stale) in &alive {
+            let (Some(set), Some(_)) = (sets.get(*hash), self.sets.get(*hash)) else { continue };
+            for pair in set.pairs() {
+                let edge = edges.entry(pair).or_insert_with(|| new_edge(job, pair, origin));
+                edge.stale &= *stale;
+            }
+            add_columns(job, set, *stale, origin, &mut columns);
+        }
+        for (hash, used) in &self.sets {
+            let Some(set) = sets.get(hash) else { continue };
+            for pair in set.pairs() {
+                let Some(edge) = edges.get_mut(&pair) else { continue };
+                edge.runs += used.count;
+                edge.first_seen = edge.first_seen.min(whole_hour(used.first));
+                edge.last_seen = edge.last_seen.max(whole_hour(used.last));
+                let hour = hours.entry(pair).or_insert(i64::MIN);
+                let newest = whole_hour(used.last);
+                if newest > *hour || (newest == *hour && used.run < edge.run) {
+                    edge.run.clone_from(&used.run);
+                }
+                *hour = (*hour).max(newest);
+            }
+        }
+        for (_, mut edge) in edges {
+            edge.runs = power(edge.runs);
+            let key = format!("{}|{}|{}", edge.job, edge.source, edge.target);
+            out.insert((CatalogTopic::Lineage, key), CatalogRecord::Lineage(edge.into()));
+        }
+        for ((target, source), column) in columns {
+            let key = format!("{}|{target}|{source}", column.job);
+            out.insert((CatalogTopic::ColumnLineage, key), CatalogRecord::ColumnLineage(column.into()));
+        }
+    }
+
+    /// Hashes of all remembered sets.
+    pub fn hashes(&self) -> impl Iterator<Item = &String> {
+        self.sets.keys()
+    }
+}
+
+fn new_edge(job: &EntityId, (source, target): (&EntityId, &EntityId), origin: &Origin) -> LineageRecord {
+    LineageRecord {
+        job: job.as_str().to_owned(),
+        source: source.as_str().to_owned(),
+        target: target.as_str().to_owned(),
+        kind: if source == target { "modifies" } else { "write" }.to_owned(),
+        confidence: 100,
+        first_seen: i64::MAX,
+        last_seen: i64::MIN,
+        runs: 0,
+        stale: true,
+        run: String::new(),
+        origin: origin.clone(),
+    }
+}
+
+fn add_columns(
+    job: &EntityId,
+    set: &EdgeSet,
+    stale: bool,
+    origin: &Origin,
+    out: &mut BTreeMap<(String, String), ColumnLineageRecord>,
+) {
+    for edge in &set.columns {
+        let key = (column_id(&edge.target, &edge.target_field), column_id(&edge.source, &edge.source_field));
+        let record = out.entry(key).or_insert_with(|| ColumnLineageRecord {
+            job: job.as_str().to_owned(),
+            target: edge.target.as_str().to_owned(),
+            target_field: edge.target_field.clone(),
+            source: edge.source.as_str().to_owned(),
+            source_field: edge.source_field.clone(),
+            transformations: Vec::new(),
+            description: String::new(),
+            masking: false,
+            confidence: 100,
+            unmapped: false,
+            stale: true,
+            origin: origin.clone(),
+        });
+        let kind = [edge.kind.as_str(), edge.subtype.as_str()];
+        let kind = kind.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/");
+        if let Err(at) = record.transformations.binary_search(&kind)
+            && !kind.is_empty()
+        {
+            record.transformations.insert(at, kind);
+        }
+        // The larger text, so that the order of sets does not matter.
+        if edge.description > record.description {
+            record.description.clone_from(&edge.description);
+        }
+        record.masking |= edge.masking;
+        record.unmapped |= edge.unmapped;
+        record.stale &= stale;
+    }
+}
+
+/// Largest power of two not above `count`.
+fn power(count: i64) -> i64 {
+    if count <= 0 { 0 } else { 1 << (63 - count.leading_zeros()) }
+}

@@ -8,6 +8,7 @@ mod demo;
 mod dev_servers;
 mod exactly_once;
 mod hms_truth;
+mod recorded_openlineage;
 mod registry;
 mod runtime;
 mod spark_graph;

@@ -16,6 +16,7 @@ fn running(pid: u32) -> bool {
 
 #[test]
 fn servers_answer_survive_a_restart_and_stop_with_their_owner() {
+    let _turn = crate::support::own_kafka();
     let started = Instant::now();
     let mut stack = Stack::throw_away(Servers::All, cache()).unwrap();
     eprintln!("kafka and postgres answer after {:?}", started.elapsed());

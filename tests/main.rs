@@ -4,6 +4,8 @@
 mod api;
 mod architecture;
 mod clients;
+mod dead_letters;
+mod demo;
 mod dev_servers;
 mod exactly_once;
 mod hms_truth;

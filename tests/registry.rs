@@ -47,6 +47,7 @@ impl Cluster {
 
 #[test]
 fn nodes_share_a_topic() {
+    let _turn = crate::support::own_kafka();
     let mut stack = Stack::throw_away(Servers::Kafka, crate::dev_servers::cache()).unwrap();
     let config = KafkaConfig::plain(stack.bootstrap_servers().unwrap()).unwrap();
     nodes_take_turns_and_a_restart_finds_all(&Cluster::new(&config, "turns"));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::log::{KeyValue, LogError, LogReader, LogRecord, LogWriter, SchemaLog, reason};
+use crate::failpoint;
 use crate::kafka::{
     Admin, Class, CommitError, Isolation, KafkaConfig, KafkaError, OutgoingRecord, PartitionFollower, TopicPartition,
     TopicSpec, TransactionalProducer,
@@ -171,7 +172,9 @@ fn write(producer: &mut TransactionalProducer, topic: &Arc<str>, records: Vec<Ke
         producer.send(&OutgoingRecord::new(topic.clone(), Some(key), value).to_partition(0))?;
     }
     producer.drain(TRANSACTION_TIMEOUT)?;
+    failpoint::hit("registry.commit.before");
     producer.commit(TRANSACTION_TIMEOUT)?;
+    failpoint::hit("registry.commit.after");
     Ok(producer.delivered().get(&0).copied().unwrap_or_default())
 }
 

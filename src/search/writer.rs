@@ -11,6 +11,7 @@ use super::document::{self, Indexed};
 use super::fields::{self, FORMAT, Fields};
 use super::query::Searcher;
 use super::{SearchError, facets};
+use crate::failpoint;
 use crate::model::record::{DatasetRecord, DatasetStatsRecord};
 
 /// Memory for documents that are not yet in a segment.
@@ -139,7 +140,9 @@ impl IndexWriter {
             .expect("positions have no failing serializers");
         let mut prepared = self.writer.prepare_commit()?;
         prepared.set_payload(&payload);
+        failpoint::hit("search.commit.before");
         prepared.commit()?;
+        failpoint::hit("search.commit.after");
         self.reader.reload()?;
         self.pending.clear();
         self.positions = positions;

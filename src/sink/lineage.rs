@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::decode::decode;
 use crate::codec::avro::Decoder;
+use crate::failpoint;
 use crate::graph::{EdgeKey, Graph, NodeKind};
 use crate::kafka::{TopicId, TopicPartition};
 use crate::model::record::{CatalogRecord, CatalogTopic};
@@ -98,6 +99,8 @@ impl Sink for LineageSink {
                 Err(_) => self.undecodable += 1,
             }
         }
+        drop(graph);
+        failpoint::hit("graph.apply.after");
         Ok(())
     }
 

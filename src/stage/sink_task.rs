@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::failpoint;
 use crate::kafka::{
-    Admin, ConsumerEvent, Follower, GroupConsumer, GroupOptions, Isolation, KafkaConfig, KafkaError, TopicId,
+    Admin, Class, ConsumerEvent, Follower, GroupConsumer, GroupOptions, Isolation, KafkaConfig, KafkaError, TopicId,
     TopicPartition, topic_ids,
 };
 
@@ -264,7 +264,18 @@ impl Session<'_> {
                 Ok(ConsumerEvent::EndOfPartition | ConsumerEvent::Nothing) => self.drained = true,
                 Err(error) if error.is_transient() => {
                     self.drained = true;
+                    lock(&self.core).trouble_at = Some(Instant::now());
                     self.shared.update(|status| status.state = TaskState::Degraded(error.to_string()));
+                }
+                Err(error) if error.class == Class::Fenced => {
+                    let recent = self.spec.timeouts.session * 6;
+                    if lock(&self.core).fenced_by_outage(recent) {
+                        return Err(Fault::Transient(error.into()));
+                    }
+                    return Err(Fault::fatal(format!(
+                        "{error}: another process runs as {}; give each process its own data directory or instance name",
+                        self.spec.id()
+                    )));
                 }
                 Err(error) => {
                     return Err(Fault::fatal(format!(

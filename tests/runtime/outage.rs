@@ -13,6 +13,7 @@ const RECORDS: usize = 2_000;
 
 #[test]
 fn a_stage_outlives_a_killed_broker() {
+    let _turn = crate::support::own_kafka();
     let mut stack =
         Stack::throw_away(Servers::Kafka, Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/target/dev-cache"))).unwrap();
     let kafka = KafkaConfig::plain(stack.bootstrap_servers().unwrap()).unwrap();

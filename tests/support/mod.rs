@@ -1,5 +1,15 @@
 //! What integration tests share: real servers, the real binary, real events.
 
+pub mod compare;
 pub mod events;
 pub mod python;
 pub mod site;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Taken by each test that starts a Kafka of its own, for as long as that runs: together with the one that the tests
+/// of the runtime share, no more than two run at a time, however many tests run side by side.
+pub fn own_kafka() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}

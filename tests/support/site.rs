@@ -1,7 +1,11 @@
 //! A whole installation for one test: its own Kafka, Postgres and data folder, driven through the binary as a person would.
 
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use tributary::dev::{Servers, Stack};
@@ -9,7 +13,9 @@ use tributary::kafka::{KafkaConfig, OutgoingRecord, Producer};
 
 use super::events::Event;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_tributary");
+pub const BINARY: &str = env!("CARGO_BIN_EXE_tributary");
+/// For whatever has to come about; a loaded machine is slow, a broken one never gets there.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Where tests keep jars between runs.
 pub fn cache() -> &'static Path {
@@ -19,13 +25,26 @@ pub fn cache() -> &'static Path {
 pub struct Site {
     pub stack: Stack,
     folder: tempfile::TempDir,
+    /// Declared last: the servers are gone when the next test gets its turn.
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Site {
     /// Starts servers and applies the topology.
     pub fn start() -> Self {
+        Self::start_killed_at(&[])
+    }
+
+    /// As [`Site::start`]; applying the topology is killed at each of these failpoints first.
+    pub fn start_killed_at(failpoints: &[&str]) -> Self {
+        let turn = super::own_kafka();
         let stack = Stack::throw_away(Servers::All, cache()).unwrap();
-        let site = Self { stack, folder: tempfile::tempdir().unwrap() };
+        let site = Self { stack, folder: tempfile::tempdir().unwrap(), _turn: turn };
+        for name in failpoints {
+            let mut command = site.command(&["topology", "apply"]);
+            let output = command.env("TRIBUTARY_FAILPOINTS", format!("{name}=kill@1")).output().unwrap();
+            assert_eq!(output.status.code(), None, "{name} was not passed: {output:?}");
+        }
         site.expect_success(&["topology", "apply"]);
         site
     }
@@ -76,16 +95,24 @@ impl Site {
         text(&output.stdout)
     }
 
-    /// Starts the processing stages and sinks in the background.
-    pub fn spawn(&self, args: &[&str], failpoints: Option<&str>) -> Running {
-        let log = self.folder.path().join("process.log");
+    /// Starts a process in the background, as the site's only or first one.
+    pub fn spawn(&self, args: &[&str], settings: &[(&str, &str)]) -> Running {
+        self.spawn_in("data", args, settings)
+    }
+
+    /// Starts a process with a data folder, and so an instance name, of its own.
+    pub fn spawn_in(&self, folder: &str, args: &[&str], settings: &[(&str, &str)]) -> Running {
+        let log = self.folder.path().join(format!("{folder}.log"));
         let out = std::fs::File::options().create(true).append(true).open(&log).unwrap();
+        let metrics = free_address();
         let mut command = self.command(args);
-        command.stdout(out.try_clone().unwrap()).stderr(out);
-        if let Some(failpoints) = failpoints {
-            command.env("TRIBUTARY_FAILPOINTS", failpoints);
-        }
-        Running { child: command.spawn().unwrap(), log }
+        command
+            .env("TRIBUTARY_DATA_DIR", self.folder.path().join(folder))
+            .env("TRIBUTARY_METRICS__LISTEN", &metrics)
+            .envs(settings.iter().copied())
+            .stdout(out.try_clone().unwrap())
+            .stderr(out);
+        Running { child: command.spawn().unwrap(), log, metrics }
     }
 
     /// Produces raw events in order.
@@ -101,14 +128,20 @@ impl Site {
 
     /// The digest once everything has been carried to the end, as JSON.
     pub fn quiet_digest(&self) -> serde_json::Value {
-        serde_json::from_str(&self.expect_success(&["digest", "--json", "--timeout", "240"])).unwrap()
+        serde_json::from_str(&self.expect_success(&["digest", "--json", "--timeout", "180"])).unwrap()
     }
+}
+
+/// An address that nobody listened on a moment ago.
+pub fn free_address() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
 /// A process of ours in the background; killed when dropped.
 pub struct Running {
-    pub child: Child,
+    child: Child,
     log: PathBuf,
+    metrics: String,
 }
 
 impl Running {
@@ -118,36 +151,112 @@ impl Running {
         self.child.wait().unwrap();
     }
 
-    /// Waits for the process to end by itself.
-    pub fn wait_end(&mut self, limit: Duration) -> std::process::ExitStatus {
+    /// Waits for the process to end by itself; `None` if it has not ended in time.
+    pub fn wait_end(&mut self, limit: Duration) -> Option<std::process::ExitStatus> {
         let started = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
+            match self.child.try_wait().unwrap() {
+                None if started.elapsed() < limit => std::thread::sleep(Duration::from_millis(5)),
+                status => return status,
             }
-            assert!(started.elapsed() < limit, "the process did not end; its log:\n{}", self.log_text());
-            std::thread::yield_now();
         }
     }
 
-    /// SIGTERM, and the status it ends with.
-    pub fn terminate(&mut self, limit: Duration) -> std::process::ExitStatus {
+    /// Sends a signal.
+    pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("sh").args(["-c", "kill -s TERM \"$0\"", &pid]).status().unwrap().success());
-        self.wait_end(limit)
+        assert!(Command::new("sh").args(["-c", "kill -s $0 $1", name, &pid]).status().unwrap().success());
     }
 
-    pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
+    /// SIGTERM: the process has to drain and to end well within the time the design gives it.
+    pub fn terminate(mut self) -> Duration {
+        let asked = Instant::now();
+        self.signal("TERM");
+        let status = self.wait_end(Duration::from_secs(30));
+        let status = status.unwrap_or_else(|| panic!("no end within 30 s of SIGTERM:\n{}", self.log_text()));
+        assert!(status.success(), "{status} after SIGTERM:\n{}", self.log_text());
+        asked.elapsed()
     }
 
+    /// The samples of `/metrics` of this process by their name with labels; nothing while it does not listen.
+    pub fn metrics(&self) -> BTreeMap<String, f64> {
+        let sample = |line: &str| {
+            let (name, value) = line.rsplit_once(' ')?;
+            Some((name.to_owned(), value.parse().ok()?))
+        };
+        let text = self.get("/metrics").unwrap_or_default();
+        text.lines().filter(|line| !line.starts_with('#')).filter_map(sample).collect()
+    }
+
+    fn get(&self, path: &str) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(&self.metrics)?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.metrics)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+    }
+
+    /// What `/readyz` says.
+    pub fn readiness(&self) -> String {
+        self.get("/readyz").unwrap_or_default()
+    }
+
+    /// Tasks that say they are ready.
+    pub fn tasks_running(&self) -> usize {
+        self.readiness().matches("\"state\":\"ready\"").count()
+    }
+
+    /// Records that a stage of this process has dealt with, by outcome.
+    pub fn outcomes(&self, stage: &str) -> BTreeMap<String, u64> {
+        let label = format!("stage=\"{stage}\"");
+        let ours = self
+            .metrics()
+            .into_iter()
+            .filter(|(name, _)| name.starts_with("stage_records_total{") && name.contains(&label));
+        ours.filter_map(|(name, value)| {
+            let (_, rest) = name.split_once("outcome=\"")?;
+            Some((rest.split_once('"')?.0.to_owned(), value as u64))
+        })
+        .collect()
+    }
+
+    /// Waits until a stage of this process has dealt with `records` records.
+    pub fn wait_records(&mut self, stage: &str, records: u64) {
+        self.wait_until(&format!("{stage} deals with {records} records"), |running| {
+            running.outcomes(stage).values().sum::<u64>() >= records
+        });
+    }
+
+    /// Waits until `reached` holds while the process runs.
+    pub fn wait_until(&mut self, what: &str, mut reached: impl FnMut(&Self) -> bool) {
+        let started = Instant::now();
+        while !reached(self) {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "ended with {ended:?} before {what}:\n{}", self.log_text());
+            assert!(started.elapsed() < PATIENCE, "waited for {PATIENCE:?}: {what}\n{}", self.log_text());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    pub fn assert_running(&mut self) {
+        let ended = self.child.try_wait().unwrap();
+        assert!(ended.is_none(), "ended with {ended:?}:\n{}", self.log_text());
+    }
+
+    /// The end of what it wrote, errors included.
     pub fn log_text(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
+        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(60)..].join("\n")
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("log of a process of this test:\n{}", self.log_text());
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

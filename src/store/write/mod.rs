@@ -13,6 +13,7 @@ use super::positions::{self, PositionDelta};
 use super::text::{self, Cleaner};
 use super::{Store, StoreError};
 use crate::codec::avro::encode_record;
+use crate::failpoint;
 use crate::model::record::{CatalogRecord, CatalogTopic};
 
 /// One record of a catalog topic, to be written.
@@ -143,7 +144,9 @@ impl Store {
             Faults::Surface => apply::apply(&mut transaction, prepared, &mut outcome).await?,
             Faults::Isolate => isolate(&mut transaction, sink, prepared, &mut outcome).await?,
         }
+        failpoint::hit("postgres.commit.before");
         transaction.commit().await?;
+        failpoint::hit("postgres.commit.after");
         Ok(outcome)
     }
 }

@@ -1,0 +1,126 @@
+//! Says whether the views of a site hold what its topics hold, and whether its stages account for every record.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use sqlx::{Connection, PgConnection, Row};
+use tributary::codec::avro::{Decoder, encode_record};
+use tributary::kafka::{Isolation, KafkaConfig, LogReader};
+use tributary::model::record::{CatalogRecord, CatalogTopic};
+use tributary::registry::{KafkaLog, RegistryClient, RegistryHandle, RegistryOptions};
+use tributary::topology::schemas::RegistrySchemas;
+use tributary::topology::snapshot;
+
+use super::site::Site;
+
+/// Table and key column of each topic.
+const TABLES: [(CatalogTopic, &str, &str); 13] = [
+    (CatalogTopic::Datasets, "datasets", "id"),
+    (CatalogTopic::DatasetStats, "dataset_stats", "id"),
+    (CatalogTopic::Containers, "containers", "id"),
+    (CatalogTopic::Partitions, "partitions", "key"),
+    (CatalogTopic::Functions, "functions", "id"),
+    (CatalogTopic::Schemas, "schema_versions", "key"),
+    (CatalogTopic::Jobs, "jobs", "id"),
+    (CatalogTopic::Runs, "runs", "key"),
+    (CatalogTopic::Lineage, "lineage_edges", "key"),
+    (CatalogTopic::ColumnLineage, "column_lineage_edges", "key"),
+    (CatalogTopic::Aliases, "aliases", "key"),
+    (CatalogTopic::Quality, "dataset_quality", "key"),
+    (CatalogTopic::Changes, "changes", "id"),
+];
+
+/// As the store makes its hashes: the first 16 bytes of a SHA-256.
+fn short_hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn row_hash(record: &CatalogRecord) -> String {
+    short_hash(&encode_record(record, 0).unwrap())
+}
+
+impl Site {
+    pub fn kafka(&self) -> KafkaConfig {
+        KafkaConfig::plain(self.bootstrap_servers()).unwrap()
+    }
+
+    /// Decodes by the schemas that this site's registry holds.
+    fn decoder(&self) -> Decoder {
+        let log = KafkaLog::new(self.kafka(), "_schemas", "tests");
+        let handle = RegistryHandle::start(Arc::new(log), &RegistryOptions::default()).unwrap();
+        Decoder::new(Arc::new(RegistrySchemas(RegistryClient::InProcess(handle))))
+    }
+
+    /// Committed records of a topic: transaction markers and aborted records do not count.
+    pub fn committed_records(&self, topics: &[&str]) -> u64 {
+        let reader = LogReader::new(&self.kafka(), Isolation::Committed).unwrap();
+        let mut count = 0;
+        for topic in topics {
+            reader.read_topic(topic, &mut |_| count += 1).unwrap();
+        }
+        count
+    }
+
+    /// Asserts that each table has exactly the rows of its topic's latest values, with the same content; for a site
+    /// that is quiet. Returns the number of rows by table.
+    pub fn assert_tables_equal_topics(&self) -> BTreeMap<&'static str, usize> {
+        let reader = LogReader::new(&self.kafka(), Isolation::Committed).unwrap();
+        let decoder = self.decoder();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let mut counts = BTreeMap::new();
+        for (topic, table, key) in TABLES {
+            let mut expected: BTreeMap<String, String> = BTreeMap::new();
+            let mut seen: BTreeSet<String> = BTreeSet::new();
+            snapshot::read_topic(&reader, &decoder, topic, &mut |name, value| {
+                let row = match &value {
+                    Some(CatalogRecord::Change(change)) => {
+                        assert!(seen.insert(change.id.clone()), "change {} was published twice", change.id);
+                        change.id.clone()
+                    }
+                    _ if key == "id" => name,
+                    _ => short_hash(name.as_bytes()),
+                };
+                match value {
+                    Some(record) => expected.insert(row, row_hash(&record)),
+                    None => expected.remove(&row),
+                };
+            })
+            .unwrap();
+            let found: BTreeMap<String, String> = runtime.block_on(self.rows(table, key));
+            let missing: Vec<_> = expected.iter().filter(|(row, _)| !found.contains_key(*row)).take(5).collect();
+            let extra: Vec<_> = found.iter().filter(|(row, _)| !expected.contains_key(*row)).take(5).collect();
+            let other: Vec<_> =
+                expected.iter().filter(|(row, hash)| found.get(*row).is_some_and(|f| f != *hash)).take(5).collect();
+            assert!(
+                found == expected,
+                "{table} has {} rows, {} has {}; missing {missing:?}, extra {extra:?}, other content {other:?}",
+                found.len(),
+                topic.name(),
+                expected.len(),
+            );
+            counts.insert(table, found.len());
+        }
+        counts
+    }
+
+    async fn rows(&self, table: &str, key: &str) -> BTreeMap<String, String> {
+        let mut connection = PgConnection::connect(&self.stack.database_url().unwrap()).await.unwrap();
+        let name = if key == "id" { key.to_owned() } else { format!("encode({key}, 'hex')") };
+        let sql = format!("SELECT {name}, encode(row_hash, 'hex') FROM {table}");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(&mut connection).await.unwrap();
+        let count = rows.len();
+        let rows: BTreeMap<String, String> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        assert_eq!(rows.len(), count, "keys of {table} are unique");
+        rows
+    }
+
+    /// Rows that the sink has put aside.
+    pub fn rejected_rows(&self) -> i64 {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut connection = PgConnection::connect(&self.stack.database_url().unwrap()).await.unwrap();
+            sqlx::query("SELECT count(*) FROM sink_rejects").fetch_one(&mut connection).await.unwrap().get(0)
+        })
+    }
+}

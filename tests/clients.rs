@@ -54,10 +54,7 @@ fn address(process: &mut Running, word: &str) -> String {
         if let Some(url) = said {
             return url.to_owned();
         }
-        assert!(
-            process.child.try_wait().unwrap().is_none() && started.elapsed() < LIMIT,
-            "no {word:?} in its log:\n{log}"
-        );
+        assert!(process.is_running() && started.elapsed() < LIMIT, "no {word:?} in its log:\n{log}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -54,7 +54,8 @@ fn address(process: &mut Running, word: &str) -> String {
         if let Some(url) = said {
             return url.to_owned();
         }
-        assert!(process.is_running() && started.elapsed() < LIMIT, "no {word:?} in its log:\n{log}");
+        process.assert_running();
+        assert!(started.elapsed() < LIMIT, "no {word:?} in its log:\n{log}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

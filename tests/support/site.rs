@@ -168,11 +168,6 @@ impl Running {
         assert!(Command::new("sh").args(["-c", "kill -s $0 $1", name, &pid]).status().unwrap().success());
     }
 
-    /// Whether the process has not ended.
-    pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_none()
-    }
-
     /// SIGTERM: the process has to drain and to end well within the time the design gives it.
     pub fn terminate(mut self) -> Duration {
         let asked = Instant::now();

@@ -135,7 +135,7 @@ fn faults(reader: &dyn ParsedSchema, reader_text: &str, writer: &FoundSchema, re
 fn field_path(schema: &Value, pointer: &str) -> String {
     let mut names = Vec::new();
     let mut at = Some(schema);
-    let steps = pointer.split('/').filter(|step| !step.is_empty()).peekable();
+    let steps = pointer.split('/').filter(|step| !step.is_empty());
     let mut in_fields = None;
     for step in steps {
         at = at.and_then(|value| match value {

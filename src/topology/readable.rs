@@ -135,9 +135,9 @@ fn faults(reader: &dyn ParsedSchema, reader_text: &str, writer: &FoundSchema, re
 fn field_path(schema: &Value, pointer: &str) -> String {
     let mut names = Vec::new();
     let mut at = Some(schema);
-    let mut steps = pointer.split('/').filter(|step| !step.is_empty()).peekable();
+    let steps = pointer.split('/').filter(|step| !step.is_empty());
     let mut in_fields = None;
-    while let Some(step) = steps.next() {
+    for step in steps {
         at = at.and_then(|value| match value {
             Value::Array(entries) => step.parse::<usize>().ok().and_then(|index| entries.get(index)),
             other => other.get(step),

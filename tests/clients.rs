@@ -28,7 +28,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 fn third_party_clients_work() {
     let site = Site::start();
     let mut registry = site.spawn_in("registry", &["registry"], &[]);
-    let registry_url = address(&mut registry, "schema registry on ");
+    let registry_url = address(&mut registry, "schema registry  ").replace("/subjects", "");
     let mut up = site.spawn(&["up", "--set", &format!("schema_registry.url={registry_url}")], &[]);
     let api_url = address(&mut up, "API              ");
     let kafka = site.bootstrap_servers();
@@ -36,6 +36,10 @@ fn third_party_clients_work() {
     let web = Web::new();
 
     script("registry.py", &[], &variables);
+    assert_eq!(registry.tasks_running(), 1, "{}", registry.readiness());
+    let counted = registry.metrics();
+    let refused = r#"registry_requests_total{operation="POST /subjects/{subject}/versions",status="409"}"#;
+    assert_eq!(counted.get(refused), Some(&1.0), "one registration is refused as incompatible: {counted:#?}");
     web.runtime.block_on(rust_client(&registry_url));
 
     script("openlineage_events.py", &[], &variables);

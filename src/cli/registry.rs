@@ -9,6 +9,7 @@ use super::SettingFlags;
 use super::context::Context;
 use super::exit::{Because, Failure, Reason};
 use super::processes::{self, Shutdown};
+use super::serving;
 use crate::codec::avro::SUBJECTS;
 use crate::registry::client::{ClientError, Login, RegistryClient, RestRegistry};
 use crate::registry::decide::Command;
@@ -27,7 +28,9 @@ pub(super) fn run(flags: &SettingFlags) -> Result<(), Failure> {
     let handle = start(&context)?;
     let shutdown = Shutdown::on_signal(&runtime)?;
     let address = serve(&context, &runtime, &handle, &shutdown)?;
-    println!("schema registry on http://{address}");
+    let admin = serving::registry_admin_router();
+    let metrics = processes::serve(&runtime, &context.config.metrics.listen, admin, &shutdown)?;
+    println!("{:<16} http://{address}/subjects\n{:<16} http://{metrics}/metrics", "schema registry", "metrics");
     shutdown.wait();
     Ok(())
 }

@@ -79,6 +79,20 @@ pub(super) fn api_router(
     Ok(api::router(parts, options))
 }
 
+/// A schema registry that has read its topic: it answers, whether or not Kafka is there at the moment.
+struct RegistryStatus;
+
+impl StatusSource for RegistryStatus {
+    fn components(&self) -> Vec<ComponentStatus> {
+        vec![ComponentStatus::ready("registry")]
+    }
+}
+
+/// Metrics and health of a process that serves the schema registry alone.
+pub(super) fn registry_admin_router() -> crate::api::Router {
+    api::admin_router(Arc::new(RegistryStatus), renderer())
+}
+
 /// Metrics and health of this process.
 pub(super) fn admin_router(node: &Arc<Node>) -> crate::api::Router {
     api::admin_router(Arc::new(NodeStatus(Arc::clone(node))), renderer())

@@ -210,9 +210,10 @@ impl Running {
     /// Records that a stage of this process has dealt with, by outcome.
     pub fn outcomes(&self, stage: &str) -> BTreeMap<String, u64> {
         let label = format!("stage=\"{stage}\"");
-        let ours = self.metrics().into_iter().filter(|(name, _)| {
-            name.starts_with("stage_records_total{") && name.contains(&label)
-        });
+        let ours = self
+            .metrics()
+            .into_iter()
+            .filter(|(name, _)| name.starts_with("stage_records_total{") && name.contains(&label));
         ours.filter_map(|(name, value)| {
             let (_, rest) = name.split_once("outcome=\"")?;
             Some((rest.split_once('"')?.0.to_owned(), value as u64))

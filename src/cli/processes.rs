@@ -26,8 +26,10 @@ use crate::registry::client::RegistryClient;
 use crate::sink::{LineageSink, PostgresSink, SearchSink, SearchSinkOptions, VisiblePositions};
 use crate::stage::DataDir;
 use crate::store::{Store, StoreOptions};
-use crate::topology::node::Node;
+use crate::topology::node::{Node, NodeError};
 use crate::topology::quiet::Offsets;
+use crate::topology::readable::ReadableError;
+use crate::topology::schemas::SubjectError;
 
 /// How to run every role.
 #[derive(Debug, Args)]
@@ -196,19 +198,19 @@ impl Process {
         }
         let folder = data.path().to_owned();
         let mut node = Node::new(config.clone(), context.kafka.clone(), topology::of(config)?, data, &client)
-            .because(Reason::Configuration)?;
+            .map_err(not_started)?;
         let store = match needs_store(plan) {
             Some(NeedsStore) => Some(connect(&runtime, config)?),
             None => None,
         };
         for role in &plan.roles {
             match (role, &store) {
-                (Role::Normalize, _) => node.start_normalize()?,
-                (Role::Fold, _) => node.start_fold()?,
+                (Role::Normalize, _) => node.start_normalize().map_err(not_started)?,
+                (Role::Fold, _) => node.start_fold().map_err(not_started)?,
                 (Role::Postgres, Some(store)) => {
                     let (decoder, handle) = (node.decoder().clone(), runtime.handle().clone());
                     let sink = PostgresSink::new(POSTGRES_SINK, store.clone(), decoder, handle);
-                    node.start_sink(POSTGRES_SINK, Box::new(sink))?;
+                    node.start_sink(POSTGRES_SINK, Box::new(sink)).map_err(not_started)?;
                 }
                 (Role::Postgres, None) => {}
             }
@@ -279,6 +281,17 @@ impl Process {
     }
 }
 
+/// A task could not be started.
+fn not_started(error: NodeError) -> Failure {
+    let reason = match &error {
+        NodeError::Identity(_) | NodeError::Readable(ReadableError::Unreadable(_)) => Reason::Configuration,
+        NodeError::Subject(SubjectError { source, .. })
+        | NodeError::Readable(ReadableError::Registry { source, .. }) => registry::reason_of(source),
+        NodeError::Thread(_) | NodeError::UnknownStage(_) => Reason::Internal,
+    };
+    Failure { reason, error: error.into() }
+}
+
 /// The plan holds something that reads or writes Postgres.
 struct NeedsStore;
 
@@ -320,12 +333,12 @@ fn start_readers(
         .because(Reason::Internal)?;
     let index = Arc::new(search.searcher());
     let visible = search.visible();
-    node.start_follower("search", Box::new(search))?;
+    node.start_follower("search", Box::new(search)).map_err(not_started)?;
     let lineage = runtime
         .block_on(LineageSink::load(node.decoder().clone(), store, POSTGRES_SINK))
         .because(Reason::Unavailable)?;
     let graph = lineage.graph();
-    node.start_follower("lineage", Box::new(lineage))?;
+    node.start_follower("lineage", Box::new(lineage)).map_err(not_started)?;
     let identity = (**node.identity()).clone();
     Ok((Arc::new(Catalog::new(store.reader(), index, graph, identity)), visible))
 }

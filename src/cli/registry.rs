@@ -10,7 +10,7 @@ use super::context::Context;
 use super::exit::{Because, Failure, Reason};
 use super::processes::{self, Shutdown};
 use crate::codec::avro::SUBJECTS;
-use crate::registry::client::{RegistryClient, RestRegistry};
+use crate::registry::client::{ClientError, Login, RegistryClient, RestRegistry};
 use crate::registry::decide::Command;
 use crate::registry::types::{Config as SubjectConfig, Subject};
 use crate::registry::{KafkaLog, RegistryHandle, RegistryOptions, http};
@@ -53,9 +53,29 @@ pub(super) fn serve(
 
 /// The configured registry over REST, or else that of this process.
 pub(super) fn client(context: &Context) -> Result<RegistryClient, Failure> {
-    match &context.config.schema_registry.url {
-        Some(url) => Ok(RegistryClient::Rest(RestRegistry::new(url).because(Reason::Configuration)?)),
+    let theirs = &context.config.schema_registry;
+    let login = match (&theirs.username, &theirs.password) {
+        (Some(username), password) => Some(Login { username: username.clone(), password: password.clone() }),
+        (None, None) => None,
+        (None, Some(_)) => {
+            let error = anyhow!("schema_registry.password is set without schema_registry.username; set both");
+            return Err(error).because(Reason::Configuration);
+        }
+    };
+    match &theirs.url {
+        Some(url) => {
+            let rest = RestRegistry::new(url, login.as_ref()).because(Reason::Configuration)?;
+            Ok(RegistryClient::Rest(rest))
+        }
         None => Ok(RegistryClient::InProcess(start(context)?)),
+    }
+}
+
+/// Why a registry's answer ends the command: it does not answer, or it or we have to be set up otherwise.
+pub(super) fn reason_of(error: &ClientError) -> Reason {
+    match error {
+        ClientError::Unavailable(_) => Reason::Unavailable,
+        ClientError::NotFound(_) | ClientError::Invalid(_) => Reason::Configuration,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::topology::apply;
 use crate::topology::graph::{GraphFormat, draw};
 use crate::topology::lint::lint;
 use crate::topology::load::{Installation, Topology};
-use crate::topology::schemas::register_all;
+use crate::topology::schemas::{SubjectError, register_all};
 
 /// What to do with the graph.
 #[derive(Debug, Subcommand)]
@@ -116,9 +116,13 @@ fn apply(context: &Context, dry_run: Option<DryRun>) -> Result<(), Failure> {
     apply::carry_out(&admin, &plan).because(Reason::Unavailable)?;
     let client = registry::client(context)?;
     registry::protect_subjects(&client)?;
-    let ids = register_all(&client).because(Reason::Configuration)?;
+    let ids = register_all(&client).map_err(not_registered)?;
     println!("{} topics and {} subjects are in place", topology.topics.len(), ids.records.len() + 3);
     Ok(())
+}
+
+fn not_registered(error: SubjectError) -> Failure {
+    Failure { reason: registry::reason_of(&error.source), error: error.into() }
 }
 
 /// As `topology apply`, without words.
@@ -129,6 +133,6 @@ pub(super) fn apply_quietly(context: &Context) -> Result<(), Failure> {
     apply::carry_out(&admin, &plan).because(Reason::Unavailable)?;
     let client = registry::client(context)?;
     registry::protect_subjects(&client)?;
-    register_all(&client).because(Reason::Configuration)?;
+    register_all(&client).map_err(not_registered)?;
     Ok(())
 }

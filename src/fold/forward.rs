@@ -19,6 +19,8 @@ use super::slots::{Boundary, Slot};
 
 /// Longest chain of names that a fact carries.
 const MAX_HOPS: usize = 8;
+/// Renames that a statement remembers.
+const MAX_RENAMES: usize = 32;
 
 /// Everything that must travel, by (target, sender's fact).
 #[derive(Default)]
@@ -34,7 +36,7 @@ struct Stamp {
     source: Source,
     via: Vec<EntityId>,
     origin: Origin,
-    joined: Option<(Version, Source)>,
+    joined: Option<Joined>,
 }
 
 impl Parcel {
@@ -46,10 +48,9 @@ impl Parcel {
             let place = partition.location.as_deref().and_then(|location| moved.apply(location));
             partition.location = place.or(partition.location.take());
         }
-        let joined = match (at, &slot.joined) {
-            (Some(boundary), _) => Some((boundary.version, boundary.source.clone())),
-            (None, Some(joined)) => Some((joined.version, joined.source.clone())),
-            (None, None) => None,
+        let joined = match at {
+            Some(boundary) => Some(join(boundary, slot.joined.as_ref())),
+            None => slot.joined.clone(),
         };
         let stamp = Stamp {
             to: to.clone(),
@@ -65,8 +66,8 @@ impl Parcel {
     fn send(self, sender: &EntityId, fact: &Fact, out: &mut FoldOutput) {
         for (stamp, mut entries) in self.facts {
             let Some(via) = next_via(&stamp.via, sender, &stamp.to, stamp.joined.is_some()) else { continue };
-            if let Some((version, source)) = stamp.joined {
-                entries.push(Entry::of(Statement::Joined(Joined { source, version })));
+            if let Some(joined) = stamp.joined {
+                entries.push(Entry::of(Statement::Joined(joined)));
             }
             for entry in &mut entries {
                 // Membership in a listing belongs to the name under which it was reported.
@@ -85,6 +86,17 @@ impl Parcel {
             });
         }
     }
+}
+
+/// The rename on top of those before it.
+fn join(boundary: &Boundary, before: Option<&Joined>) -> Joined {
+    let mut earlier = Vec::new();
+    if let Some(before) = before {
+        earlier.push((before.source.clone(), before.version));
+        earlier.extend(before.earlier.iter().cloned());
+        earlier.truncate(MAX_RENAMES);
+    }
+    Joined { source: boundary.source.clone(), version: boundary.version, earlier }
 }
 
 /// The chain of names with this one added; `None` where it would go in a circle. Renames follow time and cannot: a

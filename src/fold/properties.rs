@@ -45,7 +45,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => name.clone().prop_map(Step::Symlinked),
         1 => (name, 0..3usize).prop_map(|(t, n)| Step::Describe(t, n)),
     ];
-    prop::collection::vec(step, 1..14)
+    prop::collection::vec(step, 1..20)
 }
 
 fn name(nth: usize) -> EntityId {
@@ -59,9 +59,11 @@ fn path(nth: usize) -> EntityId {
 const SCHEMAS: [&[(&str, &str)]; 3] =
     [&[("x", "int")], &[("x", "bigint"), ("y", "string")], &[("x", "bigint"), ("z", "struct<p:int>")]];
 
-/// Plays the steps on a model metastore with managed tables (a rename moves the data) and emits the facts.
-fn play(steps: &[Step]) -> Vec<Fact> {
+/// Plays the steps on a model metastore with managed tables (a rename moves the data). Emits the facts, and the
+/// partitions that it holds in the end.
+fn play(steps: &[Step]) -> (Vec<Fact>, Vec<(String, Option<String>)>) {
     let mut tables: BTreeMap<usize, usize> = BTreeMap::new();
+    let mut partitions: BTreeMap<(usize, usize), String> = BTreeMap::new();
     let mut facts = Vec::new();
     let place = |t: usize| location(&format!("s3://w/{}", ["a", "b", "c"][t % 3]));
     let alias = |t: usize, time: i64| {
@@ -83,10 +85,12 @@ fn play(steps: &[Step]) -> Vec<Fact> {
             }
             Step::AddPartition(t, n) if tables.contains_key(&t) => {
                 let base = ["a", "b", "c"][t % 3];
+                partitions.insert((t, n), format!("s3://w/{base}/d={n}"));
                 let entry = partition(&format!("d={n}"), &format!("s3://w/{base}/d={n}"));
                 facts.push(hms(&name(t), time, vec![altered(), entry]));
             }
             Step::DropPartition(t, n) if tables.contains_key(&t) => {
+                partitions.remove(&(t, n));
                 let entry = Entry::retract(Aspect::Partition, format!("d={n}"));
                 facts.push(hms(&name(t), time, vec![altered(), entry]));
             }
@@ -94,6 +98,11 @@ fn play(steps: &[Step]) -> Vec<Fact> {
                 let schema = tables.remove(&a).unwrap_or(0);
                 tables.insert(b, schema);
                 let at = |t: usize| path(t).as_str().to_owned();
+                for n in 0..2 {
+                    if let Some(place) = partitions.remove(&(a, n)) {
+                        partitions.insert((b, n), place.replace(&at(a), &at(b)));
+                    }
+                }
                 let moved = LocationMoved { from: at(a), to: at(b) };
                 let entries =
                     vec![Entry::of(Statement::RenamedTo(name(b))), Entry::of(Statement::LocationMoved(moved))];
@@ -104,6 +113,7 @@ fn play(steps: &[Step]) -> Vec<Fact> {
             }
             Step::Drop(t) if tables.contains_key(&t) => {
                 let schema = tables.remove(&t).unwrap_or(0);
+                partitions.retain(|(of, _), _| *of != t);
                 facts.push(hms(&name(t), time, vec![dropped(), columns(SCHEMAS[schema]), place(t)]));
                 facts.push(no_alias(t, time));
             }
@@ -140,7 +150,8 @@ fn play(steps: &[Step]) -> Vec<Fact> {
             _ => {}
         }
     }
-    facts
+    let there = partitions.into_iter().map(|((t, n), place)| (format!("{}|d={n}", name(t)), Some(place)));
+    (facts, there.collect())
 }
 
 /// Class A of the digest: everything but histories and changes, without origin and what moves with it.
@@ -207,8 +218,9 @@ proptest! {
         steps in steps(),
         choices in prop::collection::vec(any::<u16>(), 64..128),
     ) {
-        let facts = play(&steps);
+        let (facts, there) = play(&steps);
         let expected = fold_all(config(), &facts).expect("memory state is readable");
+        prop_assert_eq!(partitions(&expected), there);
         let shuffled = chaotic(&facts, &choices);
         prop_assert_eq!(digest(&expected), digest(&shuffled));
     }

@@ -27,26 +27,29 @@ pub(super) struct Slot {
     pub value: Option<Arc<Statement>>,
 }
 
-/// Total order of one source's statements inside an entity: first by the era a rename brought them into.
-pub(super) type Order = (u32, i64, u8, i64, u64, Version);
+/// Total order of one source's statements inside an entity: by the rename that brought them, inside of that by the one
+/// before, and at last by their own versions.
+pub(super) type Order = Vec<(u32, i64, u8, i64, u64)>;
 
 impl Slot {
     /// Place in the order of `source`.
     pub fn order(&self, source: &Source) -> Order {
-        match &self.joined {
-            Some(joined) if joined.source == *source => {
-                let era = joined.version;
-                (era.epoch, era.time, 1, era.seq, era.hash, self.version)
-            }
-            Some(joined) => {
-                let era = joined.version;
-                (self.version.epoch, era.time, 0, era.seq, era.hash, self.version)
-            }
-            None => {
-                let own = self.version;
-                (own.epoch, own.time, 1, own.seq, own.hash, own)
-            }
+        let own = self.version;
+        let step = |by: &Source, at: Version| {
+            let is_own = by == source;
+            // Across sources only event times compare.
+            let epoch = if is_own { at.epoch } else { own.epoch };
+            (epoch, at.time, u8::from(is_own), at.seq, at.hash)
+        };
+        let mut order = Vec::new();
+        if let Some(joined) = &self.joined {
+            order.push(step(&joined.source, joined.version));
+            order.extend(joined.earlier.iter().map(|(by, at)| step(by, *at)));
         }
+        order.push(step(source, own));
+        // What a source says at the rename itself comes after everything that the rename brought.
+        order.push((u32::MAX, i64::MAX, u8::MAX, i64::MAX, u64::MAX));
+        order
     }
 
     /// Whether the statement was here before the entity was renamed at `boundary`.

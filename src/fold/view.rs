@@ -27,12 +27,12 @@ impl Eras {
         }
         let mut floors = BTreeMap::new();
         for (source, said) in spoken {
-            let newest = said.iter().max_by_key(|(order, _)| *order);
+            let newest = said.iter().max_by_key(|(order, _)| order.clone());
             let is_dropped = newest.is_some_and(|(_, existence)| existence.state == ExistenceState::Dropped);
             // What was dropped is shown as it last was, though its drop ends what was said before.
             let counts =
                 |existence: &Existence| existence.floor && !(is_dropped && existence.state == ExistenceState::Dropped);
-            let floor = said.iter().filter(|(_, existence)| counts(existence)).map(|(order, _)| *order).max();
+            let floor = said.iter().filter(|(_, existence)| counts(existence)).map(|(order, _)| order.clone()).max();
             floors.extend(floor.map(|floor| (source.clone(), floor)));
         }
         Self { boundaries: core.boundaries(), floors }
@@ -80,7 +80,7 @@ impl<'a> View<'a> {
             };
             let Some(slot) = slots.last().filter(counts) else { continue };
             let order = slot.order(&key.source);
-            let entry = newest.entry((&key.sub_key, &key.source)).or_insert((order, slot));
+            let entry = newest.entry((&key.sub_key, &key.source)).or_insert_with(|| (order.clone(), slot));
             // Two senders may bring the same version; the smaller text wins whatever came first.
             if order > entry.0 || (order == entry.0 && key.sender.is_empty()) {
                 *entry = (order, slot);

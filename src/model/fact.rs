@@ -495,12 +495,15 @@ pub struct AliasOf {
 
 /// The rename that brought a forwarded fact to its entity: era decisions (floors, later renames) are made by it,
 /// not by the fact's own, older version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Joined {
     /// Who renamed.
     pub source: Source,
     /// When, in that source's order.
     pub version: Version,
+    /// Renames that had brought it to former names, newest first: they still tell what was before a drop there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<(Source, Version)>,
 }
 
 /// Another name of an entity.

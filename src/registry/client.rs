@@ -6,12 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use schema_registry_converter::async_impl::schema_registry::{
-    SrSettings, get_schema_by_id, get_schema_by_subject_and_version, is_compatible_schema, post_schema,
+    SrSettings, get_all_versions, get_schema_by_id, get_schema_by_subject_and_version, is_compatible_schema,
+    post_schema,
 };
 use schema_registry_converter::error::SRCError;
 use schema_registry_converter::schema_registry_common::{
     RawError, RegisteredSchema, SchemaType as RestType, SuppliedReference, SuppliedSchema,
 };
+use secrecy::{ExposeSecret, SecretString};
 
 use super::decide::{self, Command, RegisterRequest, Reply};
 use super::error::RegistryError;
@@ -101,6 +103,38 @@ impl RegistryClient {
         }
     }
 
+    /// The live versions of a subject, oldest first, as they are now: the registry's topic is read to its end. None for
+    /// a subject that does not exist.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub async fn versions(&self, subject: &str) -> Result<Vec<FoundSchema>, ClientError> {
+        match self {
+            Self::InProcess(registry) => {
+                registry.refresh().await?;
+                let subject = Subject::parse(subject)?;
+                let live = |snapshot: &Snapshot| {
+                    snapshot.live(&subject).map(|version| found(snapshot, version)).collect::<Result<_, _>>()
+                };
+                Ok(registry.read(live).await?)
+            }
+            Self::Rest(rest) => {
+                let numbers = match get_all_versions(&rest.settings, escaped(subject)).await.map_err(ClientError::from)
+                {
+                    Err(ClientError::NotFound(_)) => return Ok(Vec::new()),
+                    outcome => outcome?,
+                };
+                let mut versions = Vec::new();
+                for number in numbers {
+                    let version =
+                        get_schema_by_subject_and_version(&rest.settings, &escaped(subject), Some(number)).await?;
+                    versions.push(rest.received(version).await?);
+                }
+                Ok(versions)
+            }
+        }
+    }
+
     /// Registers an AVRO schema, or finds it registered; answers its id.
     ///
     /// # Errors
@@ -156,6 +190,14 @@ impl RegistryClient {
         self.block_on(self.latest(subject))
     }
 
+    /// As [`Self::versions`], for threads outside an asynchronous runtime.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn versions_blocking(&self, subject: &str) -> Result<Vec<FoundSchema>, ClientError> {
+        self.block_on(self.versions(subject))
+    }
+
     /// As [`Self::register`], for threads outside an asynchronous runtime.
     ///
     /// # Errors
@@ -186,18 +228,39 @@ pub struct RestRegistry {
     settings: Arc<SrSettings>,
 }
 
+/// A user of a registry, by HTTP basic authentication.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// Name, or API key.
+    pub username: String,
+    /// Password, or API secret.
+    pub password: Option<SecretString>,
+}
+
 impl RestRegistry {
     /// The registry at one or several URLs, separated by commas and tried in order.
     ///
     /// # Errors
-    /// No URL is given, or the HTTP client cannot be made.
-    pub fn new(urls: &str) -> Result<Self, ClientError> {
-        let mut urls =
-            urls.split(',').map(|url| url.trim().trim_end_matches('/').to_owned()).filter(|url| !url.is_empty());
+    /// No URL is given, one asks for TLS that this build has not, or the HTTP client cannot be made.
+    pub fn new(urls: &str, login: Option<&Login>) -> Result<Self, ClientError> {
+        let urls: Vec<String> = urls
+            .split(',')
+            .map(|url| url.trim().trim_end_matches('/').to_owned())
+            .filter(|url| !url.is_empty())
+            .collect();
+        if !cfg!(feature = "tls") && urls.iter().any(|url| url.starts_with("https:")) {
+            let text = "the schema registry's URL begins with https and this program is built without TLS; \
+                        build it with --features tls";
+            return Err(ClientError::Invalid(reason(text)));
+        }
+        let mut urls = urls.into_iter();
         let first = urls.next().ok_or_else(|| ClientError::Invalid(reason("no schema registry URL is given")))?;
         let mut builder = SrSettings::new_builder(first);
         for url in urls {
             builder.add_url(url);
+        }
+        if let Some(login) = login {
+            builder.set_basic_authorization(&login.username, login.password.as_ref().map(ExposeSecret::expose_secret));
         }
         builder.set_timeout(REST_TIMEOUT);
         Ok(Self { settings: Arc::new(builder.build()?) })
@@ -325,63 +388,4 @@ impl From<SRCError> for ClientError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::handle::RegistryOptions;
-    use super::super::log::MemoryLog;
-    use super::*;
-
-    const ITEM: &str = r#"{"type":"record","name":"Item","fields":[{"name":"id","type":"long"}]}"#;
-
-    async fn ask(client: &RegistryClient, registry: &RegistryHandle) {
-        let id = client.register("item", ITEM).await.unwrap();
-        assert_eq!(client.register("item", ITEM).await.unwrap(), id);
-        assert_eq!(client.latest("item").await.unwrap().schema, ITEM);
-        assert_eq!(client.schema_by_id(id).await.unwrap().schema, ITEM);
-        assert!(client.is_compatible("item", ITEM).await.unwrap());
-        assert!(!client.is_compatible("item", "\"int\"").await.unwrap());
-        assert!(client.is_compatible("odd name/with%signs", "\"int\"").await.unwrap());
-        assert!(matches!(client.register("item", "\"int\"").await, Err(ClientError::Invalid(_))));
-        assert!(matches!(client.register("item", "{").await, Err(ClientError::Invalid(_))));
-        assert!(matches!(client.schema_by_id(99).await, Err(ClientError::NotFound(_))));
-        assert!(matches!(client.latest("nothing").await, Err(ClientError::NotFound(_))));
-        let request = RegisterRequest {
-            schema: r#"{"type":"array","items":"Item"}"#.to_owned(),
-            references: vec![SchemaReference { name: "Item".into(), subject: "item".into(), version: 1 }],
-            ..RegisterRequest::default()
-        };
-        let subject = Subject::parse("items").unwrap();
-        registry.write(Command::Register { subject, request: Box::new(request) }).await.unwrap();
-        let items = client.latest("items").await.unwrap();
-        assert_eq!(items.references, [ResolvedReference { name: "Item".into(), schema: ITEM.into() }]);
-    }
-
-    fn start() -> RegistryHandle {
-        RegistryHandle::start(Arc::new(MemoryLog::default()), &RegistryOptions::default()).unwrap()
-    }
-
-    #[tokio::test]
-    async fn in_process_and_over_rest_answers_are_the_same() {
-        let registry = start();
-        ask(&RegistryClient::InProcess(registry.clone()), &registry).await;
-
-        let registry = start();
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let router = super::super::http::router(registry.clone());
-        let server = tokio::spawn(async move { axum::serve(listener, router).await });
-        ask(&RegistryClient::Rest(RestRegistry::new(&url).unwrap()), &registry).await;
-        server.abort();
-        let _ = server.await;
-        let gone = RegistryClient::Rest(RestRegistry::new(&url).unwrap());
-        assert!(matches!(gone.schema_by_id(1).await, Err(ClientError::Unavailable(_))));
-    }
-
-    #[test]
-    fn blocking_calls_work_on_plain_threads() {
-        let client = RegistryClient::InProcess(start());
-        let id = client.register_blocking("item", ITEM).unwrap();
-        assert_eq!(client.schema_by_id_blocking(id).unwrap().version, Some(1));
-        assert_eq!(client.latest_blocking("item").unwrap().id, id);
-        assert!(!client.is_compatible_blocking("item", "\"int\"").unwrap());
-    }
-}
+mod tests;

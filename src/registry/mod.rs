@@ -19,7 +19,7 @@ pub mod snapshot;
 pub mod types;
 mod writer;
 
-pub use client::{ClientError, FoundSchema, RegistryClient, RestRegistry};
+pub use client::{ClientError, FoundSchema, Login, RegistryClient, RestRegistry};
 pub use error::RegistryError;
 pub use handle::{RegistryHandle, RegistryOptions};
 pub use kafka_log::KafkaLog;

@@ -74,6 +74,7 @@ impl Published {
     fn publish(&self, snapshot: &Snapshot, position: i64, skipped: u64) {
         // The snapshot first: who sees the position must find its records.
         self.snapshot.store(Arc::new(snapshot.clone()));
+        metrics::gauge!("registry_schemas").set(snapshot.schema_count() as f64);
         self.advance(position, skipped);
     }
 

@@ -47,6 +47,11 @@ impl<K: Ord + Hash + Clone, V: Clone> Shards<K, V> {
         self.parts.iter().flat_map(|part| part.iter())
     }
 
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.parts.iter().map(|part| part.len()).sum()
+    }
+
     fn part_mut(&mut self, part: usize) -> &mut BTreeMap<K, V> {
         let parts = Arc::make_mut(&mut self.parts);
         Arc::make_mut(parts.get_mut(part).expect("the hash is taken modulo the number of parts"))
@@ -75,5 +80,6 @@ mod tests {
         assert_eq!((before.get(&7), before.get(&8)), (Some(&7), Some(&8)));
         assert_eq!((map.get(&7), map.get(&8)), (Some(&70), None));
         assert_eq!((before.iter().count(), map.iter().count()), (1_000, 999));
+        assert_eq!((before.len(), map.len()), (1_000, 999));
     }
 }

@@ -196,6 +196,11 @@ impl Snapshot {
         contexts.flat_map(|context| context.subjects.iter()).map(|(subject, versions)| (subject, versions.as_ref()))
     }
 
+    /// How many ids stand for a schema, in all contexts.
+    pub fn schema_count(&self) -> usize {
+        self.contexts.values().map(|context| context.ids.len()).sum()
+    }
+
     /// The contexts that have been used, sorted; the default one always.
     pub fn contexts(&self) -> Vec<String> {
         let mut names: BTreeSet<&str> = self.contexts.keys().map(String::as_str).collect();

@@ -86,6 +86,14 @@ pub const METRICS: &[Metric] = &[
     counter("tributary_sink_replaced_zeros_total", &["sink"], "U+0000 characters replaced, which Postgres refuses"),
     counter("api_requests_total", &["route", "status"], "Requests answered by the API"),
     seconds("api_request_duration_seconds", REQUEST_SECONDS, &["route"], "From a request to its answer"),
+    counter("registry_requests_total", &["operation", "status"], "Requests answered by the schema registry"),
+    seconds(
+        "registry_request_duration_seconds",
+        REQUEST_SECONDS,
+        &["operation"],
+        "From a request to the schema registry to its answer",
+    ),
+    gauge("registry_schemas", Unit::Count, &[], "Ids of schemas that the registry of this process knows"),
     counter(
         "registry_errors_total",
         &["code"],

@@ -8,6 +8,7 @@ pub mod load;
 pub mod node;
 pub mod plan;
 pub mod quiet;
+pub mod readable;
 pub mod schemas;
 pub mod snapshot;
 pub mod stages;

@@ -1,11 +1,11 @@
 //! Wires cores, clients and settings into the running tasks of one process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::codec::avro::Decoder;
+use crate::codec::avro::{Decoder, RawSubject};
 use crate::codec::hms::HmsLimits;
 use crate::config::Config;
 use crate::fold::{FoldConfig, Folder, Patterns};
@@ -20,6 +20,7 @@ use crate::stage::{
 };
 
 use super::load::{Stage, Topology};
+use super::readable::{self, ReadableError, Reading};
 use super::schemas::{RegistrySchemas, SubjectError, register_all};
 use super::stages::{FoldStage, NormalizeStage, RawSource, SchemaIds};
 
@@ -38,6 +39,9 @@ pub enum NodeError {
     /// The registry refuses our schemas.
     #[error(transparent)]
     Subject(#[from] SubjectError),
+    /// The registry holds what a stage could not read, or does not say what it holds.
+    #[error(transparent)]
+    Readable(#[from] ReadableError),
     /// A thread could not be started.
     #[error("could not start a thread")]
     Thread(#[from] io::Error),
@@ -52,6 +56,9 @@ pub struct Node {
     kafka: KafkaConfig,
     topology: Topology,
     data: DataDir,
+    registry: RegistryClient,
+    /// Topics whose versions in the registry have been found readable.
+    readable: BTreeSet<String>,
     stop: StopToken,
     decoder: Arc<Decoder>,
     ids: SchemaIds,
@@ -72,7 +79,8 @@ impl Node {
         let ids = register_all(registry)?;
         let decoder = Arc::new(Decoder::new(Arc::new(RegistrySchemas(registry.clone()))));
         let stop = StopToken::new();
-        Ok(Self { config, kafka, topology, data, stop, decoder, ids, identity, tasks: Vec::new() })
+        let (registry, readable) = (registry.clone(), BTreeSet::new());
+        Ok(Self { config, kafka, topology, data, registry, readable, stop, decoder, ids, identity, tasks: Vec::new() })
     }
 
     /// Names as this installation reads them.
@@ -92,6 +100,10 @@ impl Node {
 
     /// Starts the tasks of stage `normalize`.
     pub fn start_normalize(&mut self) -> Result<(), NodeError> {
+        for source in self.hms_sources() {
+            self.check_readable(&source.topic, Reading::Raw(RawSubject::HmsNotifications))?;
+        }
+        self.check_readable(OPENLINEAGE_TOPIC, Reading::Raw(RawSubject::OpenLineageEvents))?;
         for task in 0..self.config.stage("normalize").tasks {
             let mut spec = self.stage_spec("normalize", task)?;
             let mut sources = BTreeMap::new();
@@ -113,6 +125,7 @@ impl Node {
 
     /// Starts the tasks of stage `fold`.
     pub fn start_fold(&mut self) -> Result<(), NodeError> {
+        self.check_inputs("fold")?;
         for task in 0..self.config.stage("fold").tasks {
             let spec = self.stage_spec("fold", task)?;
             let ignored = self.config.identity.ignore.clone().map_or_else(Patterns::default, Patterns::new);
@@ -125,6 +138,7 @@ impl Node {
 
     /// Starts a sink in its consumer group.
     pub fn start_sink(&mut self, name: &str, sink: Box<dyn Sink>) -> Result<(), NodeError> {
+        self.check_inputs(name)?;
         let spec = self.sink_spec(name)?;
         self.tasks.push(spawn_sink(&self.kafka, spec, sink, self.stop.clone())?);
         Ok(())
@@ -132,6 +146,7 @@ impl Node {
 
     /// Starts a follower of all partitions.
     pub fn start_follower(&mut self, name: &str, sink: Box<dyn Sink>) -> Result<(), NodeError> {
+        self.check_inputs(name)?;
         let spec = self.sink_spec(name)?;
         self.tasks.push(spawn_follower(&self.kafka, spec, sink, self.stop.clone())?);
         Ok(())
@@ -157,6 +172,22 @@ impl Node {
             });
         }
         self.tasks.iter().filter_map(failure_of).collect()
+    }
+
+    /// A stage whose input may hold records that it cannot read must not start.
+    fn check_inputs(&mut self, stage: &str) -> Result<(), NodeError> {
+        for topic in self.stage(stage)?.inputs.clone() {
+            self.check_readable(&topic, Reading::Own)?;
+        }
+        Ok(())
+    }
+
+    fn check_readable(&mut self, topic: &str, reading: Reading) -> Result<(), NodeError> {
+        if !self.readable.contains(topic) {
+            readable::check_topic(&self.registry, topic, reading)?;
+            self.readable.insert(topic.to_owned());
+        }
+        Ok(())
     }
 
     fn stage(&self, name: &str) -> Result<&Stage, NodeError> {

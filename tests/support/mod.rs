@@ -2,6 +2,7 @@
 
 pub mod compare;
 pub mod events;
+pub mod python;
 pub mod site;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

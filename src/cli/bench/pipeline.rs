@@ -123,6 +123,8 @@ pub(super) fn run(flags: &SettingFlags, args: &PipelineArgs) -> Result<(), Failu
         );
     }
     let end = process.stop();
+    // Clients go before the servers they talk to.
+    drop((producer, flow));
     drop(started);
     end
 }

@@ -3,6 +3,7 @@
 
 mod contexts;
 mod negotiate;
+mod observe;
 mod params;
 mod schemas;
 mod settings;
@@ -84,6 +85,7 @@ pub fn router_named(registry: RegistryHandle, identity: Identity) -> Router {
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(middleware::from_fn(negotiate::layer))
+        .layer(middleware::from_fn(observe::layer))
         .with_state(App { registry, identity });
     // A path below /contexts/{context} is another spelling of a path at the root, so it is rewritten before routing.
     Router::new().fallback(move |request: Request| routes.clone().oneshot(contexts::rewrite(request)))

@@ -60,7 +60,8 @@ const PURE: &[&str] = &["model", "codec", "schema", "graph", "normalize", "fold"
 const IMPURE: &[&str] = &[
     "tokio::",
     "std::fs",
-    "std::net",
+    "std::net::Tcp",
+    "std::net::Udp",
     "std::env",
     "std::thread",
     "std::process",

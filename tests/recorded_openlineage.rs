@@ -5,7 +5,8 @@ use std::io::Read;
 
 use flate2::read::GzDecoder;
 use tributary::catalog::digest::{Digest, DigestBuilder};
-use tributary::fold::{FoldConfig, fold_all};
+use tributary::cli::bench::generator::Mix;
+use tributary::fold::{FoldConfig, Folded, Folder, fold_all};
 use tributary::model::fact::{Fact, Origin};
 use tributary::model::raw::{Normalized, RawRecord};
 use tributary::normalize::openlineage::{OpenLineageConfig, OpenLineageNormalizer};
@@ -97,5 +98,38 @@ fn reversed_and_doubled_events_give_the_same_catalog() {
                 assert_eq!(ours, theirs, "{} {how}", recording.name);
             }
         }
+    }
+}
+
+#[test]
+fn a_repeated_event_costs_at_most_three_facts_three_records_and_three_state_records() {
+    // The same job over the same tables with the same schemas, two runs within an hour; hours move `last_seen`.
+    let mix = Mix { seed: 7, jobs: 2, hms_percent: 0 };
+    let of_job = |index: &u64| mix.event(*index).key.ends_with("job_000001");
+    let runs: Vec<u64> = (0..100).filter(of_job).take(3).collect();
+    let normalizer = OpenLineageNormalizer::new(OpenLineageConfig::default());
+    let facts_of = |index: u64| {
+        let value = mix.event(index).value;
+        let origin = Origin { topic: "openlineage.events".into(), partition: 0, offset: index as i64 };
+        let raw = RawRecord { origin, timestamp_ms: None, key: None, value: Some(&value) };
+        match normalizer.normalize(&raw).unwrap() {
+            Normalized::Facts(facts) => facts,
+            Normalized::NoOp(reason) => panic!("{reason}"),
+        }
+    };
+    let mut folder = Folder::new(FoldConfig::default());
+    let mut folded = Folded::default();
+    for fact in facts_of(runs[0]) {
+        folded.fold(&mut folder, &fact).unwrap();
+    }
+    for repeat in &runs[1..] {
+        let (published, written, seen) = (folded.published, folded.state.writes(), folded.facts);
+        let facts = facts_of(*repeat);
+        for fact in &facts {
+            folded.fold(&mut folder, fact).unwrap();
+        }
+        assert!(facts.len() <= 3 && folded.facts - seen <= 3, "{} facts", folded.facts - seen);
+        assert!(folded.published - published <= 3, "{} records", folded.published - published);
+        assert!(folded.state.writes() - written <= 3, "{} state records", folded.state.writes() - written);
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::codec::avro::{Decoder, Limits};
+use crate::codec::avro::{Decoder, Limits, RawSubject};
 use crate::codec::hms::HmsLimits;
 use crate::config::Config;
 use crate::fold::{FoldConfig, Folder, Patterns};

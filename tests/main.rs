@@ -9,6 +9,7 @@ mod demo;
 mod dev_servers;
 mod exactly_once;
 mod hms_truth;
+mod interleaving;
 mod recorded_openlineage;
 mod registry;
 mod runtime;

@@ -207,8 +207,10 @@ fn replay(context: &Context, args: &ReplayArgs) -> Result<(), Failure> {
         .collect();
     admin.commit_offsets(&spec.group(), &missing).because(Reason::Unavailable)?;
 
-    let task = spawn_transform(&context.kafka, spec, Box::new(Replay), StopToken::new())?;
     let ends: BTreeMap<_, _> = partitions.into_iter().map(|p| (p.clone(), marks[&p.partition].high)).collect();
+    // What is still wrong comes back as a new letter while this runs; sending it again and again would not end.
+    spec.until = ends.clone();
+    let task = spawn_transform(&context.kafka, spec, Box::new(Replay), StopToken::new())?;
     let reached = task.wait_until(Duration::from_secs(120), |status| {
         matches!(status.state, crate::stage::TaskState::Failed(_))
             || ends.iter().all(|(partition, end)| *end == 0 || status.positions.get(partition) >= Some(end))

@@ -1,7 +1,10 @@
 //! What a stage is made of, and how its Kafka names are formed.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use crate::kafka::TopicPartition;
 
 use super::batch::BatchLimits;
 
@@ -94,6 +97,8 @@ pub struct StageSpec {
     pub timeouts: Timeouts,
     /// Folder for local state.
     pub data_dir: PathBuf,
+    /// Offsets at which the task stops reading, for work that has an end; partitions without one are read for ever.
+    pub until: BTreeMap<TopicPartition, i64>,
 }
 
 impl StageSpec {
@@ -114,6 +119,7 @@ impl StageSpec {
             batch: BatchLimits::default(),
             timeouts: Timeouts::default(),
             data_dir: data_dir.into(),
+            until: BTreeMap::new(),
         }
     }
 

@@ -165,7 +165,8 @@ impl Core {
     /// over from before a seek; they come again, or their transaction has committed.
     pub(super) fn wants(&self, record: &Record, key: &TopicPartition) -> bool {
         let partition = self.partitions.get(key);
-        partition.is_some_and(|p| matches!(p.phase, Phase::Running) && record.offset >= p.next)
+        let inside = self.spec.until.get(key).is_none_or(|end| record.offset < *end);
+        inside && partition.is_some_and(|p| matches!(p.phase, Phase::Running) && record.offset >= p.next)
     }
 
     /// Applies a wanted record within the open transaction. A fault is never [`Fault::Poison`].
@@ -240,7 +241,8 @@ impl Core {
         let mut moved = false;
         for (key, partition) in &mut self.partitions {
             if let (Phase::Running, Some(position)) = (&partition.phase, positions.get(key)) {
-                partition.next = partition.next.max(*position);
+                let end = self.spec.until.get(key).copied().unwrap_or(i64::MAX);
+                partition.next = partition.next.max((*position).min(end));
                 moved |= partition.next > partition.committed;
             }
         }

@@ -1,6 +1,6 @@
 //! Says whether the views of a site hold what its topics hold, and whether its stages account for every record.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
@@ -30,6 +30,25 @@ const TABLES: [(CatalogTopic, &str, &str); 13] = [
     (CatalogTopic::Quality, "dataset_quality", "key"),
     (CatalogTopic::Changes, "changes", "id"),
 ];
+
+/// Values as text by topic and key.
+pub type Entries = BTreeMap<&'static str, BTreeMap<String, String>>;
+
+/// What two catalogs differ in: keys that only one has, and how many values are not the same text.
+pub fn differences(expected: &Entries, found: &Entries) -> String {
+    let mut text = String::new();
+    for (topic, expected) in expected {
+        let found = &found[topic];
+        let missing: Vec<_> = expected.iter().filter(|(key, _)| !found.contains_key(*key)).collect();
+        let extra: Vec<_> = found.iter().filter(|(key, _)| !expected.contains_key(*key)).collect();
+        if !missing.is_empty() || !extra.is_empty() {
+            text.push_str(&format!("{topic}: {} missing, {} too many\n", missing.len(), extra.len()));
+            missing.iter().take(10).for_each(|(key, value)| text.push_str(&format!("  - {key}: {value}\n")));
+            extra.iter().take(10).for_each(|(key, value)| text.push_str(&format!("  + {key}: {value}\n")));
+        }
+    }
+    text
+}
 
 /// As the store makes its hashes: the first 16 bytes of a SHA-256.
 fn short_hash(bytes: &[u8]) -> String {
@@ -71,13 +90,10 @@ impl Site {
         let mut counts = BTreeMap::new();
         for (topic, table, key) in TABLES {
             let mut expected: BTreeMap<String, String> = BTreeMap::new();
-            let mut seen: BTreeSet<String> = BTreeSet::new();
             snapshot::read_topic(&reader, &decoder, topic, &mut |name, value| {
                 let row = match &value {
-                    Some(CatalogRecord::Change(change)) => {
-                        assert!(seen.insert(change.id.clone()), "change {} was published twice", change.id);
-                        change.id.clone()
-                    }
+                    // Its id is made of what changed: a head that goes back and forth tells the same change again.
+                    Some(CatalogRecord::Change(change)) => change.id.clone(),
                     _ if key == "id" => name,
                     _ => short_hash(name.as_bytes()),
                 };
@@ -113,6 +129,36 @@ impl Site {
         let rows: BTreeMap<String, String> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
         assert_eq!(rows.len(), count, "keys of {table} are unique");
         rows
+    }
+
+    /// How often each fact that a raw record became was written, by a hash of all that it says, its origin included.
+    /// Facts that fold has sent on to other entities are left out.
+    pub fn facts_of_raw_records(&self) -> BTreeMap<String, u64> {
+        let reader = LogReader::new(&self.kafka(), Isolation::Committed).unwrap();
+        let decoder = self.decoder();
+        let mut facts = BTreeMap::new();
+        reader
+            .read_topic("catalog.facts", &mut |record| {
+                let fact = decoder.fact(record.value.as_deref().unwrap()).unwrap();
+                if fact.via.is_empty() {
+                    *facts.entry(short_hash(format!("{fact:?}").as_bytes())).or_default() += 1;
+                }
+            })
+            .unwrap();
+        facts
+    }
+
+    /// The latest value of each key of the catalog topics but the changes, for finding out why two digests differ.
+    pub fn entries(&self) -> Entries {
+        let reader = LogReader::new(&self.kafka(), Isolation::Committed).unwrap();
+        let decoder = self.decoder();
+        let topics = CatalogTopic::ALL.into_iter().filter(|topic| *topic != CatalogTopic::Changes);
+        topics
+            .map(|topic| {
+                let latest = snapshot::latest(&reader, &decoder, topic).unwrap();
+                (topic.name(), latest.into_iter().map(|(key, record)| (key, format!("{record:?}"))).collect())
+            })
+            .collect()
     }
 
     /// Rows that the sink has put aside.

@@ -31,6 +31,7 @@ pub fn site(copy: usize) -> Vec<Event> {
             .replace("viewfs://lake", &format!("viewfs://lake{copy}"))
             .replace("etl-shop", &format!("etl-shop-{copy}"))
             .replace("01a1fcc", &format!("01a1f{copy:02}"))
+            .replace("127.0.0.1", &format!("127.0.{copy}.1"))
     };
     let hms = lines(HMS).into_iter().map(|line| {
         let envelope: serde_json::Value = serde_json::from_str(&line).expect("a recorded notification is JSON");

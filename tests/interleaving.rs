@@ -1,0 +1,113 @@
+//! Fold as Kafka runs it, without Kafka: facts lie in source order in four partitions, each is read in order, the
+//! partitions take turns as they like, and what fold sends on goes to the end of its partition. However they take turns,
+//! class A is the same (invariant 3).
+
+use std::collections::{BTreeMap, VecDeque};
+
+use proptest::prelude::*;
+use tributary::fold::{FoldConfig, Folded, Folder};
+use tributary::kafka::partition_for;
+use tributary::model::fact::{Fact, Origin};
+use tributary::model::raw::{Normalized, RawRecord};
+use tributary::model::record::CatalogTopic;
+use tributary::normalize::hms::{HmsNormalizer, HmsSourceConfig};
+use tributary::normalize::openlineage::{OpenLineageConfig, OpenLineageNormalizer};
+
+use crate::support::events::{self, Event};
+
+const PARTITIONS: usize = 4;
+
+/// Facts of one raw topic in its order.
+fn facts(topic: &str) -> Vec<Fact> {
+    let hms = HmsNormalizer::new(HmsSourceConfig::default()).unwrap();
+    let openlineage = OpenLineageNormalizer::new(OpenLineageConfig::default());
+    let events: Vec<Event> = events::site(0).into_iter().filter(|event| event.topic == topic).collect();
+    let mut facts = Vec::new();
+    for (offset, event) in (0_i64..).zip(&events) {
+        let origin = Origin { topic: topic.to_owned(), partition: 0, offset };
+        let raw = RawRecord { origin, timestamp_ms: None, key: None, value: Some(event.value.as_bytes()) };
+        let normalized =
+            if topic == "hms.notifications" { hms.normalize(&raw) } else { openlineage.normalize(&raw) }.unwrap();
+        if let Normalized::Facts(new) = normalized {
+            facts.extend(new);
+        }
+    }
+    facts
+}
+
+fn partition(fact: &Fact) -> usize {
+    usize::try_from(partition_for(fact.entity.as_str().as_bytes(), PARTITIONS as i32)).unwrap()
+}
+
+/// Folds with turns of up to `turn` facts of the partition that the random numbers say; the two raw topics are mixed
+/// in runs of `mix` facts.
+fn fold(seed: u64, turn: usize, mix: usize) -> Folded {
+    let mut random = seed;
+    let mut draw = |bound: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) as usize % bound
+    };
+    let mut topics = [VecDeque::from(facts("hms.notifications")), VecDeque::from(facts("openlineage.events"))];
+    let mut queues: [VecDeque<Fact>; PARTITIONS] = Default::default();
+    while topics.iter().any(|topic| !topic.is_empty()) {
+        let topic = &mut topics[draw(2)];
+        let run = topic.len().min(mix);
+        topic.drain(..run).for_each(|fact| queues[partition(&fact)].push_back(fact));
+    }
+    let mut folder = Folder::new(FoldConfig::default());
+    let mut folded = Folded::default();
+    while queues.iter().any(|queue| !queue.is_empty()) {
+        let at = draw(PARTITIONS);
+        for _ in 0..turn {
+            let Some(fact) = queues[at].pop_front() else { break };
+            for sent in folded.fold_one(&mut folder, &fact).unwrap() {
+                queues[partition(&sent)].push_back(sent);
+            }
+        }
+    }
+    folded
+}
+
+/// Class A without what says where something came from.
+fn class_a(folded: &Folded) -> BTreeMap<String, String> {
+    let mut builder_free = BTreeMap::new();
+    for ((topic, key), record) in &folded.records {
+        if matches!(topic, CatalogTopic::Schemas | CatalogTopic::Changes) {
+            continue;
+        }
+        let mut builder = tributary::catalog::digest::DigestBuilder::new(None);
+        builder.observe(*topic, key, Some(record));
+        builder_free.insert(format!("{} {key}", topic.name()), builder.finish().class_a);
+    }
+    builder_free
+}
+
+fn differences(expected: &Folded, found: &Folded) -> String {
+    let (left, right) = (class_a(expected), class_a(found));
+    let mut text = String::new();
+    for (key, value) in &left {
+        match right.get(key) {
+            None => text.push_str(&format!("  missing {key}\n")),
+            Some(other) if other != value => text.push_str(&format!("  different {key}\n")),
+            Some(_) => {}
+        }
+    }
+    right.keys().filter(|key| !left.contains_key(*key)).for_each(|key| text.push_str(&format!("  too many {key}\n")));
+    text
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 0, ..ProptestConfig::default() })]
+
+    #[test]
+    fn partitions_may_take_turns_as_they_like(
+        seed in any::<u64>(),
+        turn in prop::sample::select(vec![1_usize, 20, 5_000]),
+        mix in prop::sample::select(vec![1_usize, 50, 2_000]),
+    ) {
+        let expected = fold(0, 1, 1);
+        let found = fold(seed, turn, mix);
+        let differences = differences(&expected, &found);
+        prop_assert!(differences.is_empty(), "turns of {turn}, runs of {mix}:\n{differences}");
+    }
+}

@@ -1,9 +1,14 @@
 //! Clients that others wrote, against the real binary: `tributary registry` on a real `_schemas` topic, and `tributary
 //! up` with that registry as its configured one.
 
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use apache_avro::types::Value as AvroValue;
+use flate2::read::GzDecoder;
 use schema_registry_converter::async_impl::avro::{AvroDecoder, AvroEncoder};
 use schema_registry_converter::async_impl::schema_registry::SrSettings;
 use schema_registry_converter::avro_common::get_supplied_schema;
@@ -15,6 +20,7 @@ use crate::support::site::{Running, Site};
 
 /// 40 notifications of a Hive Metastore 4.0.1, from the first on.
 const NOTIFICATIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/hms/hms-4.0.1_json-0.2.jsonl.gz");
+const METASTORE: &str = "hive://hms-1.lake:9083";
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// One installation and everything that talks to it, one client after the other: servers are the dear part.
@@ -47,17 +53,10 @@ fn third_party_clients_work() {
 
 /// The URL that a process says after `word`.
 fn address(process: &mut Running, word: &str) -> String {
-    let started = Instant::now();
-    loop {
-        let log = process.log_text();
-        let said = log.lines().filter(|_| log.ends_with('\n')).find_map(|line| line.strip_prefix(word));
-        if let Some(url) = said {
-            return url.to_owned();
-        }
-        process.assert_running();
-        assert!(started.elapsed() < LIMIT, "no {word:?} in its log:\n{log}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let said =
+        |running: &Running| running.log_text().lines().find_map(|line| Some(line.strip_prefix(word)?.to_owned()));
+    process.wait_until(&format!("it says where the {} is", word.trim()), |running| said(running).is_some());
+    said(process).unwrap()
 }
 
 struct Web {
@@ -79,9 +78,8 @@ impl Web {
     }
 
     fn get(&self, url: &str, query: &[(&str, &str)]) -> (u16, Value) {
-        let mut url = url::with_query(url, query);
-        url.retain(|c| c != ' ');
-        self.send(self.client.get(url))
+        let pairs: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
+        self.send(self.client.get(format!("{url}?{}", pairs.join("&"))))
     }
 
     /// The answer once it is as wanted: readers follow the topics at their own pace.
@@ -98,20 +96,11 @@ impl Web {
     }
 }
 
-mod url {
-    /// A URL with a query, percent-encoded.
-    pub fn with_query(base: &str, query: &[(&str, &str)]) -> String {
-        let escaped = |text: &str| -> String {
-            text.bytes()
-                .map(|byte| match byte {
-                    b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-                    other => format!("%{other:02X}"),
-                })
-                .collect()
-        };
-        let pairs: Vec<String> = query.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
-        format!("{base}?{}", pairs.join("&"))
-    }
+/// Percent-encoded.
+fn escaped(text: &str) -> String {
+    text.bytes()
+        .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
 }
 
 /// `schema_registry_converter`: registers, encodes, decodes, by its own HTTP client.
@@ -149,9 +138,7 @@ fn reported_lineage_is_in_the_catalog(web: &Web, api_url: &str) {
     let downstream = answer["lineage"]["downstream"].as_array().unwrap();
     let distances: Vec<_> =
         downstream.iter().map(|item| (item["distance"].clone(), item["dataset_id"].clone())).collect();
-    let daily = distances[0].1.as_str().unwrap().to_owned();
-    assert!(daily.contains("py-lake") && daily.contains("daily/orders"), "{daily}");
-    let report_id = distances[1].1.as_str().unwrap().to_owned();
+    let (daily, report_id) = ("s3://py-lake/daily/orders", "postgres://db.shop:5432/shop/public/report");
     assert_eq!(distances, [(json!(1), json!(daily)), (json!(2), json!(report_id))]);
     assert_eq!(downstream[0]["transformation"]["job_id"], "job://py-etl/aggregate_orders");
     assert_eq!(downstream[1]["transformation"]["job_id"], "job://py-etl/publish_report");
@@ -176,20 +163,79 @@ fn reported_lineage_is_in_the_catalog(web: &Web, api_url: &str) {
     }
 }
 
+/// The columns of web_analytics.campaigns as the 13th notification has them, and the two letters of the end.
 fn framed_notifications_are_in_the_catalog(site: &Site, web: &Web, api_url: &str) {
-    let query = [("q", "stock_levels_dim"), ("filters", "platform:hive")];
-    let is_there = |answer: &Value| answer["total"].as_u64().is_some_and(|total| total > 0);
-    let answer = web.eventually(&format!("{api_url}/api/v1/search"), &query, is_there);
-    eprintln!("{answer:#}");
+    let query = [("q", "campaigns"), ("filters", "platform:hive")];
+    let found = |answer: &Value| answer["total_results"].as_u64().is_some_and(|total| total > 0);
+    let answer = web.eventually(&format!("{api_url}/api/v1/search"), &query, found);
+    let id = format!("{METASTORE}/web_analytics/campaigns");
+    assert_eq!(answer["results"][0]["dataset_id"], id);
+    let page = web.eventually(&format!("{api_url}/api/v1/datasets"), &[("id", &id)], |_| true);
+    let columns = page["columns"].as_array().unwrap().iter().filter(|column| column["depth"] == 0);
+    let names: Vec<&str> = columns.map(|column| column["name"].as_str().unwrap()).collect();
+    let expected = [
+        "payload",
+        "discount",
+        "line_items",
+        "user_agent",
+        "tiny_no",
+        "ip_address",
+        "address",
+        "qty",
+        "score",
+        "phone_number",
+        "is_gift",
+    ];
+    assert_eq!(names, expected);
+
     let letters = site.expect_success(&["dlq", "list"]);
-    eprintln!("{letters}");
+    let heads: Vec<&str> = letters.lines().filter(|line| line.contains(" attempt ")).collect();
+    assert_eq!(heads.len(), 2, "{letters}");
+    for (code, place) in [("invalid_avro", "at /eventType"), ("unknown_schema", "")] {
+        assert!(heads.iter().any(|head| head.contains(code) && head.contains(place)), "{code}:\n{letters}");
+    }
+    assert!(letters.contains("no schema with id 987654"), "{letters}");
 }
 
 /// Each record of these topics, as a reader sees it that has only the registry's schema.
 fn downstream_reads_the_catalog(variables: &[(&str, &str)]) {
     let text = script("catalog_consumer.py", &["catalog.datasets", "catalog.lineage"], variables);
     let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    eprintln!("{} records: {:#}", records.len(), records[0]);
+    let of = |topic: &str| records.iter().filter(|record| record["topic"] == topic).collect::<Vec<_>>();
+    let mut tables = BTreeSet::new();
+    for record in of("catalog.datasets") {
+        let value = &record["value"];
+        assert_eq!(record["key"], value["id"]);
+        assert!(value["origin"]["offset"].as_i64().is_some(), "{record:#}");
+        if value["platform"] == "hive" && value["existence"] == "confirmed" {
+            tables.insert(value["id"].as_str().unwrap().to_owned());
+        }
+    }
+    assert_eq!(tables, created_tables());
+    let edge = |record: &Value| {
+        let text = |field: &str| record["value"][field].as_str().unwrap().to_owned();
+        (text("job"), text("source"), text("target"))
+    };
+    let edges: BTreeSet<_> = of("catalog.lineage").into_iter().map(edge).collect();
+    let own = |job: &str| edges.iter().filter(|edge| edge.0 == job).collect::<Vec<_>>();
+    assert_eq!(own("job://py-etl/aggregate_orders").len(), 1, "{edges:#?}");
+    assert_eq!(own("job://py-etl/publish_report").len(), 1, "{edges:#?}");
+    assert_eq!(own("job://py-etl/aggregate_orders")[0].2, own("job://py-etl/publish_report")[0].1);
+}
+
+/// The tables that the notifications create, by their envelopes; none is dropped or renamed again.
+fn created_tables() -> BTreeSet<String> {
+    let mut text = String::new();
+    GzDecoder::new(std::fs::File::open(NOTIFICATIONS).unwrap()).read_to_string(&mut text).unwrap();
+    let events = text.lines().take(40).map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let created = events.filter(|event| event["eventType"] == "CREATE_TABLE");
+    let id = |event: Value| {
+        let name = |field: &str| event[field].as_str().unwrap().to_owned();
+        format!("{METASTORE}/{}/{}", name("dbName"), name("tableName"))
+    };
+    let tables: BTreeSet<String> = created.map(id).collect();
+    assert_eq!(tables.len(), 15);
+    tables
 }
 
 /// Somebody registers, past the check, a version that lacks eventId and has a number for the message.
@@ -204,7 +250,8 @@ fn unreadable_versions_stop_the_start(site: &Site, web: &Web, registry_url: &str
     assert_eq!(status, 200, "{answer}");
     let over_rest = format!("schema_registry.url={registry_url}");
     for args in [vec!["run", "normalize"], vec!["run", "normalize", "--set", &over_rest]] {
-        let output = site.run(&args);
+        let mut command = site.command(&args);
+        let output = command.env("TRIBUTARY_DATA_DIR", site.data_dir().join("refused")).output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(78), "{text}");
         for field in ["eventId", "message"] {
@@ -212,5 +259,64 @@ fn unreadable_versions_stop_the_start(site: &Site, web: &Web, registry_url: &str
         }
     }
     // The other stages do not read that topic.
-    site.spawn_in("fold-alone", &["run", "fold"], &[]).terminate();
+    let mut fold = site.spawn_in("fold-alone", &["run", "fold"], &[]);
+    fold.wait_until("its task starts", |fold| fold.readiness().contains("tributary.fold."));
+    fold.terminate();
+}
+
+/// `up --dev`: everything from nothing, with servers of its own.
+#[test]
+fn up_starts_from_nothing_serves_and_ends_on_a_signal() {
+    let _turn = crate::support::own_kafka();
+    let folder = tempfile::tempdir().unwrap();
+    // Jars come from the tests' cache, not from the network.
+    let (cache, servers) = (crate::support::site::cache(), folder.path().join("data/dev"));
+    std::fs::create_dir_all(cache).unwrap();
+    std::fs::create_dir_all(&servers).unwrap();
+    std::os::unix::fs::symlink(cache, servers.join("cache")).unwrap();
+    let mut up = Running::start(alone(folder.path()).args(["up", "--dev"]), folder.path().join("process.log"));
+    let metrics = address(&mut up, "metrics          ");
+    let (api, registry) = (address(&mut up, "API              "), address(&mut up, "schema registry  "));
+    let web = Web::new();
+
+    let ready = web.eventually(&metrics.replace("/metrics", "/readyz"), &[], |answer| answer["status"] == "ready");
+    assert_eq!(ready["components"].as_array().unwrap().len(), 5, "{ready:#}");
+    let listener = up.metrics_address().to_owned();
+    let healthy = || {
+        let mut command = alone(folder.path());
+        command.args(["status", "--healthy"]).env("TRIBUTARY_METRICS__LISTEN", &listener).output().unwrap()
+    };
+    assert_eq!(healthy().status.code(), Some(0));
+
+    let (status, subjects) = web.get(&registry, &[]);
+    let names: Vec<String> = serde_json::from_value(subjects).unwrap();
+    let ours: Vec<&str> = tributary::codec::avro::SUBJECTS.iter().map(|subject| subject.name).collect();
+    assert_eq!((status, names.iter().map(String::as_str).collect()), (200, ours));
+    let level = registry.replace("/subjects", "/config/catalog.facts-value");
+    let (status, level) = web.get(&level, &[]);
+    assert_eq!((status, &level["compatibilityLevel"]), (200, &json!("FULL_TRANSITIVE")));
+    let (status, page) = web.get(&format!("{api}/api/v1/search"), &[("q", "")]);
+    assert_eq!((status, &page["total_results"]), (200, &json!(0)));
+    assert_eq!(web.get(&format!("{api}/api/v1/datasets"), &[("id", "hive://a/b/c")]).0, 404);
+    let exposed = up.metrics();
+    for name in ["tributary_build_info", "registry_schemas", "api_requests_total", "registry_requests_total"] {
+        assert!(exposed.keys().any(|sample| sample.starts_with(name)), "{name} is missing in {exposed:#?}");
+    }
+
+    up.terminate();
+    assert_eq!(healthy().status.code(), Some(69), "nobody is there any more");
+}
+
+/// The binary without servers configured.
+fn alone(folder: &Path) -> Command {
+    let mut command = Command::new(crate::support::site::BINARY);
+    command.current_dir(folder);
+    for name in ["KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "SCHEMA_REGISTRY_URL", "TRIBUTARY_FAILPOINTS"] {
+        command.env_remove(name);
+    }
+    for name in ["API", "REGISTRY"] {
+        command.env(format!("TRIBUTARY_{name}__LISTEN"), "127.0.0.1:0");
+    }
+    command.env("RUST_LOG", "warn").env("TRIBUTARY_DATA_DIR", folder.join("data"));
+    command
 }

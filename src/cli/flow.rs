@@ -1,7 +1,7 @@
 //! The whole flow as seen from outside any process: who reads what, and how far they are.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -16,6 +16,9 @@ use crate::stage::group_id;
 use crate::store::Store;
 use crate::topology::load::{Role, StageKind, Topology};
 use crate::topology::quiet::{self, Behind, Offsets, Progress, Reader};
+
+/// How often progress is told where there is no terminal.
+const PLAIN_LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// Access to the flow.
 pub(super) struct Flow {
@@ -71,7 +74,16 @@ impl Flow {
         let bar = ProgressBar::new_spinner();
         bar.set_style(ProgressStyle::default_spinner());
         bar.enable_steady_tick(Duration::from_millis(200));
-        let mut show = |behind: &[Behind]| bar.set_message(waiting(behind));
+        let mut told = Instant::now();
+        let mut show = |behind: &[Behind]| {
+            let text = waiting(behind);
+            if bar.is_hidden() && told.elapsed() > PLAIN_LINE_EVERY {
+                // No terminal: a log has no use for a spinner.
+                eprintln!("{text}");
+                told = Instant::now();
+            }
+            bar.set_message(text);
+        };
         let end = quiet::wait_quiet(&self.admin, &self.topics(), &self.readers(), time_out, &mut show);
         bar.finish_and_clear();
         end.map_err(|error| anyhow!(error)).because(Reason::Temporary)

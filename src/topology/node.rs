@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::codec::avro::{Decoder, RawSubject};
+use crate::codec::avro::{Decoder, Limits, RawSubject};
 use crate::codec::hms::HmsLimits;
 use crate::config::Config;
 use crate::fold::{FoldConfig, Folder, Patterns};
@@ -77,7 +77,9 @@ impl Node {
     ) -> Result<Self, NodeError> {
         let identity = Arc::new(Identity::new(config.identity.clone())?);
         let ids = register_all(registry)?;
-        let decoder = Arc::new(Decoder::new(Arc::new(RegistrySchemas(registry.clone()))));
+        let limits = Limits { depth: config.limits.depth, values: config.limits.values };
+        let decoder = Decoder::new(Arc::new(RegistrySchemas(registry.clone()))).with_limits(limits);
+        let decoder = Arc::new(decoder);
         let stop = StopToken::new();
         let (registry, readable) = (registry.clone(), BTreeSet::new());
         Ok(Self { config, kafka, topology, data, registry, readable, stop, decoder, ids, identity, tasks: Vec::new() })

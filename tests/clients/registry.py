@@ -4,7 +4,13 @@ import json
 import os
 import struct
 
-from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient, ServerConfig
+from confluent_kafka.schema_registry import (
+    ConfigCompatibilityLevel,
+    Schema,
+    SchemaReference,
+    SchemaRegistryClient,
+    ServerConfig,
+)
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 from confluent_kafka.serialization import MessageField, SerializationContext
@@ -60,7 +66,7 @@ assert AvroSerializer(client(), V1, conf=conf)({"id": 8, "note": "gift"}, value_
 
 # What is not compatible is refused, by the check and by the registration.
 assert not client().test_compatibility("py.orders-value", Schema(BROKEN, "AVRO"))
-fails(409, 409, client().register_schema, "py.orders-value", Schema(BROKEN, "AVRO"))
+fails(409, 40901, client().register_schema, "py.orders-value", Schema(BROKEN, "AVRO"))
 fails(422, 42201, client().register_schema, "py.orders-value", Schema('{"type":"nothing"}', "AVRO"))
 
 # Levels: of all, of one subject, and back to that of all.
@@ -69,7 +75,7 @@ fails(404, 40408, client().get_compatibility, "py.orders-value")
 client().set_compatibility("py.orders-value", "NONE")
 assert client().get_compatibility("py.orders-value") == "NONE"
 assert client().test_compatibility("py.orders-value", Schema(BROKEN, "AVRO"))
-client().set_config("py.orders-value", ServerConfig(compatibility="FULL"))
+client().set_config("py.orders-value", ServerConfig(compatibility=ConfigCompatibilityLevel.FULL))
 assert client().get_config("py.orders-value").compatibility_level == "FULL"
 assert not client().test_compatibility("py.orders-value", Schema(BROKEN, "AVRO"))
 fails(422, 42203, client().set_compatibility, "py.orders-value", "SOMETIMES")

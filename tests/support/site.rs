@@ -102,17 +102,9 @@ impl Site {
 
     /// Starts a process with a data folder, and so an instance name, of its own.
     pub fn spawn_in(&self, folder: &str, args: &[&str], settings: &[(&str, &str)]) -> Running {
-        let log = self.folder.path().join(format!("{folder}.log"));
-        let out = std::fs::File::options().create(true).append(true).open(&log).unwrap();
-        let metrics = free_address();
         let mut command = self.command(args);
-        command
-            .env("TRIBUTARY_DATA_DIR", self.folder.path().join(folder))
-            .env("TRIBUTARY_METRICS__LISTEN", &metrics)
-            .envs(settings.iter().copied())
-            .stdout(out.try_clone().unwrap())
-            .stderr(out);
-        Running { child: command.spawn().unwrap(), log, metrics }
+        command.env("TRIBUTARY_DATA_DIR", self.folder.path().join(folder)).envs(settings.iter().copied());
+        Running::start(&mut command, self.folder.path().join(format!("{folder}.log")))
     }
 
     /// Produces raw events in order.
@@ -145,6 +137,15 @@ pub struct Running {
 }
 
 impl Running {
+    /// Starts `command` with its metrics at an address of its own; what it says is added to the file `log`.
+    pub fn start(command: &mut Command, log: PathBuf) -> Self {
+        let out = std::fs::File::options().create(true).append(true).open(&log).unwrap();
+        let metrics = free_address();
+        command.env("TRIBUTARY_METRICS__LISTEN", &metrics).stdin(Stdio::null());
+        command.stdout(out.try_clone().unwrap()).stderr(out);
+        Self { child: command.spawn().unwrap(), log, metrics }
+    }
+
     /// kill -9.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
@@ -197,6 +198,11 @@ impl Running {
         Ok(answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
     }
 
+    /// Where it serves metrics and health.
+    pub fn metrics_address(&self) -> &str {
+        &self.metrics
+    }
+
     /// What `/readyz` says.
     pub fn readiness(&self) -> String {
         self.get("/readyz").unwrap_or_default()
@@ -237,11 +243,6 @@ impl Running {
             assert!(started.elapsed() < PATIENCE, "waited for {PATIENCE:?}: {what}\n{}", self.log_text());
             std::thread::sleep(Duration::from_millis(10));
         }
-    }
-
-    pub fn assert_running(&mut self) {
-        let ended = self.child.try_wait().unwrap();
-        assert!(ended.is_none(), "ended with {ended:?}:\n{}", self.log_text());
     }
 
     /// The end of what it wrote, errors included.

@@ -177,6 +177,13 @@ impl Decoder {
         Self { schemas, known: RwLock::default(), limits: Limits::default() }
     }
 
+    /// The same with other limits on values of foreign writers.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
     /// Decodes a value of a catalog topic.
     ///
     /// # Errors

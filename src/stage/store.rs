@@ -18,6 +18,8 @@ const CACHE_BYTES: usize = 16 << 20;
 /// Keys with their values, in key order.
 pub type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
+type StateTable = ReadOnlyTable<&'static [u8], &'static [u8]>;
+
 /// What reads see.
 enum View {
     /// Nothing: a write has changed the state since.
@@ -25,7 +27,7 @@ enum View {
     /// A store without state.
     Empty,
     /// The state as of the last refresh.
-    Table(ReadOnlyTable<&'static [u8], &'static [u8]>),
+    Table(StateTable),
 }
 
 /// Key-value state in one file.
@@ -217,7 +219,7 @@ impl LocalStore {
     }
 
     /// What reads see; an error, never an empty answer, where that would not be the state.
-    fn table(&self) -> Result<Option<&ReadOnlyTable<&'static [u8], &'static [u8]>>, StateError> {
+    fn table(&self) -> Result<Option<&StateTable>, StateError> {
         match &self.view {
             View::Table(table) => Ok(Some(table)),
             View::Empty => Ok(None),

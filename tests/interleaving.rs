@@ -70,16 +70,16 @@ fn fold(seed: u64, turn: usize, mix: usize) -> Folded {
 
 /// Class A without what says where something came from.
 fn class_a(folded: &Folded) -> BTreeMap<String, String> {
-    let mut builder_free = BTreeMap::new();
+    let mut classes = BTreeMap::new();
     for ((topic, key), record) in &folded.records {
         if matches!(topic, CatalogTopic::Schemas | CatalogTopic::Changes) {
             continue;
         }
         let mut builder = tributary::catalog::digest::DigestBuilder::new(None);
         builder.observe(*topic, key, Some(record));
-        builder_free.insert(format!("{} {key}", topic.name()), builder.finish().class_a);
+        classes.insert(format!("{} {key}", topic.name()), builder.finish().class_a);
     }
-    builder_free
+    classes
 }
 
 fn differences(expected: &Folded, found: &Folded) -> String {

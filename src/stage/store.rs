@@ -18,10 +18,22 @@ const CACHE_BYTES: usize = 16 << 20;
 /// Keys with their values, in key order.
 pub type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
+type StateTable = ReadOnlyTable<&'static [u8], &'static [u8]>;
+
+/// What reads see.
+enum View {
+    /// Nothing: a write has changed the state since.
+    Stale,
+    /// A store without state.
+    Empty,
+    /// The state as of the last refresh.
+    Table(StateTable),
+}
+
 /// Key-value state in one file.
 pub struct LocalStore {
     database: Database,
-    reader: Option<ReadOnlyTable<&'static [u8], &'static [u8]>>,
+    view: View,
     path: PathBuf,
     changelog_offset: i64,
     last_durable: Instant,
@@ -82,7 +94,7 @@ impl LocalStore {
         };
         let mut store = Self {
             database,
-            reader: None,
+            view: View::Stale,
             path: path.to_owned(),
             changelog_offset: 0,
             last_durable: Instant::now(),
@@ -100,7 +112,7 @@ impl LocalStore {
 
     /// Removes everything.
     pub fn clear(&mut self) -> Result<(), StoreError> {
-        self.reader = None;
+        self.view = View::Stale;
         let outcome = (|| -> Result<(), redb::Error> {
             let transaction = self.database.begin_write()?;
             transaction.delete_table(STATE)?;
@@ -121,10 +133,12 @@ impl LocalStore {
         changelog_offset: i64,
     ) -> Result<(), StoreError> {
         let durable = self.last_durable.elapsed() >= self.durable_every;
+        // Reads see the state before; they have to be made ready again.
+        self.view = View::Stale;
         self.write_with(changes, changelog_offset, if durable { Durability::Immediate } else { Durability::None })
     }
 
-    /// Makes everything written so far durable.
+    /// Makes everything written so far durable. Reads go on as they are: a transaction may be open above.
     pub fn sync(&mut self) -> Result<(), StoreError> {
         if self.undurable {
             self.write_with(std::iter::empty(), self.changelog_offset, Durability::Immediate)?;
@@ -143,8 +157,6 @@ impl LocalStore {
         changelog_offset: i64,
         durability: Durability,
     ) -> Result<(), StoreError> {
-        // The reader sees the state before; the next read opens a new one.
-        self.reader = None;
         let outcome = (|| -> Result<(), redb::Error> {
             let mut transaction = self.database.begin_write()?;
             transaction.set_durability(durability)?;
@@ -170,31 +182,31 @@ impl LocalStore {
         Ok(())
     }
 
-    /// Makes reads see the last write. Reads before it see nothing new; call it once per batch.
+    /// Makes reads see the last write. Call it once per batch; reads after a write and before it are refused.
     pub fn refresh(&mut self) -> Result<(), StateError> {
-        if self.reader.is_none() {
+        if matches!(self.view, View::Stale) {
             let outcome = (|| -> Result<_, redb::Error> {
                 match self.database.begin_read()?.open_table(STATE) {
-                    Ok(table) => Ok(Some(table)),
-                    Err(TableError::TableDoesNotExist(_)) => Ok(None),
+                    Ok(table) => Ok(View::Table(table)),
+                    Err(TableError::TableDoesNotExist(_)) => Ok(View::Empty),
                     Err(error) => Err(error.into()),
                 }
             })();
-            self.reader = outcome.map_err(|source| self.state_error(source))?;
+            self.view = outcome.map_err(|source| self.state_error(source))?;
         }
         Ok(())
     }
 
     /// The value of `key` as of the last [`Self::refresh`].
     pub fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        let Some(table) = &self.reader else { return Ok(None) };
+        let Some(table) = self.table()? else { return Ok(None) };
         let value = table.get(key).map_err(|e| self.state_error(e.into()))?;
         Ok(value.map(|guard| guard.value().to_vec()))
     }
 
     /// The entries under `prefix` in key order, as of the last [`Self::refresh`].
     pub fn scan(&self, prefix: &[u8]) -> Result<Entries, StateError> {
-        let Some(table) = &self.reader else { return Ok(Vec::new()) };
+        let Some(table) = self.table()? else { return Ok(Vec::new()) };
         let mut entries = Vec::new();
         for entry in table.range::<&[u8]>(prefix..).map_err(|e| self.state_error(e.into()))? {
             let (key, value) = entry.map_err(|e| self.state_error(e.into()))?;
@@ -204,6 +216,18 @@ impl LocalStore {
             entries.push((key.value().to_vec(), value.value().to_vec()));
         }
         Ok(entries)
+    }
+
+    /// What reads see; an error, never an empty answer, where that would not be the state.
+    fn table(&self) -> Result<Option<&StateTable>, StateError> {
+        match &self.view {
+            View::Table(table) => Ok(Some(table)),
+            View::Empty => Ok(None),
+            View::Stale => {
+                let message = format!("{} was read between a write and its refresh", self.path.display());
+                Err(StateError { message, source: None })
+            }
+        }
     }
 
     fn read_offset(&self) -> Result<i64, redb::Error> {
@@ -287,6 +311,18 @@ mod tests {
         assert_eq!(keys(&store, "a|"), ["a|2"]);
         assert_eq!(store.get(b"b").expect("readable").as_deref(), Some(&b"z"[..]));
         assert_eq!(store.get(b"a|1").expect("readable"), None);
+    }
+
+    #[test]
+    fn making_it_durable_does_not_hide_the_state() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let mut store = LocalStore::open(&dir.path().join("0.redb"), Duration::from_secs(3600)).expect("new");
+        put(&mut store, &[("a", Some("x"))], 5);
+        store.sync().expect("writable");
+        assert_eq!(store.get(b"a").expect("readable").as_deref(), Some(&b"x"[..]));
+        assert_eq!(keys(&store, "a"), ["a"]);
+        store.write(std::iter::empty(), 6).expect("writable");
+        assert!(store.get(b"a").is_err() && store.scan(b"a").is_err(), "no answer is better than a wrong one");
     }
 
     #[test]

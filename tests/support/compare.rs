@@ -55,7 +55,7 @@ pub fn differences(expected: &Entries, found: &Entries) -> String {
 }
 
 /// Where two texts part, origins apart.
-fn first_difference(key: &str, value: &str, other: &str) -> String {
+pub fn first_difference(key: &str, value: &str, other: &str) -> String {
     let origin = Regex::new(r"Origin \{[^}]*\}").unwrap();
     let (value, other) = (origin.replace_all(value, "@"), origin.replace_all(other, "@"));
     let Some(at) = value.char_indices().zip(other.chars()).find(|((_, a), b)| a != b).map(|((at, _), _)| at) else {

@@ -2,9 +2,10 @@
 //! partitions take turns as they like, and what fold sends on goes to the end of its partition. However they take turns,
 //! class A is the same (invariant 3).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use proptest::prelude::*;
+use tributary::catalog::digest::DigestBuilder;
 use tributary::fold::{FoldConfig, Folded, Folder};
 use tributary::kafka::partition_for;
 use tributary::model::fact::{Fact, Origin};
@@ -13,6 +14,7 @@ use tributary::model::record::CatalogTopic;
 use tributary::normalize::hms::{HmsNormalizer, HmsSourceConfig};
 use tributary::normalize::openlineage::{OpenLineageConfig, OpenLineageNormalizer};
 
+use crate::support::compare;
 use crate::support::events::{self, Event};
 
 const PARTITIONS: usize = 4;
@@ -39,9 +41,9 @@ fn partition(fact: &Fact) -> usize {
     usize::try_from(partition_for(fact.entity.as_str().as_bytes(), PARTITIONS as i32)).unwrap()
 }
 
-/// Folds with turns of up to `turn` facts of the partition that the random numbers say; the two raw topics are mixed
-/// in runs of `mix` facts.
-fn fold(seed: u64, turn: usize, mix: usize) -> Folded {
+/// Folds with turns of up to `turn` facts of the partition that the random numbers say. Facts arrive in slices, each
+/// folded to the end before the next one comes; the two raw topics are mixed in runs of `mix` facts.
+fn fold(seed: u64, turn: usize, mix: usize, slice: usize) -> Folded {
     let mut random = seed;
     let mut draw = |bound: usize| {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -49,50 +51,48 @@ fn fold(seed: u64, turn: usize, mix: usize) -> Folded {
     };
     let mut topics = [VecDeque::from(facts("hms.notifications")), VecDeque::from(facts("openlineage.events"))];
     let mut queues: [VecDeque<Fact>; PARTITIONS] = Default::default();
-    while topics.iter().any(|topic| !topic.is_empty()) {
-        let topic = &mut topics[draw(2)];
-        let run = topic.len().min(mix);
-        topic.drain(..run).for_each(|fact| queues[partition(&fact)].push_back(fact));
-    }
     let mut folder = Folder::new(FoldConfig::default());
     let mut folded = Folded::default();
-    while queues.iter().any(|queue| !queue.is_empty()) {
-        let at = draw(PARTITIONS);
-        for _ in 0..turn {
-            let Some(fact) = queues[at].pop_front() else { break };
-            for sent in folded.fold_one(&mut folder, &fact).unwrap() {
-                queues[partition(&sent)].push_back(sent);
+    while topics.iter().any(|topic| !topic.is_empty()) {
+        let mut arrived = 0;
+        while arrived < slice && topics.iter().any(|topic| !topic.is_empty()) {
+            let topic = &mut topics[draw(2)];
+            let run = topic.len().min(mix);
+            topic.drain(..run).for_each(|fact| queues[partition(&fact)].push_back(fact));
+            arrived += run;
+        }
+        while queues.iter().any(|queue| !queue.is_empty()) {
+            let at = draw(PARTITIONS);
+            for _ in 0..turn {
+                let Some(fact) = queues[at].pop_front() else { break };
+                for sent in folded.fold_one(&mut folder, &fact).unwrap() {
+                    queues[partition(&sent)].push_back(sent);
+                }
             }
         }
     }
     folded
 }
 
-/// Class A without what says where something came from.
-fn class_a(folded: &Folded) -> BTreeMap<String, String> {
-    let mut classes = BTreeMap::new();
-    for ((topic, key), record) in &folded.records {
-        if matches!(topic, CatalogTopic::Schemas | CatalogTopic::Changes) {
-            continue;
-        }
-        let mut builder = tributary::catalog::digest::DigestBuilder::new(None);
-        builder.observe(*topic, key, Some(record));
-        classes.insert(format!("{} {key}", topic.name()), builder.finish().class_a);
-    }
-    classes
-}
-
+/// What class A of two catalogs differs in.
 fn differences(expected: &Folded, found: &Folded) -> String {
-    let (left, right) = (class_a(expected), class_a(found));
+    let key_set = |folded: &Folded| -> BTreeSet<(CatalogTopic, String)> {
+        let keys = folded.records.keys().filter(|(topic, _)| !matches!(topic, CatalogTopic::Schemas));
+        keys.cloned().collect()
+    };
+    let class_a = |(topic, key): &(CatalogTopic, String), folded: &Folded| {
+        let mut builder = DigestBuilder::new(None);
+        builder.observe(*topic, key, folded.records.get(&(*topic, key.clone())));
+        builder.finish().class_a
+    };
     let mut text = String::new();
-    for (key, value) in &left {
-        match right.get(key) {
-            None => text.push_str(&format!("  missing {key}\n")),
-            Some(other) if other != value => text.push_str(&format!("  different {key}\n")),
-            Some(_) => {}
+    for key in key_set(expected).union(&key_set(found)) {
+        if class_a(key, expected) != class_a(key, found) {
+            let value = |folded: &Folded| format!("{:?}", folded.records.get(key));
+            text.push_str(&format!("{}: ", key.0.name()));
+            text.push_str(&compare::first_difference(&key.1, &value(expected), &value(found)));
         }
     }
-    right.keys().filter(|key| !left.contains_key(*key)).for_each(|key| text.push_str(&format!("  too many {key}\n")));
     text
 }
 
@@ -104,10 +104,20 @@ proptest! {
         seed in any::<u64>(),
         turn in prop::sample::select(vec![1_usize, 20, 5_000]),
         mix in prop::sample::select(vec![1_usize, 50, 2_000]),
+        slice in prop::sample::select(vec![1_usize, 100, 10_000]),
     ) {
-        let expected = fold(0, 1, 1);
-        let found = fold(seed, turn, mix);
+        let expected = fold(0, 1, 1, 10_000);
+        let found = fold(seed, turn, mix, slice);
         let differences = differences(&expected, &found);
-        prop_assert!(differences.is_empty(), "turns of {turn}, runs of {mix}:\n{differences}");
+        prop_assert!(differences.is_empty(), "turns of {turn}, runs of {mix}, slices of {slice}:\n{differences}");
+    }
+}
+
+#[test]
+fn slices_that_settle_before_the_next_one_come_to_the_same() {
+    let expected = fold(0, 1, 1, 10_000);
+    for seed in [14708424758678862681, 1, 2] {
+        let differences = differences(&expected, &fold(seed, 5_000, 1, 100));
+        assert!(differences.is_empty(), "seed {seed}:\n{differences}");
     }
 }

@@ -194,8 +194,14 @@ fn strip_arrival(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             fields.retain(|name, _| !ARRIVAL_FIELDS.contains(&name.as_str()));
-            let own = fields.iter_mut().filter(|(name, _)| !FREE_MAPS.contains(&name.as_str()));
-            own.for_each(|(_, field)| strip_arrival(field));
+            for (name, field) in fields.iter_mut() {
+                match (name.as_str(), field) {
+                    // By aspect; aspects are called as the maps that hold them.
+                    ("provenance", Value::Object(aspects)) => aspects.values_mut().for_each(strip_arrival),
+                    (name, field) if !FREE_MAPS.contains(&name) => strip_arrival(field),
+                    _ => {}
+                }
+            }
         }
         Value::Array(items) => items.iter_mut().for_each(strip_arrival),
         _ => {}
@@ -245,6 +251,21 @@ mod tests {
         assert_ne!(plain.class_a, digest(&[("k", Some(alias("other", 1)))]).class_a);
         assert_ne!(plain.class_a, digest(&[("l", Some(alias("same", 1)))]).class_a);
         assert_eq!(plain.class_b, digest(&[]).class_b);
+    }
+
+    #[test]
+    fn where_an_aspect_came_from_does_not_count_whatever_it_is_called() {
+        let stripped = |offset: i64| {
+            let mut value = serde_json::json!({
+                "properties": {"origin": "a word of the user"},
+                "provenance": {"properties": {"source": "hms", "origin": {"offset": offset}}},
+            });
+            strip_arrival(&mut value);
+            value
+        };
+        assert_eq!(stripped(1), stripped(2));
+        assert_eq!(stripped(1)["properties"]["origin"], "a word of the user");
+        assert_eq!(stripped(1)["provenance"]["properties"]["source"], "hms");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use regex::Regex;
 use sha2::{Digest as _, Sha256};
 use sqlx::{Connection, PgConnection, Row};
 use tributary::codec::avro::{Decoder, encode_record};
@@ -46,8 +47,25 @@ pub fn differences(expected: &Entries, found: &Entries) -> String {
             missing.iter().take(10).for_each(|(key, value)| text.push_str(&format!("  - {key}: {value}\n")));
             extra.iter().take(10).for_each(|(key, value)| text.push_str(&format!("  + {key}: {value}\n")));
         }
+        let changed = expected.iter().filter_map(|(key, value)| Some((key, value, found.get(key)?)));
+        let changed = changed.map(|(key, value, other)| first_difference(key, value, other));
+        changed.filter(|line| !line.is_empty()).take(10).for_each(|line| text.push_str(&line));
     }
     text
+}
+
+/// Where two texts part, origins apart.
+pub fn first_difference(key: &str, value: &str, other: &str) -> String {
+    let origin = Regex::new(r"Origin \{[^}]*\}").unwrap();
+    let (value, other) = (origin.replace_all(value, "@"), origin.replace_all(other, "@"));
+    let Some(at) = value.char_indices().zip(other.chars()).find(|((_, a), b)| a != b).map(|((at, _), _)| at) else {
+        return String::new();
+    };
+    let around = |text: &str| {
+        let from = text[..at].char_indices().rev().nth(80).map_or(0, |(from, _)| from);
+        text[from..].chars().take(240).collect::<String>()
+    };
+    format!("  ~ {key}\n      expected …{}\n      found    …{}\n", around(&value), around(&other))
 }
 
 /// As the store makes its hashes: the first 16 bytes of a SHA-256.

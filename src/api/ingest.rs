@@ -83,7 +83,7 @@ pub(super) fn too_large(limit: usize) -> ApiError {
 ///
 /// `run:` + root job, else parent job, else own job; `job:` and `dataset:` for events without a run.
 /// `None` where the names are missing; such an event ends in the dead letters anyway.
-pub(super) fn event_key(event: &Value) -> Option<String> {
+pub fn event_key(event: &Value) -> Option<String> {
     let named = |pointer: &str| {
         let node = event.pointer(pointer)?;
         let namespace = node.get("namespace")?.as_str()?;

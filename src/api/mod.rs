@@ -26,7 +26,7 @@ use crate::catalog::Catalog;
 pub use auth::{BearerToken, TokenError};
 pub use edge::REQUEST_ID;
 pub use health::{ComponentState, ComponentStatus, StatusSource};
-pub use ingest::{EventProducer, OPENLINEAGE_TOPIC, ProduceError, ProduceFuture, Receipt};
+pub use ingest::{EventProducer, OPENLINEAGE_TOPIC, ProduceError, ProduceFuture, Receipt, event_key};
 pub use problem::{ApiError, Problem};
 pub use routes::ReadyReport;
 pub use server::{ServeError, bind, serve};

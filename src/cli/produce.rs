@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::SettingFlags;
 use super::context::Context;
 use super::exit::{Because, Failure, Reason};
+use crate::api::event_key;
 use crate::kafka::{Delivery, KafkaError, OutgoingRecord, Producer};
 
 /// Records sent before the first acknowledgement is awaited.
@@ -95,12 +96,7 @@ pub(super) fn key_of(topic: &str, value: &[u8]) -> Option<String> {
         });
     }
     if topic.starts_with("openlineage.") {
-        let parent = event.pointer("/run/facets/parent");
-        let job = [parent.and_then(|p| p.pointer("/root/job")), parent.and_then(|p| p.get("job")), event.get("job")]
-            .into_iter()
-            .flatten()
-            .next()?;
-        return Some(format!("run:{}/{}", text(job, "namespace")?, text(job, "name")?));
+        return event_key(&event);
     }
     None
 }

@@ -31,4 +31,4 @@ bench EVENTS="100000":
 
 # Rewrites docs/openapi.json from the handlers.
 openapi:
-    UPDATE_OPENAPI=1 cargo test openapi
+    TRIBUTARY_UPDATE=1 cargo test --lib api::

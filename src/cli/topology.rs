@@ -16,6 +16,7 @@ use crate::topology::apply;
 use crate::topology::graph::{GraphFormat, draw};
 use crate::topology::lint::lint;
 use crate::topology::load::{Installation, Topology};
+use crate::topology::plan::Plan;
 use crate::topology::schemas::{SubjectError, register_all};
 
 /// What to do with the graph.
@@ -101,38 +102,50 @@ fn installation(config: &Config) -> Installation {
 }
 
 fn apply(context: &Context, dry_run: Option<DryRun>) -> Result<(), Failure> {
-    let topology = of(&context.config)?;
-    let admin = Admin::new(&context.kafka).because(Reason::Unavailable)?;
-    let plan = apply::survey(&admin, &topology, &installation(&context.config)).because(Reason::Unavailable)?;
+    let (admin, topology, plan) = survey(context)?;
     plan.notices.iter().for_each(|notice| println!("notice: {notice}"));
-    if !plan.refusals.is_empty() {
-        let refusals: String = plan.refusals.iter().map(|refusal| format!("\n  {refusal}")).collect();
-        return Err(anyhow!("the cluster does not fit:{refusals}")).because(Reason::Configuration);
-    }
+    check_fit(&plan)?;
     plan.actions.iter().for_each(|action| println!("{action}"));
     if dry_run.is_some() {
         return Ok(());
     }
-    apply::carry_out(&admin, &plan).because(Reason::Unavailable)?;
+    carry_out(context, &admin, &plan)?;
+    println!("{} topics and {} subjects are in place", topology.topics.len(), SUBJECTS.len());
+    Ok(())
+}
+
+/// As `topology apply`, without words.
+pub(super) fn apply_quietly(context: &Context) -> Result<(), Failure> {
+    let (admin, _, plan) = survey(context)?;
+    check_fit(&plan)?;
+    carry_out(context, &admin, &plan)
+}
+
+/// What the cluster lacks.
+fn survey(context: &Context) -> Result<(Admin, Topology, Plan), Failure> {
+    let topology = of(&context.config)?;
+    let admin = Admin::new(&context.kafka).because(Reason::Unavailable)?;
+    let plan = apply::survey(&admin, &topology, &installation(&context.config)).because(Reason::Unavailable)?;
+    Ok((admin, topology, plan))
+}
+
+/// A cluster that does not fit must be left alone.
+fn check_fit(plan: &Plan) -> Result<(), Failure> {
+    if plan.refusals.is_empty() {
+        return Ok(());
+    }
+    let refusals: String = plan.refusals.iter().map(|refusal| format!("\n  {refusal}")).collect();
+    Err(anyhow!("the cluster does not fit:{refusals}")).because(Reason::Configuration)
+}
+
+fn carry_out(context: &Context, admin: &Admin, plan: &Plan) -> Result<(), Failure> {
+    apply::carry_out(admin, plan).because(Reason::Unavailable)?;
     let client = registry::client(context)?;
     registry::protect_subjects(&client)?;
-    let ids = register_all(&client).map_err(not_registered)?;
-    println!("{} topics and {} subjects are in place", topology.topics.len(), ids.records.len() + 3);
+    register_all(&client).map_err(not_registered)?;
     Ok(())
 }
 
 fn not_registered(error: SubjectError) -> Failure {
     Failure { reason: registry::reason_of(&error.source), error: error.into() }
-}
-
-/// As `topology apply`, without words.
-pub(super) fn apply_quietly(context: &Context) -> Result<(), Failure> {
-    let topology = of(&context.config)?;
-    let admin = Admin::new(&context.kafka).because(Reason::Unavailable)?;
-    let plan = apply::survey(&admin, &topology, &installation(&context.config)).because(Reason::Unavailable)?;
-    apply::carry_out(&admin, &plan).because(Reason::Unavailable)?;
-    let client = registry::client(context)?;
-    registry::protect_subjects(&client)?;
-    register_all(&client).map_err(not_registered)?;
-    Ok(())
 }

@@ -84,6 +84,11 @@ impl Outputs {
         self.send(Output { topic, owner: owner.as_bytes(), key: key.into(), value, headers: Headers::new() });
     }
 
+    /// The partition of `topic` to which `owner` belongs; `None` if the topic is not an output of the stage.
+    pub fn partition_of(&self, topic: &str, owner: &[u8]) -> Option<i32> {
+        self.targets.get(topic).map(|target| partition_for(owner, target.partitions))
+    }
+
     /// Says that the record is valid but has no effect here, and why (a metric label).
     pub fn no_op(&mut self, reason: &'static str) {
         self.no_op = Some(reason);

@@ -123,7 +123,10 @@ fn check_statement(statement: &Statement, limits: &FactLimits, columns: &mut usi
         Statement::Run(run) => {
             text(&run.run_id, limits.name_bytes, "/run_id")?;
             text(&run.state, limits.name_bytes, "/state")?;
-            [Some(run.time), run.nominal_start, run.nominal_end].into_iter().flatten().try_for_each(|at| time(at, ""))?;
+            [Some(run.time), run.nominal_start, run.nominal_end]
+                .into_iter()
+                .flatten()
+                .try_for_each(|at| time(at, ""))?;
             run.parent_job.iter().try_for_each(|job| id(job, limits, "/parent_job"))?;
             run.inputs.iter().try_for_each(|input| id(input, limits, "/inputs"))?;
             run.outputs.iter().try_for_each(|output| id(output, limits, "/outputs"))?;

@@ -9,7 +9,7 @@ use crate::model::reject::{ReasonCode, Rejection};
 use super::fault::Fault;
 
 /// Bytes Kafka adds around a record, at most: batch header, lengths, offsets.
-const FRAMING: usize = 128;
+pub(super) const FRAMING: usize = 128;
 
 #[derive(Debug)]
 struct Target {

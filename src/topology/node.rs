@@ -226,6 +226,7 @@ impl Node {
         spec.task = task;
         spec.inputs = stage.inputs.iter().map(|topic| self.input(topic)).collect();
         spec.outputs = stage.outputs.iter().map(|topic| self.output(topic)).collect();
+        spec.changelog_max_bytes = self.output(&spec.changelog()).max_record_bytes;
         spec.batch = self.batch(name);
         spec.timeouts = self.timeouts();
         Ok(spec)

@@ -41,9 +41,7 @@ fn change(event_type: &str, object: &Map<String, Value>, limits: HmsLimits) -> R
     Ok(match event_type {
         "ON_CREATE_TABLE" => Change::CreateTable(table("table")?),
         "ON_DROP_TABLE" => Change::DropTable(table("table")?),
-        "ON_ALTER_TABLE" => {
-            Change::AlterTable { before: table("oldTable")?, after: table("newTable")? }
-        }
+        "ON_ALTER_TABLE" => Change::AlterTable { before: table("oldTable")?, after: table("newTable")? },
         "ON_ADD_PARTITION" => {
             let table = table("table")?;
             let partitions = partitions(&table, object, "partitions")?;

@@ -136,7 +136,8 @@ impl<'a> Reader<'a> {
                     _ => self.string()?.into_owned(),
                 };
                 self.expect(b':')?;
-                let value = self.value(&value_code, wire).map_err(|fault| fault.within(&format!("/3/{}", pointer(&key))))?;
+                let value =
+                    self.value(&value_code, wire).map_err(|fault| fault.within(&format!("/3/{}", pointer(&key))))?;
                 map.insert(key, value);
                 found += 1;
                 if self.take(b'}') {

@@ -88,7 +88,7 @@ pub const KEYS: &[Key] = &[
     with("log.format", Kind::Choice(&["text", "json"]), "text"),
     with("log.color", Kind::Choice(&["auto", "always", "never"]), "auto"),
     with("limits.record_bytes", Kind::Bytes, "16MiB"),
-    with("limits.decompressed_bytes", Kind::Bytes, "32MiB"),
+    with("limits.decompressed_bytes", Kind::Bytes, "16MiB"),
     with("limits.output_bytes", Kind::Bytes, "8MiB"),
     with("limits.depth", Kind::Count, "64"),
     with("limits.values", Kind::Count, "250000"),

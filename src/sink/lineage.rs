@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::decode::decode;
+use super::decode::{Refused, decode};
 use crate::codec::avro::Decoder;
 use crate::failpoint;
 use crate::graph::{EdgeKey, Graph, NodeKind};
@@ -22,7 +22,7 @@ pub struct LineageSink {
     decoder: Arc<Decoder>,
     positions: Positions,
     topic_ids: BTreeMap<TopicPartition, TopicId>,
-    undecodable: u64,
+    refused: Refused,
 }
 
 impl LineageSink {
@@ -33,7 +33,7 @@ impl LineageSink {
             decoder,
             positions: Positions::new(),
             topic_ids: BTreeMap::new(),
-            undecodable: 0,
+            refused: Refused::default(),
         }
     }
 
@@ -93,10 +93,10 @@ impl Sink for LineageSink {
             }
         }
         let mut graph = self.graph.write().unwrap_or_else(PoisonError::into_inner);
-        for record in decoded {
+        for (record, read) in decoded.into_iter().zip(batch) {
             match record.value {
                 Ok(value) => apply(&mut graph, record.topic, &record.key, value),
-                Err(_) => self.undecodable += 1,
+                Err(why) => self.refused.note("lineage", &read.topic, (read.partition, read.offset), &why),
             }
         }
         drop(graph);
@@ -105,7 +105,7 @@ impl Sink for LineageSink {
     }
 
     fn degraded(&self) -> Option<String> {
-        (self.undecodable > 0).then(|| format!("{} records could not be decoded", self.undecodable))
+        self.refused.degraded()
     }
 }
 

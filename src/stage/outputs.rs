@@ -104,6 +104,11 @@ impl Outputs {
         self.no_op
     }
 
+    /// What went wrong while collecting: the record is rejected for it.
+    pub fn fault(&self) -> Option<&Fault> {
+        self.fault.as_ref()
+    }
+
     /// Takes what went wrong while collecting.
     pub(super) fn take_fault(&mut self) -> Option<Fault> {
         self.fault.take()

@@ -30,7 +30,7 @@ pub struct HmsLimits {
 
 impl Default for HmsLimits {
     fn default() -> Self {
-        Self { max_message_bytes: 32 << 20, max_name_bytes: 2_000, json: Limits::default() }
+        Self { max_message_bytes: 16 << 20, max_name_bytes: 2_000, json: Limits::default() }
     }
 }
 

@@ -321,9 +321,11 @@ fn checked_run(run: RawRun<'_>, state: State) -> Result<Run<'_>, Rejection> {
     Ok(Run { id: uuid.hyphenated().to_string(), state, facets: run.facets })
 }
 
-fn checked_job(job: RawJob<'_>) -> Result<Job<'_>, Rejection> {
-    let namespace = required(job.namespace, "/job/namespace")?;
-    Ok(Job { namespace, name: required(job.name, "/job/name")?, facets: job.facets })
+fn checked_job<'a>(job: RawJob<'a>) -> Result<Job<'a>, Rejection> {
+    // A job is known by nothing else.
+    let said = |text: Option<Text<'a>>, path| required(text.filter(|text| !text.is_empty()), path);
+    let namespace = said(job.namespace, "/job/namespace")?;
+    Ok(Job { namespace, name: said(job.name, "/job/name")?, facets: job.facets })
 }
 
 fn datasets<'a>(raw: Option<Vec<Object<RawDataset<'a>>>>, field: &str) -> Result<Vec<Dataset<'a>>, Rejection> {
@@ -365,7 +367,7 @@ fn diagnose(json: &str, error: &serde_json::Error, limits: Limits) -> Rejection 
         Ok(Value::Object(event)) => event,
         Ok(_) => return Rejection::new(ReasonCode::InvalidJson, "", "an event is a JSON object"),
         // What a facet may hold and a value cannot is not what is wrong.
-        Err(fault) if serde_json::from_str::<IgnoredAny>(json).is_ok() && fault.code == ReasonCode::InvalidJson => {
+        Err(fault) if is_in_facet(&fault.path) && serde_json::from_str::<IgnoredAny>(json).is_ok() => {
             return unreadable();
         }
         Err(fault) => return fault,
@@ -373,6 +375,10 @@ fn diagnose(json: &str, error: &serde_json::Error, limits: Limits) -> Rejection 
     wrong_shape(&event).map_or_else(unreadable, |(path, expected)| {
         Rejection::new(ReasonCode::InvalidField, path, format!("must be {expected}"))
     })
+}
+
+fn is_in_facet(path: &str) -> bool {
+    path.split('/').any(|step| matches!(step, "facets" | "inputFacets" | "outputFacets"))
 }
 
 fn wrong_shape(event: &serde_json::Map<String, Value>) -> Option<(String, &'static str)> {

@@ -9,6 +9,8 @@ mod facts;
 mod kinds;
 #[path = "poison/notifications.rs"]
 mod notifications;
+#[path = "poison/on_kafka.rs"]
+mod on_kafka;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -27,7 +29,7 @@ use tributary::topology::stages::{FoldStage, NormalizeStage, RawSource, SchemaId
 use kinds::{Becomes, Ids, Kind};
 
 const PARTITIONS: i32 = 4;
-const IDS: Ids = Ids { notification: 1, event: 2, fact: 3, dataset: 4, int: 5, texts: 6, nulls: 7 };
+const IDS: Ids = Ids { notification: 1, event: 2, fact: 3, dataset: 4, container: 5, int: 6, texts: 7, nulls: 8 };
 
 /// The registry of these tests.
 struct Schemas;
@@ -40,7 +42,8 @@ impl WriterSchemas for Schemas {
             2 => own("openlineage.events"),
             3 => own("catalog.facts"),
             4 => own("catalog.datasets"),
-            5..=7 => kinds::FOREIGN[id as usize - 5].1.to_owned(),
+            5 => own("catalog.containers"),
+            6..=8 => kinds::FOREIGN[id as usize - 6].1.to_owned(),
             _ => return Err(SchemaLookupError::Unknown),
         };
         Ok(WriterSchema { text, references: Vec::new() })

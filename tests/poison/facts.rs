@@ -67,6 +67,7 @@ pub fn kinds(ids: Ids) -> Vec<Kind> {
         letter("Avro cut off", &whole[..8], "invalid_avro", "/entity"),
         letter("bytes behind the datum", [&whole[..], b"x"].concat(), "invalid_avro", ""),
         letter("Avro of another type", frame(ids.int, &long(1)), "invalid_avro", ""),
+        letter("wrong Avro types", frame(ids.dataset, &[text(ENTITY), text("hive")].concat()), "invalid_avro", "/name"),
         letter("unknown kind of entity", said("planet", 0, good), "invalid_field", "/kind"),
         letter("negative epoch", said("dataset", -1, good), "invalid_field", "/version/epoch"),
         letter("unknown aspect", said("dataset", 0, ["colour", "", "{}"]), "unknown_type", "/entries/0/aspect"),

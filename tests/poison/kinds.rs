@@ -59,6 +59,7 @@ pub struct Ids {
     pub event: u32,
     pub fact: u32,
     pub dataset: u32,
+    pub container: u32,
     /// `"int"`.
     pub int: u32,
     /// A notification whose `eventId` is a string.

@@ -16,6 +16,10 @@ use tributary::model::state::MemoryState;
 use tributary::normalize::hms::{HmsNormalizer, HmsSourceConfig};
 use tributary::normalize::openlineage::{OpenLineageConfig, OpenLineageNormalizer};
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const FACTS: u32 = 1;
 const DATASETS: u32 = 2;
 

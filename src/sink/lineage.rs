@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::decode::decode;
+use super::decode::{decode, last_of_each_key};
 use crate::codec::avro::Decoder;
 use crate::failpoint;
 use crate::graph::{EdgeKey, Graph, NodeKind};
@@ -85,7 +85,8 @@ impl Sink for LineageSink {
 
     fn write(&mut self, batch: &[StageRecord], delta: &PositionDelta) -> Result<(), SinkError> {
         // Decode first: a registry that is away must not leave half a batch in the graph.
-        let decoded = batch.iter().map(|record| decode(&self.decoder, record)).collect::<Result<Vec<_>, _>>()?;
+        let latest = last_of_each_key(batch);
+        let decoded = latest.into_iter().map(|record| decode(&self.decoder, record)).collect::<Result<Vec<_>, _>>()?;
         self.positions.apply(delta)?;
         for (partition, span) in delta.iter() {
             if let Some(id) = span.topic_id {

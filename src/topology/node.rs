@@ -19,7 +19,7 @@ use crate::stage::{
     TaskStatus, Timeouts, spawn_follower, spawn_keyed, spawn_sink, spawn_transform,
 };
 
-use super::load::{Stage, Topology};
+use super::load::{Role, Stage, Topology};
 use super::readable::{self, ReadableError, Reading};
 use super::schemas::{RegistrySchemas, SubjectError, register_all};
 use super::stages::{FoldStage, NormalizeStage, RawSource, SchemaIds};
@@ -206,8 +206,13 @@ impl Node {
     }
 
     fn output(&self, topic: &str) -> OutputTopic {
-        let declared = self.topology.topic(topic).and_then(|topic| topic.max_message_bytes);
-        OutputTopic { name: topic.to_owned(), max_record_bytes: declared.unwrap_or(self.config.limits.output_bytes) }
+        let declared = self.topology.topic(topic);
+        let limit = declared.and_then(|topic| topic.max_message_bytes);
+        OutputTopic {
+            name: topic.to_owned(),
+            max_record_bytes: limit.unwrap_or(self.config.limits.output_bytes),
+            is_compacted: declared.is_some_and(|topic| topic.role == Role::Catalog),
+        }
     }
 
     fn stage_spec(&self, name: &str, task: usize) -> Result<StageSpec, NodeError> {

@@ -23,6 +23,7 @@ const MAX_FACETS: usize = 200;
 pub(super) struct EdgeSet {
     pub inputs: BTreeSet<EntityId>,
     pub outputs: BTreeSet<EntityId>,
+    #[serde(with = "crate::model::packed_edges")]
     pub columns: BTreeSet<ColumnEdge>,
 }
 
@@ -43,6 +44,10 @@ impl EdgeSet {
     }
 
     fn extend(&mut self, other: Self) {
+        if *self == Self::default() {
+            *self = other;
+            return;
+        }
         self.inputs.extend(other.inputs);
         self.outputs.extend(other.outputs);
         self.columns.extend(other.columns);
@@ -122,7 +127,7 @@ impl Run {
                 registers.insert((state_name.to_owned(), source.to_owned()), from_json(&key, &bytes)?);
             }
         }
-        Self::of(job, run, registers, state)
+        Self::of(job, run, registers, None, state)
     }
 
     /// All runs of a job: only for the rare case that a run takes back what it supported.
@@ -138,7 +143,7 @@ impl Run {
         }
         let mut out = Vec::new();
         for (run, registers) in runs {
-            out.extend(Self::of(job, &run, registers, state)?);
+            out.extend(Self::of(job, &run, registers, None, state)?);
         }
         Ok(out)
     }
@@ -147,6 +152,7 @@ impl Run {
         job: &EntityId,
         run: &str,
         registers: BTreeMap<(String, String), RunRegister>,
+        mut at_hand: Option<(String, EdgeSet)>,
         state: &dyn State,
     ) -> Result<Option<Self>, StateError> {
         let Some(top) = registers.keys().map(|(state, _)| state).max_by_key(|state| (rank(state), *state)) else {
@@ -156,7 +162,10 @@ impl Run {
         let mut set = EdgeSet::default();
         let hashes: BTreeSet<&String> = registers.values().flat_map(|register| &register.sets).collect();
         for hash in &hashes {
-            set.extend(EdgeSet::load(job, hash, state)?);
+            set.extend(match at_hand.take_if(|(known, _)| known == *hash) {
+                Some((_, known)) => known,
+                None => EdgeSet::load(job, hash, state)?,
+            });
         }
         let set_hash = hashes.first().filter(|_| hashes.len() == 1).map(|hash| (*hash).clone());
         // A stream never completes: what it says while it runs holds.
@@ -188,7 +197,7 @@ impl Run {
         set.inputs.extend(event.inputs.iter().cloned());
         set.outputs.extend(event.outputs.iter().cloned());
         set.columns.extend(event.column_edges.iter().cloned());
-        let hash = if set == EdgeSet::default() { None } else { Some(set.intern(job, state)?) };
+        let said = if set == EdgeSet::default() { None } else { Some((set.intern(job, state)?, set)) };
         let plain = RunEvent {
             run_id: event.run_id.clone(),
             state: event.state.clone(),
@@ -211,7 +220,7 @@ impl Run {
             version,
             origin: fact.origin.clone(),
             event: plain,
-            sets: hash.into_iter().collect(),
+            sets: said.iter().map(|(hash, _)| hash.clone()).collect(),
             versions: event.dataset_versions.iter().map(|(id, v)| (id.clone(), (version, v.clone()))).collect(),
             facets: event.facets.iter().take(MAX_FACETS).map(|(n, v)| (n.clone(), (version, v.clone()))).collect(),
             first: event.time,
@@ -231,7 +240,7 @@ impl Run {
         state.put(key, json(&joined));
         let mut registers = before.map(|run| run.registers.clone()).unwrap_or_default();
         registers.insert(register, joined);
-        Self::of(job, &event.run_id, registers, state)
+        Self::of(job, &event.run_id, registers, said, state)
     }
 
     /// Stores what the run read and wrote under its hash, if it is not there yet.

@@ -5,6 +5,7 @@
 
 pub mod fact;
 pub mod id;
+pub mod packed_edges;
 pub mod raw;
 pub mod record;
 pub mod reject;

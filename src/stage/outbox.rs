@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::kafka::OutgoingRecord;
 
 /// Bytes that wait at most before they are handed over.
-const FULL_BYTES: usize = 2 << 20;
+const FULL_BYTES: usize = 512 << 10;
 
 /// Collects until it is full or the transaction ends.
 #[derive(Debug, Default)]

@@ -23,7 +23,7 @@ use tributary::model::record::CatalogTopic;
 use tributary::model::state::MemoryState;
 use tributary::normalize::hms::{HmsNormalizer, HmsSourceConfig};
 use tributary::normalize::openlineage::{OpenLineageConfig, OpenLineageNormalizer};
-use tributary::stage::{Fault, KeyedTransform, Outputs, StageRecord, Transform};
+use tributary::stage::{Fault, KeyedTransform, OutputTopic, Outputs, StageRecord, Transform};
 use tributary::topology::stages::{FoldStage, NormalizeStage, RawSource, SchemaIds};
 
 use kinds::{Becomes, Ids, Kind};
@@ -97,7 +97,8 @@ fn outcome(applied: Result<(), Fault>, outputs: &Outputs) -> Becomes {
 
 fn outputs() -> Outputs {
     let catalog = CatalogTopic::ALL.into_iter().map(CatalogTopic::name);
-    Outputs::new(catalog.chain([facts::TOPIC]).map(|topic| (topic, PARTITIONS, 8 << 20)))
+    let topics: Vec<OutputTopic> = catalog.chain([facts::TOPIC]).map(OutputTopic::new).collect();
+    Outputs::new(topics.iter().map(|topic| (topic, PARTITIONS)))
 }
 
 /// Folds facts, and those that the fold sends on, to the end: what has a meaning must not be poison one stage later.

@@ -126,7 +126,7 @@ fn lineage(job: &str, source: &str, target: &str) -> LineageRecord {
 }
 
 fn write(offset: i64, key: &str, value: Option<CatalogRecord>, topic: CatalogTopic) -> CatalogWrite {
-    CatalogWrite { topic, partition: 0, offset, key: key.to_owned(), value }
+    CatalogWrite { topic, partition: 0, offset, key: key.to_owned(), value, hash: None }
 }
 
 fn dataset_write(offset: i64, record: &DatasetRecord) -> CatalogWrite {

@@ -88,6 +88,15 @@ impl Flow {
         bar.finish_and_clear();
         end.map_err(|error| anyhow!(error)).because(Reason::Temporary)
     }
+
+    /// Waits until the reader called `name` has read its topics to their ends, whatever the others do.
+    pub fn wait_reader(&self, name: &str, time_out: Duration) -> Result<Offsets, Failure> {
+        let mut readers = self.readers();
+        readers.retain(|reader| reader.name == name);
+        let topics: Vec<String> = readers.iter().flat_map(|reader| reader.topics.clone()).collect();
+        let end = quiet::wait_quiet(&self.admin, &topics, &readers, time_out, &mut |_| {});
+        end.map_err(|error| anyhow!(error)).because(Reason::Temporary)
+    }
 }
 
 fn waiting(behind: &[Behind]) -> String {

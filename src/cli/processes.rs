@@ -62,7 +62,19 @@ pub enum Role {
 /// Under this name the Postgres sink keeps its positions.
 pub(super) const POSTGRES_SINK: &str = "postgres";
 
-const ALL_ROLES: [Role; 3] = [Role::Normalize, Role::Fold, Role::Postgres];
+impl Role {
+    /// Every role, in the order of the flow.
+    pub(super) const ALL: [Self; 3] = [Self::Normalize, Self::Fold, Self::Postgres];
+
+    /// Its name in the topology.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Normalize => "normalize",
+            Self::Fold => "fold",
+            Self::Postgres => POSTGRES_SINK,
+        }
+    }
+}
 
 /// Tells everybody that the process is to end: on SIGINT or SIGTERM, or because a task has failed.
 #[derive(Clone)]
@@ -160,7 +172,7 @@ pub(super) struct ServeRegistry;
 impl Plan {
     /// Every role.
     pub fn everything() -> Self {
-        Self { roles: ALL_ROLES.to_vec(), readers: Some(Readers), registry: Some(ServeRegistry) }
+        Self { roles: Role::ALL.to_vec(), readers: Some(Readers), registry: Some(ServeRegistry) }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::model::record::{CatalogRecord, CatalogTopic};
 use crate::model::state::{State, StateError};
 
 use super::bulk::{self, Context, Touched};
+use super::cache::Cache;
 use super::forward::{self, Withdrawn};
 use super::output::{Derived, publish};
 use super::registers::{Core, Place, RegKey, place};
@@ -79,16 +80,36 @@ pub(super) fn is_version_free(mention: bool, entry: &Entry) -> bool {
     }
 }
 
+/// What is known of an entity: its registers and what they publish.
+#[derive(Debug)]
+pub(super) struct Known {
+    kind: EntityKind,
+    core: Core,
+    derived: Derivation,
+}
+
+impl Known {
+    fn load(config: &FoldConfig, fact: &Fact, state: &dyn State) -> Result<Self, StateError> {
+        let core = Core::load(&fact.entity, state)?;
+        let derived = Derivation::of(config, fact, &core, state)?;
+        Ok(Self { kind: fact.kind, core, derived })
+    }
+}
+
 /// Applies a fact about anything but a job or a scope.
 pub(super) fn apply(
     config: &FoldConfig,
+    cache: &mut Cache<Known>,
     fact: &Fact,
     state: &mut dyn State,
     out: &mut FoldOutput,
 ) -> Result<FoldOutcome, StateError> {
     let incoming = Incoming::of(fact);
-    let mut core = Core::load(&fact.entity, state)?;
-    let before = Derivation::of(config, fact, &core, state)?;
+    let known = match cache.take(&fact.entity, state.epoch()).filter(|known| known.kind == fact.kind) {
+        Some(known) => known,
+        None => Known::load(config, fact, state)?,
+    };
+    let Known { mut core, derived: before, .. } = known;
     let known_to_scope = core.names_scope(&fact.source);
     let routes_before = routes::Routes::of(&core);
 
@@ -160,6 +181,7 @@ pub(super) fn apply(
         changed |= history.update(&fact.entity, points, &senders, state);
     }
     if !changed {
+        cache.put(&fact.entity, state.epoch(), Known { kind: fact.kind, core, derived: before });
         return Ok(FoldOutcome::NoOp("unchanged"));
     }
     let (mut old, mut new) = (before.records, Derived::new());
@@ -170,7 +192,7 @@ pub(super) fn apply(
     }
     core.save(state);
     let after = Derivation::of(config, fact, &core, state)?;
-    new.extend(after.records);
+    new.extend(after.records.iter().map(|(key, record)| (key.clone(), record.clone())));
     let sides = (&before.context, &after.context);
     partition_sides(fact, &touched, all_partitions, &senders, sides, (&mut old, &mut new));
     let (published, forwarded) = (out.records.len(), out.forwarded.len());
@@ -183,11 +205,13 @@ pub(super) fn apply(
     if let Some(scope) = listing::scope_of(fact).filter(|_| fact.via.is_empty() && !known_to_scope) {
         out.forwarded.push(listing::membership(fact, scope));
     }
+    cache.put(&fact.entity, state.epoch(), Known { kind: fact.kind, core, derived: after });
     let quiet = out.records.len() == published && out.forwarded.len() == forwarded;
     Ok(if quiet { FoldOutcome::NoOp("recorded") } else { FoldOutcome::Applied })
 }
 
 /// What an entity's core publishes, and what its partitions depend on.
+#[derive(Debug)]
 struct Derivation {
     records: Derived,
     context: Context,

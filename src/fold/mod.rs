@@ -4,6 +4,7 @@
 //! their order: heads are pure functions of registers, and what is published is the difference between two heads.
 
 mod bulk;
+mod cache;
 mod changes;
 mod columns;
 mod container;
@@ -14,7 +15,6 @@ mod forward;
 mod history;
 mod job;
 mod listing;
-
 mod names;
 mod output;
 mod precedence;
@@ -31,6 +31,7 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
+use cache::Cache;
 pub use names::Patterns;
 pub use output::blank_origins;
 pub use quiesce::{Folded, fold_all};
@@ -46,11 +47,13 @@ pub struct FoldConfig {
     pub history: usize,
     /// Names that are marked `ignored` instead of filling the catalog.
     pub ignored: Patterns,
+    /// Entities of each kind that are kept in memory between facts; a shortcut that changes nothing else.
+    pub remembered: usize,
 }
 
 impl Default for FoldConfig {
     fn default() -> Self {
-        Self { history: 4, ignored: Patterns::default() }
+        Self { history: 4, ignored: Patterns::default(), remembered: 2_000 }
     }
 }
 
@@ -77,12 +80,15 @@ pub enum FoldOutcome {
 #[derive(Clone, Debug)]
 pub struct Folder {
     config: FoldConfig,
+    entities: Cache<entity::Known>,
+    jobs: Cache<job::Known>,
 }
 
 impl Folder {
     /// A folder with this configuration.
     pub fn new(config: FoldConfig) -> Self {
-        Self { config }
+        let (entities, jobs) = (Cache::new(config.remembered), Cache::new(config.remembered));
+        Self { config, entities, jobs }
     }
 
     /// Folds one fact; adds what it causes to `out`.
@@ -97,9 +103,9 @@ impl Folder {
     ) -> Result<FoldOutcome, StateError> {
         match fact.kind {
             EntityKind::Dataset | EntityKind::Container | EntityKind::Function => {
-                entity::apply(&self.config, fact, state, out)
+                entity::apply(&self.config, &mut self.entities, fact, state, out)
             }
-            EntityKind::Job => job::apply(fact, state, out),
+            EntityKind::Job => job::apply(&mut self.jobs, fact, state, out),
             EntityKind::Scope => listing::apply(fact, state, out),
         }
     }

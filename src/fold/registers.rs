@@ -91,7 +91,7 @@ struct IndexRecord {
 #[derive(Serialize, Deserialize, PartialEq)]
 struct FactRecord {
     #[serde(rename = "n")]
-    version: (u32, i64, i64, u64),
+    version: Version,
     #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
     joined: Option<Joined>,
     #[serde(rename = "a", default, skip_serializing_if = "Vec::is_empty")]
@@ -201,10 +201,9 @@ impl Core {
                 let slots = slots.into_iter().filter_map(|slot| {
                     let fact = record.facts.get(slot.f)?;
                     let value = slot.v.or_else(|| slot.h.as_ref().and_then(|hash| values.get(hash).cloned()));
-                    let (epoch, time, seq, hash) = fact.version;
                     let (topic, partition, offset) = fact.origin.clone();
                     Some(Slot {
-                        version: Version { epoch, time, seq, hash },
+                        version: fact.version,
                         joined: fact.joined.clone(),
                         via: fact.via.clone(),
                         origin: Origin { topic, partition, offset },
@@ -410,10 +409,9 @@ impl Core {
 }
 
 fn fact_index(facts: &mut Vec<FactRecord>, slot: &Slot) -> usize {
-    let Version { epoch, time, seq, hash } = slot.version;
     let Origin { topic, partition, offset } = slot.origin.clone();
     let fact = FactRecord {
-        version: (epoch, time, seq, hash),
+        version: slot.version,
         joined: slot.joined.clone(),
         via: slot.via.clone(),
         origin: (topic, partition, offset),

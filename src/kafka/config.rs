@@ -186,7 +186,8 @@ impl KafkaConfig {
         // Back-to-back transactions meet CONCURRENT_TRANSACTIONS; the default back-off makes 1 ms into 97 ms.
         self.default(&mut config, "retry.backoff.ms", "5");
         self.default(&mut config, "retry.backoff.max.ms", "50");
-        self.default(&mut config, "linger.ms", "0");
+        // Stages hand over in bursts: a burst should leave in few requests, and a commit waits for the last of them.
+        self.default(&mut config, "linger.ms", "2");
         config.set("transactional.id", id);
         config.set("transaction.timeout.ms", timeout_ms.to_string());
         config

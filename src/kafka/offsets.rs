@@ -58,6 +58,26 @@ impl Admin {
         (0..partitions).map(|p| Ok((p, self.watermarks(&TopicPartition::new(topic, p), isolation)?))).collect()
     }
 
+    /// The ends of all partitions of `topics`, asked for in one go; for [`Isolation::Committed`] the last stable offsets.
+    pub fn ends(&self, topics: &[String], isolation: Isolation) -> Result<BTreeMap<TopicPartition, i64>, KafkaError> {
+        let context = || format!("read the ends of {}", topics.join(", "));
+        let known = self.topics()?;
+        let mut list = TopicPartitionList::new();
+        for topic in topics {
+            let partitions = known.get(topic).ok_or_else(|| no_topic(topic))?.partitions;
+            for partition in 0..partitions {
+                // The end's place as a time to look for is the end.
+                list.add_partition_offset(topic, partition, Offset::End).map_err(|e| KafkaError::new(context(), e))?;
+            }
+        }
+        let list = self
+            .reader(isolation)
+            .offsets_for_times(list, REQUEST_TIMEOUT)
+            .map_err(|e| KafkaError::new(context(), e))?;
+        let ends = list_offsets(&list).map_err(|e| KafkaError::new(context(), e))?;
+        Ok(ends.into_iter().map(|(partition, end)| (partition, end.unwrap_or(0))).collect())
+    }
+
     /// The stable committed offsets of `group`; `None` where it has none. Waits for open transactions to end.
     pub fn committed(
         &self,

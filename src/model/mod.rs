@@ -6,6 +6,7 @@
 pub mod check;
 pub mod fact;
 pub mod id;
+pub mod packed_edges;
 pub mod raw;
 pub mod record;
 pub mod reject;

@@ -1,5 +1,7 @@
 //! Kafka records as catalog records.
 
+use std::collections::HashMap;
+
 use crate::codec::avro::{DecodeError, Decoder};
 use crate::model::record::{CatalogRecord, CatalogTopic};
 use crate::model::reject::{ReasonCode, Rejection};
@@ -77,4 +79,20 @@ fn id(record: &CatalogRecord) -> Option<&String> {
         CatalogRecord::Job(record) => Some(&record.id),
         _ => None,
     }
+}
+
+/// The last record of each key in each compacted topic, and every record of the others, in order: what came before it
+/// need not even be decoded.
+pub(super) fn last_of_each_key(batch: &[StageRecord]) -> Vec<&StageRecord> {
+    let mut last: HashMap<(&str, Option<&[u8]>), usize> = HashMap::with_capacity(batch.len());
+    for (at, record) in batch.iter().enumerate() {
+        last.insert((&*record.topic, record.key.as_deref()), at);
+    }
+    let counts = |(at, record): &(usize, &StageRecord)| {
+        // Changes lie under the id of what changed, and each is one of its own. A record without a key is a fault.
+        *record.topic == *CatalogTopic::Changes.name()
+            || record.key.is_none()
+            || last.get(&(&*record.topic, record.key.as_deref())) == Some(at)
+    };
+    batch.iter().enumerate().filter(counts).map(|(_, record)| record).collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::decode::{Refused, decode};
+use super::decode::{Refused, decode, last_of_each_key};
 use crate::codec::avro::Decoder;
 use crate::failpoint;
 use crate::graph::{EdgeKey, Graph, NodeKind};
@@ -85,7 +85,9 @@ impl Sink for LineageSink {
 
     fn write(&mut self, batch: &[StageRecord], delta: &PositionDelta) -> Result<(), SinkError> {
         // Decode first: a registry that is away must not leave half a batch in the graph.
-        let decoded = batch.iter().map(|record| decode(&self.decoder, record)).collect::<Result<Vec<_>, _>>()?;
+        let latest = last_of_each_key(batch);
+        let decode = |record| Ok((record, decode(&self.decoder, record)?));
+        let decoded = latest.into_iter().map(decode).collect::<Result<Vec<_>, SinkError>>()?;
         self.positions.apply(delta)?;
         for (partition, span) in delta.iter() {
             if let Some(id) = span.topic_id {
@@ -93,7 +95,7 @@ impl Sink for LineageSink {
             }
         }
         let mut graph = self.graph.write().unwrap_or_else(PoisonError::into_inner);
-        for (record, read) in decoded.into_iter().zip(batch) {
+        for (read, record) in decoded {
             match record.value {
                 Ok(value) => apply(&mut graph, record.topic, &record.key, value),
                 Err(why) => self.refused.note("lineage", &read.topic, (read.partition, read.offset), &why),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
-use super::decode::decode;
+use super::decode::{decode, last_of_each_key};
 use crate::codec::avro::Decoder;
 use crate::kafka::{TopicId, TopicPartition};
 use crate::stage::{PositionDelta, PositionError, Sink, SinkError, StageRecord, Start, StoredPosition};
@@ -50,11 +50,14 @@ impl Sink for PostgresSink {
     fn write(&mut self, batch: &[StageRecord], delta: &PositionDelta) -> Result<(), SinkError> {
         let mut writes = Vec::with_capacity(batch.len());
         let mut undecodable = Vec::new();
-        for record in batch {
+        let latest = last_of_each_key(batch);
+        let superseded = (batch.len() - latest.len()) as u64;
+        for record in latest {
             let decoded = decode(&self.decoder, record)?;
             let (partition, offset, key) = (record.partition, record.offset, decoded.key);
+            let hash = record.value.as_deref().map(store::content_hash);
             match decoded.value {
-                Ok(value) => writes.push(CatalogWrite { topic: decoded.topic, partition, offset, key, value }),
+                Ok(value) => writes.push(CatalogWrite { topic: decoded.topic, partition, offset, key, value, hash }),
                 Err(rejection) => undecodable.push(Undecodable {
                     topic: record.topic.to_string(),
                     partition,
@@ -84,7 +87,7 @@ impl Sink for PostgresSink {
             ("written", outcome.written),
             ("deleted", outcome.deleted),
             ("unchanged", outcome.unchanged),
-            ("superseded", outcome.superseded),
+            ("superseded", superseded + outcome.superseded),
             ("rejected", outcome.rejected),
         ];
         for (what, count) in counts {

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::decode::{Refused, decode};
+use super::decode::{Refused, decode, last_of_each_key};
 use crate::codec::avro::Decoder;
 use crate::kafka::{TopicId, TopicPartition};
 use crate::model::record::{CatalogRecord, CatalogTopic};
@@ -154,7 +154,7 @@ impl Sink for SearchSink {
         }
         let mut ops = Vec::with_capacity(batch.len());
         let mut refused = Vec::new();
-        for record in batch {
+        for record in last_of_each_key(batch) {
             let decoded = decode(&self.decoder, record)?;
             match (decoded.topic, decoded.value) {
                 (_, Ok(Some(CatalogRecord::Dataset(record)))) => ops.push(IndexOp::PutDataset(record)),

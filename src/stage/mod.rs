@@ -12,6 +12,7 @@ mod counters;
 mod dead_letter;
 mod fault;
 mod instance;
+mod outbox;
 mod outputs;
 mod overlay;
 mod position;

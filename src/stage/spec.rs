@@ -40,12 +40,14 @@ pub struct OutputTopic {
     pub name: String,
     /// The topic's `max.message.bytes`; an output over it dead-letters the record that caused it.
     pub max_record_bytes: usize,
+    /// Readers care for the last value of each key alone, so that a transaction need not write more than one.
+    pub is_compacted: bool,
 }
 
 impl OutputTopic {
-    /// A topic with the default limit of 8 MiB.
+    /// A topic with the default limit of 8 MiB that keeps every record.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), max_record_bytes: DEFAULT_OUTPUT_LIMIT }
+        Self { name: name.into(), max_record_bytes: DEFAULT_OUTPUT_LIMIT, is_compacted: false }
     }
 }
 

@@ -19,6 +19,7 @@ use super::batch::BatchGauge;
 use super::counters::Counters;
 use super::dead_letter::dead_letter;
 use super::fault::{Cause, Fault};
+use super::outbox::Outbox;
 use super::outputs::{FRAMING, Outputs};
 use super::overlay::Overlay;
 use super::restore::Restore;
@@ -85,6 +86,7 @@ pub(super) struct Core {
     logic: Logic,
     pub(super) producer: Option<TransactionalProducer>,
     pub(super) outputs: Outputs,
+    outbox: Outbox,
     pub(super) inputs: HashMap<Arc<str>, InputRoute>,
     pub(super) changelog: Option<Arc<str>>,
     pub(super) partitions: BTreeMap<TopicPartition, Partition>,
@@ -111,6 +113,7 @@ impl Core {
             logic,
             producer: None,
             outputs: Outputs::default(),
+            outbox: Outbox::default(),
             inputs: HashMap::new(),
             changelog,
             partitions: BTreeMap::new(),
@@ -210,7 +213,6 @@ impl Core {
             _ => Ok(()),
         });
         failpoint::hit("stage.apply.after");
-        let mut letters = Vec::new();
         match applied {
             Ok(()) => {
                 let changed = partition.overlay.as_mut().is_some_and(Overlay::accept_record);
@@ -226,28 +228,38 @@ impl Core {
                 }
                 self.outputs.clear();
                 open.batch.dead_letter(rejection.code);
-                letters.push(dead_letter(
+                let letter = dead_letter(
                     &self.spec.stage,
                     record,
                     &rejection,
                     &route.dead_letters,
                     route.dead_letter_partitions,
                     route.dead_letter_max_bytes,
-                ));
+                );
+                self.outbox.add(letter, false);
             }
             Err(other) => return Err(other),
         }
-        open.batch.produced += self.outputs.records().len() as u64;
+        for (output, is_compacted) in self.outputs.take_records() {
+            open.batch.produced += u64::from(self.outbox.add(output, is_compacted));
+        }
         partition.next = record.offset + 1;
         open.touched.insert(key);
         self.gauge.add(size);
+        if self.outbox.is_full()
+            && let Err(error) = self.hand_over()
+        {
+            self.fail(error);
+        }
+        Ok(())
+    }
+
+    /// Gives what waits in the outbox to the producer.
+    fn hand_over(&mut self) -> Result<(), CommitError> {
+        let Some(producer) = self.producer.as_mut() else { return Ok(()) };
         failpoint::hit("stage.produce.before");
-        if let Some(producer) = &mut self.producer {
-            let sent = self.outputs.records().iter().chain(&letters).try_for_each(|out| producer.send(out));
-            if let Err(error) = sent {
-                self.fail(error);
-                return Ok(());
-            }
+        for record in self.outbox.take() {
+            producer.send(&record)?;
         }
         failpoint::hit("stage.produce.after");
         Ok(())
@@ -287,6 +299,7 @@ impl Core {
     }
 
     fn try_commit(&mut self, open: &Open, timeout: Duration) -> Result<BTreeMap<TopicPartition, i64>, CommitError> {
+        self.hand_over()?;
         let Some(producer) = self.producer.as_mut() else { return Ok(BTreeMap::new()) };
         if let Some(changelog) = &self.changelog {
             for key in &open.touched {
@@ -394,6 +407,7 @@ impl Core {
             }
         }
         self.gauge.close(Instant::now());
+        self.outbox.take();
         for partition in self.partitions.values_mut() {
             partition.next = partition.committed;
             if let Some(overlay) = &mut partition.overlay {

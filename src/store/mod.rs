@@ -18,7 +18,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 pub use error::StoreError;
 pub use positions::{Position, PositionDelta, PositionKey};
 pub use snapshot::GraphRow;
-pub use write::{BatchOutcome, CatalogWrite, Undecodable};
+pub use write::{BatchOutcome, CatalogWrite, Undecodable, content_hash};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 

@@ -21,7 +21,7 @@ use crate::stage::{
     TaskStatus, Timeouts, spawn_follower, spawn_keyed, spawn_sink, spawn_transform,
 };
 
-use super::load::{Stage, Topology};
+use super::load::{Role, Stage, Topology};
 use super::readable::{self, ReadableError, Reading};
 use super::schemas::{RegistrySchemas, SubjectError, register_all};
 use super::stages::{FoldStage, NormalizeStage, RawSource, SchemaIds};
@@ -209,15 +209,21 @@ impl Node {
             input.dead_letters = OutputTopic {
                 name: letters.name.clone(),
                 max_record_bytes: letters.max_message_bytes.unwrap_or(self.config.limits.record_bytes),
+                is_compacted: false,
             };
         }
         input
     }
 
     fn output(&self, topic: &str) -> OutputTopic {
-        let declared = self.topology.topic(topic).and_then(|topic| topic.max_message_bytes);
+        let declared = self.topology.topic(topic);
+        let limit = declared.and_then(|topic| topic.max_message_bytes);
         let ours = self.config.limits.output_bytes;
-        OutputTopic { name: topic.to_owned(), max_record_bytes: declared.map_or(ours, |bytes| bytes.min(ours)) }
+        OutputTopic {
+            name: topic.to_owned(),
+            max_record_bytes: limit.map_or(ours, |bytes| bytes.min(ours)),
+            is_compacted: declared.is_some_and(|topic| topic.role == Role::Catalog),
+        }
     }
 
     fn stage_spec(&self, name: &str, task: usize) -> Result<StageSpec, NodeError> {

@@ -82,13 +82,7 @@ fn describe(behind: &[Behind]) -> String {
 
 /// Ends of all partitions of `topics`, whoever wrote them and whether committed or not.
 pub fn ends(admin: &Admin, topics: &[String]) -> Result<Offsets, KafkaError> {
-    let mut all = Offsets::new();
-    for topic in topics {
-        for (partition, marks) in admin.topic_watermarks(topic, Isolation::Uncommitted)? {
-            all.insert(TopicPartition::new(topic.as_str(), partition), marks.high);
-        }
-    }
-    Ok(all)
+    admin.ends(topics, Isolation::Uncommitted)
 }
 
 /// Who has not reached `ends` yet. A partition that never held a record needs no position.

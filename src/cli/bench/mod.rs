@@ -3,6 +3,7 @@
 pub mod generator;
 pub mod procstat;
 
+mod latency;
 mod pipeline;
 
 use clap::Subcommand;

@@ -75,6 +75,7 @@ fn record(kind: &Kind) -> StageRecord {
         timestamp_ms: Some(1_795_000_000_000),
         key: kind.key.clone(),
         value: kind.value.clone(),
+        cut_bytes: 0,
         headers: kind.headers.clone(),
     }
 }
@@ -108,7 +109,7 @@ fn fold_all(stage: &mut FoldStage, states: &mut BTreeMap<i32, MemoryState>, fact
         let partition = fact.partition.unwrap();
         let (topic, offset) = (fact.topic, 0);
         let (key, value, headers) = (fact.key, fact.value, fact.headers);
-        let record = StageRecord { topic, partition, offset, timestamp_ms: None, key, value, headers };
+        let record = StageRecord { topic, partition, offset, timestamp_ms: None, key, value, cut_bytes: 0, headers };
         let mut outputs = outputs();
         stage.apply(&record, states.entry(partition).or_default(), &mut outputs).unwrap();
         assert!(outputs.fault().is_none(), "{name}: {:?}", outputs.fault());

@@ -7,7 +7,7 @@ use crate::model::record::{CatalogRecord, CatalogTopic};
 use crate::model::state::{State, StateError};
 
 use super::bulk::{self, Context, Touched};
-use super::cache::Cache;
+use super::cache::{Cache, Weigh, weigh};
 use super::forward::{self, Withdrawn};
 use super::output::{Derived, publish};
 use super::registers::{Core, Place, RegKey, place};
@@ -93,6 +93,15 @@ impl Known {
         let core = Core::load(&fact.entity, state)?;
         let derived = Derivation::of(config, fact, &core, state)?;
         Ok(Self { kind: fact.kind, core, derived })
+    }
+}
+
+impl Weigh for Known {
+    /// The registers hold at least what is published, in several versions.
+    fn weight(&self) -> usize {
+        let slots: usize = self.core.regs.values().map(Vec::len).sum();
+        let said: usize = self.core.mentions.values().flat_map(|m| m.said.values()).map(BTreeMap::len).sum();
+        (slots + said) * 300 + 3 * self.derived.records.values().map(weigh).sum::<usize>()
     }
 }
 

@@ -13,7 +13,7 @@ use crate::model::id::EntityId;
 use crate::model::record::{CatalogRecord, CatalogTopic, JobRecord};
 use crate::model::state::{State, StateError};
 
-use super::cache::Cache;
+use super::cache::{Cache, Weigh, weigh};
 use super::output::{Derived, publish};
 use super::registers::{from_json, hash_text, json, state_key};
 use super::run::{EdgeSet, Run};
@@ -84,6 +84,12 @@ impl Field {
 pub(super) struct Known {
     state: JobState,
     head: CatalogRecord,
+}
+
+impl Weigh for Known {
+    fn weight(&self) -> usize {
+        (self.state.fields.len() + self.state.support.hashes().count()) * 300 + 2 * weigh(&self.head)
+    }
 }
 
 /// Applies a fact about a job.

@@ -16,7 +16,7 @@ use rdkafka::types::RDKafkaRespErr;
 use super::config::KafkaConfig;
 use super::error::{Class, KafkaError};
 use super::offsets::{list_offsets, offset_list};
-use super::reader::owned;
+use super::reader::owned_up_to;
 use super::record::{Record, TopicPartition};
 
 /// How long the request that wakes a connection may take; its answer is of no use.
@@ -48,6 +48,8 @@ pub struct GroupOptions {
     pub instance: String,
     /// Session time-out.
     pub session_timeout: Duration,
+    /// Of larger values only the head is handed out.
+    pub largest_value: usize,
 }
 
 /// Member and generation, for [`super::TransactionalProducer::send_offsets`].
@@ -143,6 +145,7 @@ impl<H: RebalanceHandler> ConsumerContext for GroupContext<H> {
 /// A consumer in a group, read_committed, cooperative-sticky, static member, without any automatic offset.
 pub struct GroupConsumer<H: RebalanceHandler + 'static> {
     inner: BaseConsumer<GroupContext<H>>,
+    largest_value: usize,
     group: String,
     topics: Mutex<HashMap<String, Arc<str>>>,
 }
@@ -156,7 +159,8 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
             .member(&options.group, &options.instance, session_ms)
             .create_with_context(context)
             .map_err(|e| KafkaError::new(format!("create consumer of group {}", options.group), e))?;
-        Ok(Self { inner, group: options.group.clone(), topics: Mutex::new(HashMap::new()) })
+        let (largest_value, group) = (options.largest_value, options.group.clone());
+        Ok(Self { inner, largest_value, group, topics: Mutex::new(HashMap::new()) })
     }
 
     /// Joins the group for these topics.
@@ -174,7 +178,10 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
     pub fn poll(&self, timeout: Duration) -> Result<ConsumerEvent, KafkaError> {
         match self.inner.poll(timeout) {
             None => Ok(ConsumerEvent::Nothing),
-            Some(Ok(message)) => Ok(ConsumerEvent::Record(owned(&message, &self.topic(message.topic())))),
+            Some(Ok(message)) => {
+                let topic = self.topic(message.topic());
+                Ok(ConsumerEvent::Record(owned_up_to(&message, &topic, self.largest_value)))
+            }
             Some(Err(Native::PartitionEOF(_))) => Ok(ConsumerEvent::EndOfPartition),
             Some(Err(error)) => {
                 let fatal = self.inner.client().fatal_error();

@@ -230,16 +230,29 @@ impl PartitionReader {
     }
 }
 
+/// What is kept of a value that is cut.
+pub(super) const HEAD_BYTES: usize = 64 << 10;
+
 /// Copies a native message.
 pub(super) fn owned(message: &BorrowedMessage<'_>, topic: &Arc<str>) -> Record {
+    owned_up_to(message, topic, usize::MAX)
+}
+
+/// The same, but only the head of a value that is larger than `most` bytes.
+pub(super) fn owned_up_to(message: &BorrowedMessage<'_>, topic: &Arc<str>, most: usize) -> Record {
     let headers = message.headers().map(owned_headers).unwrap_or_default();
+    let value = message.payload().map(|value| match value.get(..HEAD_BYTES) {
+        Some(head) if value.len() > most => head,
+        _ => value,
+    });
     Record {
         topic: Arc::clone(topic),
         partition: message.partition(),
         offset: message.offset(),
         timestamp_ms: message.timestamp().to_millis(),
         key: message.key().map(<[u8]>::to_vec),
-        value: message.payload().map(<[u8]>::to_vec),
+        value: value.map(<[u8]>::to_vec),
+        cut_bytes: message.payload_len().saturating_sub(value.map_or(0, <[u8]>::len)),
         headers,
     }
 }

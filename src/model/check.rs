@@ -13,6 +13,8 @@ use super::types::{MAX_DEPTH, count_fields};
 /// How much one fact may say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FactLimits {
+    /// Largest fact, bytes of its texts: one that is larger than its topic takes need not even be encoded.
+    pub bytes: usize,
     /// Longest id and longest name of a column, bytes.
     pub name_bytes: usize,
     /// Nesting of JSON values.
@@ -27,7 +29,7 @@ pub struct FactLimits {
 
 impl Default for FactLimits {
     fn default() -> Self {
-        Self { name_bytes: 2_000, depth: 64, columns: 20_000, facets: 200, edges: 50_000 }
+        Self { bytes: 8 << 20, name_bytes: 2_000, depth: 64, columns: 20_000, facets: 200, edges: 50_000 }
     }
 }
 
@@ -80,16 +82,22 @@ fn check(fact: &Fact, limits: &FactLimits) -> Result<(), Rejection> {
     for (index, via) in fact.via.iter().enumerate() {
         id(via, limits, &format!("/via/{index}"))?;
     }
-    let (mut columns, mut facets) = (0, 0);
+    let mut seen = Seen::default();
+    let mut facets = 0;
     for (index, entry) in fact.entries.iter().enumerate() {
         let within = |fault: Rejection| fault.within(&format!("/entries/{index}"));
         text(&entry.sub_key, limits.name_bytes.saturating_mul(NAMES_IN_SUB_KEY), "/sub_key").map_err(within)?;
         facets += usize::from(entry.aspect == Aspect::Facet);
         if let Some(statement) = &entry.value {
-            check_statement(statement, limits, &mut columns).map_err(|fault| within(fault.within("/value")))?;
+            check_statement(statement, limits, &mut seen).map_err(|fault| within(fault.within("/value")))?;
         }
     }
-    if columns > limits.columns {
+    if seen.bytes > limits.bytes {
+        let message =
+            format!("more than {} bytes of text, the limit (limits.output_bytes) is {}", seen.bytes, limits.bytes);
+        return Err(over("/entries", message));
+    }
+    if seen.columns > limits.columns {
         return Err(over(
             "/entries",
             format!("more than {} columns and nested fields, the limit (limits.columns)", limits.columns),
@@ -98,27 +106,62 @@ fn check(fact: &Fact, limits: &FactLimits) -> Result<(), Rejection> {
     count_facets(facets, limits, "/entries")
 }
 
-fn check_statement(statement: &Statement, limits: &FactLimits, columns: &mut usize) -> Result<(), Rejection> {
+/// What is summed up over a fact's statements.
+#[derive(Default)]
+struct Seen {
+    columns: usize,
+    /// Of the texts that can be long.
+    bytes: usize,
+}
+
+impl Seen {
+    fn text(&mut self, text: &str) {
+        self.bytes += text.len();
+    }
+
+    fn texts<'a>(&mut self, texts: impl IntoIterator<Item = &'a Option<String>>) {
+        texts.into_iter().flatten().for_each(|text| self.text(text));
+    }
+}
+
+fn check_statement(statement: &Statement, limits: &FactLimits, seen: &mut Seen) -> Result<(), Rejection> {
     match statement {
         Statement::Columns(stated) => {
-            stated.columns.iter().try_for_each(|column| check_column(column, limits, MAX_DEPTH))?;
-            *columns += count_fields(&stated.columns, limits.columns);
+            stated.columns.iter().try_for_each(|column| check_column(column, limits, seen, MAX_DEPTH))?;
+            if seen.bytes <= limits.bytes {
+                seen.columns += count_fields(&stated.columns, limits.columns);
+            }
             Ok(())
         }
         Statement::Native(value)
         | Statement::Constraint(value)
         | Statement::ColumnStats(value)
-        | Statement::Facet(value) => depth(value, limits),
-        Statement::Partition(partition) => depth(&partition.native, limits),
-        Statement::Stats(stats) => depth(&stats.extra, limits),
-        Statement::Quality(quality) => depth(&quality.value, limits),
+        | Statement::Facet(value) => depth(value, limits, seen),
+        Statement::Partition(partition) => depth(&partition.native, limits, seen),
+        Statement::Stats(stats) => depth(&stats.extra, limits, seen),
+        Statement::Quality(quality) => depth(&quality.value, limits, seen),
+        Statement::Description(text) | Statement::Location(text) => {
+            seen.text(text);
+            Ok(())
+        }
+        Statement::Properties(properties) => {
+            properties.iter().flat_map(|(key, value)| [key, value]).for_each(|text| seen.text(text));
+            Ok(())
+        }
+        Statement::ViewText(view) => {
+            seen.texts([&view.original, &view.expanded]);
+            Ok(())
+        }
         Statement::Write(mark) => {
             id(&mark.job, limits, "/job")?;
             time(mark.time, "/time")
         }
         Statement::RenamedTo(to) => id(to, limits, ""),
         Statement::AliasOf(alias) => time(alias.valid_from, "/valid_from"),
-        Statement::Job(job) => job.parent.iter().try_for_each(|parent| id(parent, limits, "/parent")),
+        Statement::Job(job) => {
+            seen.texts([&job.sql, &job.source_code]);
+            job.parent.iter().try_for_each(|parent| id(parent, limits, "/parent"))
+        }
         Statement::Listing(page) => page.members.iter().try_for_each(|member| id(member, limits, "/members")),
         Statement::Run(run) => {
             text(&run.run_id, limits.name_bytes, "/run_id")?;
@@ -131,7 +174,8 @@ fn check_statement(statement: &Statement, limits: &FactLimits, columns: &mut usi
             run.inputs.iter().try_for_each(|input| id(input, limits, "/inputs"))?;
             run.outputs.iter().try_for_each(|output| id(output, limits, "/outputs"))?;
             count_facets(run.facets.len(), limits, "/facets")?;
-            run.facets.values().try_for_each(|facet| depth(facet, limits))?;
+            seen.texts([&run.error]);
+            run.facets.values().try_for_each(|facet| depth(facet, limits, seen))?;
             for edge in &run.column_edges {
                 id(&edge.source, limits, "/column_edges")?;
                 id(&edge.target, limits, "/column_edges")?;
@@ -146,13 +190,9 @@ fn check_statement(statement: &Statement, limits: &FactLimits, columns: &mut usi
             Ok(())
         }
         Statement::Existence(_)
-        | Statement::Description(_)
         | Statement::Owners(_)
         | Statement::Tags(_)
-        | Statement::Location(_)
         | Statement::Format(_)
-        | Statement::Properties(_)
-        | Statement::ViewText(_)
         | Statement::DatasetKind(_)
         | Statement::Name(_)
         | Statement::Symlink(_)
@@ -167,12 +207,15 @@ fn check_statement(statement: &Statement, limits: &FactLimits, columns: &mut usi
     }
 }
 
-fn check_column(column: &Column, limits: &FactLimits, depth_left: usize) -> Result<(), Rejection> {
+fn check_column(column: &Column, limits: &FactLimits, seen: &mut Seen, depth_left: usize) -> Result<(), Rejection> {
     text(&column.name, limits.name_bytes, "/name")?;
+    seen.text(&column.name);
+    seen.text(&column.data_type);
+    seen.texts([&column.description]);
     let Some(depth_left) = depth_left.checked_sub(1) else {
         return Err(over("", format!("columns nest deeper than {MAX_DEPTH} levels")));
     };
-    column.fields.iter().try_for_each(|field| check_column(field, limits, depth_left))
+    column.fields.iter().try_for_each(|field| check_column(field, limits, seen, depth_left))
 }
 
 /// Refuses more facets than are kept.
@@ -205,17 +248,28 @@ fn time(micros: i64, path: &str) -> Result<(), Rejection> {
     Err(Rejection::new(ReasonCode::InvalidField, path, message))
 }
 
-fn depth(value: &Value, limits: &FactLimits) -> Result<(), Rejection> {
-    if is_deeper(value, limits.depth) {
+fn depth(value: &Value, limits: &FactLimits, seen: &mut Seen) -> Result<(), Rejection> {
+    if is_deeper(value, limits.depth, seen) {
         return Err(over("", format!("nested deeper than {} levels, the limit (limits.depth)", limits.depth)));
     }
     Ok(())
 }
 
-fn is_deeper(value: &Value, levels: usize) -> bool {
+/// Whether a value nests deeper than `levels`; adds up its texts on the way.
+fn is_deeper(value: &Value, levels: usize, seen: &mut Seen) -> bool {
     match value {
-        Value::Array(items) => levels == 0 || items.iter().any(|item| is_deeper(item, levels - 1)),
-        Value::Object(fields) => levels == 0 || fields.values().any(|field| is_deeper(field, levels - 1)),
+        Value::Array(items) => levels == 0 || items.iter().any(|item| is_deeper(item, levels - 1, seen)),
+        Value::Object(fields) => {
+            levels == 0
+                || fields.iter().any(|(name, field)| {
+                    seen.text(name);
+                    is_deeper(field, levels - 1, seen)
+                })
+        }
+        Value::String(text) => {
+            seen.text(text);
+            false
+        }
         _ => false,
     }
 }
@@ -244,7 +298,7 @@ mod tests {
     }
 
     fn limits() -> FactLimits {
-        FactLimits { name_bytes: 20, depth: 3, columns: 3, facets: 2, edges: 4 }
+        FactLimits { bytes: 100, name_bytes: 20, depth: 3, columns: 3, facets: 2, edges: 4 }
     }
 
     #[track_caller]
@@ -280,6 +334,11 @@ mod tests {
         refused(&fact(columns(&[("a", ""), ("b", ""), ("c", ""), ("d", "")])), "/entries");
         assert!(check_read(&fact(columns(&[(&"n".repeat(20), "")])), &limits()).is_ok());
         refused(&fact(columns(&[(&"n".repeat(21), "")])), "/entries/0/value/name");
+
+        assert!(check_read(&fact(Statement::Description("d".repeat(100))), &limits()).is_ok());
+        refused(&fact(Statement::Description("d".repeat(101))), "/entries");
+        refused(&fact(Statement::Facet(json!({ "name": "v".repeat(97) }))), "/entries");
+        refused(&fact(columns(&[("a", &"t".repeat(100))])), "/entries");
 
         let facets = |count: usize| {
             let entries = (0..count).map(|n| Entry::keyed(n.to_string(), Statement::Facet(json!(1)))).collect();

@@ -45,6 +45,7 @@ fn record(offset: i64, key: &str, topic: CatalogTopic, value: Option<&CatalogRec
         timestamp_ms: None,
         key: Some(key.as_bytes().to_vec()),
         value: value.map(|value| encode_record(value, id).unwrap()),
+        cut_bytes: 0,
         headers: Headers::new(),
     }
 }

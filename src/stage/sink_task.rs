@@ -76,7 +76,12 @@ impl SinkSpec {
 /// Starts a sink task in its consumer group: partitions are shared among the tasks of all processes.
 pub fn spawn_sink(kafka: &KafkaConfig, spec: SinkSpec, sink: Box<dyn Sink>, stop: StopToken) -> io::Result<TaskHandle> {
     spawn(kafka, spec, sink, stop, |kafka, spec, core, _| {
-        let options = GroupOptions { group: spec.group(), instance: spec.id(), session_timeout: spec.timeouts.session };
+        let options = GroupOptions {
+            group: spec.group(),
+            instance: spec.id(),
+            session_timeout: spec.timeouts.session,
+            largest_value: usize::MAX,
+        };
         let consumer = GroupConsumer::new(kafka, &options, Arc::clone(core))?;
         let topics: Vec<&str> = spec.topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics)?;

@@ -15,7 +15,7 @@ use super::batch::BatchGauge;
 use super::fault::Fault;
 use super::restore::Restore;
 use super::routes::routes;
-use super::spec::StageSpec;
+use super::spec::{InputTopic, StageSpec};
 use super::task::{Backoff, Shared, StopToken, TaskHandle, TaskState};
 use super::transaction::{Core, Logic, Phase, Undo};
 use super::transform::{KeyedTransform, Transform};
@@ -108,7 +108,14 @@ impl<'a> Session<'a> {
         guard.undo = Undo::Nothing;
         guard.gauge = BatchGauge::new(spec.batch);
         drop(guard);
-        let options = GroupOptions { group: spec.group(), instance: spec.id(), session_timeout: spec.timeouts.session };
+        let largest = |input: &InputTopic| input.max_record_bytes.max(input.dead_letters.max_record_bytes);
+        let options = GroupOptions {
+            group: spec.group(),
+            instance: spec.id(),
+            session_timeout: spec.timeouts.session,
+            // What is larger can be neither taken in nor put aside whole.
+            largest_value: spec.inputs.iter().map(largest).max().unwrap_or(usize::MAX),
+        };
         let consumer = GroupConsumer::new(kafka, &options, Arc::clone(core))?;
         let topics: Vec<&str> = spec.inputs.iter().map(|input| input.name.as_str()).collect();
         consumer.subscribe(&topics)?;

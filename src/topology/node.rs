@@ -279,6 +279,7 @@ fn json_limits(config: &Config) -> Limits {
 fn fact_limits(config: &Config) -> FactLimits {
     let limits = &config.limits;
     FactLimits {
+        bytes: limits.output_bytes,
         name_bytes: limits.name_bytes,
         depth: limits.depth,
         columns: limits.columns,

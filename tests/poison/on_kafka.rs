@@ -160,28 +160,44 @@ fn compare(placed: &[(Kind, Origin)], letters: &[DeadLetter]) {
     assert_eq!(letters.len(), expected, "nothing else is a dead letter");
 }
 
-/// A process with every role, how much memory it took when it had nothing to do, and its largest since then.
-struct Watched {
-    process: Running,
-    idle: u64,
-}
+/// A process for each role, with how much memory it took when it had nothing to do.
+struct Watched(BTreeMap<&'static str, (Running, u64)>);
 
 impl Watched {
     fn start(site: &Site) -> Self {
-        let mut process = site.spawn(&["up"], &[]);
-        process.wait_until("all tasks run", |process| process.tasks_running() >= 5);
+        let roles = [
+            ("normalize", &["run", "normalize"][..], 1),
+            ("fold", &["run", "fold"], 1),
+            ("postgres", &["run", "postgres"], 1),
+            ("views", &["api"], 2),
+        ];
+        let mut watched = BTreeMap::new();
+        for (name, args, tasks) in roles {
+            // A backtrace reads the debug information of the whole binary, which is larger than all poison.
+            let mut process = site.spawn_in(name, args, &[("RUST_BACKTRACE", "0")]);
+            process.wait_until("all tasks run", |process| process.tasks_running() >= tasks);
+            watched.insert(name, process);
+        }
         wait_quiet(site);
-        let idle = memory(&process, "VmRSS");
-        // From now on the high-water mark is that of this work.
-        std::fs::write(format!("/proc/{}/clear_refs", process.pid()), "5").unwrap();
-        Self { process, idle }
+        let idle = |(name, process): (&'static str, Running)| {
+            let idle = memory(&process, "VmRSS");
+            // From now on the high-water mark is that of this work.
+            std::fs::write(format!("/proc/{}/clear_refs", process.pid()), "5").unwrap();
+            (name, (process, idle))
+        };
+        Self(watched.into_iter().map(idle).collect())
+    }
+
+    fn of(&self, role: &str) -> &Running {
+        &self.0[role].0
     }
 
     fn assert_bounded(&self) {
-        let peak = memory(&self.process, "VmHWM");
         let mib = |bytes: u64| bytes >> 20;
-        eprintln!("{} MiB idle, {} MiB at most", mib(self.idle), mib(peak));
-        assert!(peak <= self.idle + MEMORY, "{} MiB idle, {} MiB at most", mib(self.idle), mib(peak));
+        let peaks = self.0.iter().map(|(name, (process, idle))| (*name, mib(*idle), mib(memory(process, "VmHWM"))));
+        let peaks: Vec<_> = peaks.collect();
+        eprintln!("MiB when idle and at most: {peaks:?}");
+        assert!(peaks.iter().all(|(_, idle, peak)| *peak <= idle + mib(MEMORY)), "{peaks:?}");
     }
 }
 
@@ -223,7 +239,8 @@ fn for_sinks(ids: Ids) -> Vec<Kind> {
         // Two rows of one id in one batch, if the keys were believed.
         of("catalog.containers", "hive://poison:9083/b", right.clone(), ""),
         of("catalog.containers", "hive://poison:9083/f", right.clone(), "invalid_field"),
-        of("catalog.containers", "hive://poison:9083/z\0", zero, ""),
+        // No text for Postgres, and no id either: ids encode what is below U+0020.
+        of("catalog.containers", "hive://poison:9083/z\0", zero, "22021"),
         of("catalog.datasets", "hive://poison:9083/d/t", right, "invalid_avro"),
         of("catalog.changes", "hive://poison:9083/d/t", b"\0".to_vec(), "invalid_avro"),
     ];
@@ -271,12 +288,11 @@ fn every_kind_on_every_topic_ends_where_it_should_and_costs_the_good_records_not
     compare(&placed, &letters(&site));
     assert_eq!(digest["class_a"], expected["class_a"], "{digest}\n{expected}");
     assert_eq!(site.rejected_rows(), 0, "nothing of it reaches the tables' limits");
-    let process = &watched.process;
-    let dealt_with = process.outcomes("normalize").values().sum::<u64>();
-    assert_eq!(dealt_with, site.committed_records(&RAW));
-    assert_eq!(process.outcomes("fold").values().sum::<u64>(), site.committed_records(&["catalog.facts"]));
-
-    sinks_leave_poison_out(&site, ids, process, &expected);
+    for (stage, inputs) in [("normalize", &RAW[..]), ("fold", &["catalog.facts"])] {
+        let dealt_with = watched.of(stage).outcomes(stage).values().sum::<u64>();
+        assert_eq!(dealt_with, site.committed_records(inputs), "{stage}");
+    }
+    sinks_leave_poison_out(&site, ids, &watched, &expected);
 }
 
 /// A header of which nothing could be read.
@@ -287,7 +303,7 @@ fn nameless() -> Headers {
 }
 
 /// Undecodable values on the catalog's own topics: each has its row, each view says so, and all go on.
-fn sinks_leave_poison_out(site: &Site, ids: Ids, process: &Running, expected: &serde_json::Value) {
+fn sinks_leave_poison_out(site: &Site, ids: Ids, watched: &Watched, expected: &serde_json::Value) {
     let kinds = for_sinks(ids);
     let sent = |kind: Kind, value: Option<Vec<u8>>| {
         let partition = partition_for(kind.key.as_deref().unwrap_or_default(), PARTITIONS);
@@ -304,8 +320,9 @@ fn sinks_leave_poison_out(site: &Site, ids: Ids, process: &Running, expected: &s
         _ => None,
     });
     assert_eq!(rows, refused.collect());
-    let ready = process.readiness();
+    let ready = watched.of("postgres").readiness();
     assert!(ready.contains("see the table sink_rejects"), "{ready}");
+    let ready = watched.of("views").readiness();
     assert_eq!(ready.matches("are left out, the last of catalog.").count(), 2, "search and lineage: {ready}");
 
     // A digest of a catalog that cannot be read is refused, with the place and the way out.

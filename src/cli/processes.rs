@@ -24,7 +24,7 @@ use crate::dev::{Servers, Stack};
 use crate::kafka::TopicPartition;
 use crate::registry::client::RegistryClient;
 use crate::sink::{LineageSink, PostgresSink, SearchSink, SearchSinkOptions, VisiblePositions};
-use crate::stage::DataDir;
+use crate::stage::{DataDir, TaskState, TaskStatus};
 use crate::store::{Store, StoreOptions};
 use crate::topology::node::{Node, NodeError};
 use crate::topology::quiet::Offsets;
@@ -241,6 +241,21 @@ impl Process {
         let admin = serving::admin_router(&node);
         addresses.metrics = Some(serve(&runtime, &config.metrics.listen, admin, &shutdown)?);
         Ok(Self { runtime, shutdown, addresses, catalog, visible, node })
+    }
+
+    /// Waits until every task has its partitions and reads.
+    pub fn wait_running(&self, limit: Duration) -> Result<(), Failure> {
+        let started = std::time::Instant::now();
+        loop {
+            let runs = |status: &TaskStatus| status.state == TaskState::Running && !status.positions.is_empty();
+            let statuses = self.node.statuses();
+            let Some(late) = statuses.iter().find(|status| !runs(status)) else { return Ok(()) };
+            if started.elapsed() > limit {
+                return Err(anyhow!("{} does not run after {} s: {:?}", late.task, limit.as_secs(), late.state))
+                    .because(Reason::Temporary);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Waits until what lies below `ends` can be searched and walked in this process.

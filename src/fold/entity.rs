@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::model::fact::{Aspect, Columns, Completeness, EntityKind, Entry, Evidence, Fact, Joined, Statement};
+use crate::model::id::EntityId;
 use crate::model::record::{CatalogRecord, CatalogTopic};
 use crate::model::state::{State, StateError};
 
@@ -82,14 +83,23 @@ pub(super) fn is_version_free(fact: &Fact, entry: &Entry) -> bool {
 pub(super) struct Known {
     kind: EntityKind,
     core: Core,
+    column_stats: ColumnStats,
     derived: Derivation,
+}
+
+/// Registers of the table's own column statistics, by column.
+type ColumnStats = BTreeMap<String, bulk::Registers>;
+
+fn load_column_stats(entity: &EntityId, state: &dyn State) -> Result<ColumnStats, StateError> {
+    bulk::load_all(entity, Aspect::ColumnStats.as_str(), state)
 }
 
 impl Known {
     fn load(config: &FoldConfig, fact: &Fact, state: &dyn State) -> Result<Self, StateError> {
         let core = Core::load(&fact.entity, state)?;
-        let derived = Derivation::of(config, fact, &core, state)?;
-        Ok(Self { kind: fact.kind, core, derived })
+        let column_stats = load_column_stats(&fact.entity, state)?;
+        let derived = Derivation::of(config, fact, &core, &column_stats);
+        Ok(Self { kind: fact.kind, core, column_stats, derived })
     }
 }
 
@@ -106,7 +116,7 @@ pub(super) fn apply(
         Some(known) => known,
         None => Known::load(config, fact, state)?,
     };
-    let Known { mut core, derived: before, .. } = known;
+    let Known { mut core, mut column_stats, derived: before, .. } = known;
     let known_to_scope = core.names_scope(&fact.source);
     let routes_before = routes::Routes::of(&core);
 
@@ -178,7 +188,8 @@ pub(super) fn apply(
         changed |= history.update(&fact.entity, points, &senders, state);
     }
     if !changed {
-        cache.put(&fact.entity, state.epoch(), Known { kind: fact.kind, core, derived: before });
+        let known = Known { kind: fact.kind, core, column_stats, derived: before };
+        cache.put(&fact.entity, state.epoch(), known);
         return Ok(FoldOutcome::NoOp("unchanged"));
     }
     let (mut old, mut new) = (before.records, Derived::new());
@@ -188,7 +199,10 @@ pub(super) fn apply(
         core.set_schema_version(ordinal);
     }
     core.save(state);
-    let after = Derivation::of(config, fact, &core, state)?;
+    if !senders.is_empty() || touched.iter().any(|(aspect, _)| *aspect == Aspect::ColumnStats) {
+        column_stats = load_column_stats(&fact.entity, state)?;
+    }
+    let after = Derivation::of(config, fact, &core, &column_stats);
     new.extend(after.records.iter().map(|(key, record)| (key.clone(), record.clone())));
     let sides = (&before.context, &after.context);
     partition_sides(fact, &touched, all_partitions, &senders, sides, (&mut old, &mut new));
@@ -202,7 +216,8 @@ pub(super) fn apply(
     if let Some(scope) = listing::scope_of(fact).filter(|_| fact.via.is_empty() && !known_to_scope) {
         out.forwarded.push(listing::membership(fact, scope));
     }
-    cache.put(&fact.entity, state.epoch(), Known { kind: fact.kind, core, derived: after });
+    let known = Known { kind: fact.kind, core, column_stats, derived: after };
+    cache.put(&fact.entity, state.epoch(), known);
     let quiet = out.records.len() == published && out.forwarded.len() == forwarded;
     Ok(if quiet { FoldOutcome::NoOp("recorded") } else { FoldOutcome::Applied })
 }
@@ -216,7 +231,7 @@ struct Derivation {
 }
 
 impl Derivation {
-    fn of(config: &FoldConfig, fact: &Fact, core: &Core, state: &dyn State) -> Result<Self, StateError> {
+    fn of(config: &FoldConfig, fact: &Fact, core: &Core, column_stats: &ColumnStats) -> Self {
         let view = View::of(core);
         let id = fact.entity.as_str();
         let mut records = Derived::new();
@@ -236,8 +251,7 @@ impl Derivation {
                 if let Some(record) = shown.then(|| dataset::head(&view, &config.ignored, &fact.origin)).flatten() {
                     records.insert((CatalogTopic::Datasets, id.to_owned()), CatalogRecord::Dataset(record.into()));
                 }
-                let all = bulk::load_all(&fact.entity, Aspect::ColumnStats.as_str(), state)?;
-                let column_stats = bulk::column_stats(&all, &view.eras);
+                let column_stats = bulk::column_stats(column_stats, &view.eras);
                 let stats = shown.then(|| dataset::stats(&view, &column_stats, &fact.origin)).flatten();
                 if let Some(record) = stats {
                     let key = (CatalogTopic::DatasetStats, id.to_owned());
@@ -251,7 +265,7 @@ impl Derivation {
             }
         }
         let context = partition_context(&view);
-        Ok(Self { records, context, history: history_context(&view) })
+        Self { records, context, history: history_context(&view) }
     }
 }
 

@@ -100,6 +100,7 @@ pub(super) fn run(flags: &SettingFlags, args: &PipelineArgs) -> Result<(), Failu
     let latencies = match args.stage {
         None if args.rate_seconds > 0 && args.rate > 0 => {
             let process = Process::start(&bench.context, &Plan::everything())?;
+            process.wait_running(QUIET_LIMIT)?;
             let found =
                 latency::at_rate(&bench.context, &process, &bench.producer, &mix, (args.rate, args.rate_seconds))?;
             process.stop()?;

@@ -383,7 +383,7 @@ impl Session<'_> {
             return Duration::ZERO;
         }
         if !core.is_empty() {
-            return if self.drained { core.patience() } else { Duration::ZERO };
+            return if self.drained { core.gauge.wait(Instant::now()) } else { Duration::ZERO };
         }
         let settled = core.partitions.values().all(|f| f.running);
         if settled { Duration::from_millis(100) } else { Duration::from_millis(5) }

@@ -416,7 +416,7 @@ impl<'a> Session<'a> {
             return Duration::ZERO;
         }
         if core.is_open() {
-            return if self.drained { core.gauge.patience(Instant::now()) } else { Duration::ZERO };
+            return if self.drained { core.gauge.wait(Instant::now()) } else { Duration::ZERO };
         }
         let settled = core.partitions.values().all(|p| matches!(p.phase, Phase::Running));
         if settled { Duration::from_millis(100) } else { Duration::from_millis(5) }

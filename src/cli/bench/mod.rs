@@ -5,6 +5,7 @@ pub mod procstat;
 
 mod latency;
 mod pipeline;
+mod rekey;
 
 use clap::Subcommand;
 

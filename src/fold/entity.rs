@@ -21,13 +21,14 @@ struct Incoming<'a> {
     fact: &'a Fact,
     joined: Option<Joined>,
     sender: String,
+    mention: bool,
 }
 
 impl<'a> Incoming<'a> {
     fn of(fact: &'a Fact) -> Self {
         let joined = joined_of(fact).cloned();
         let sender = sender_of(fact);
-        Self { fact, joined, sender }
+        Self { fact, joined, sender, mention: is_mention(fact) }
     }
 
     fn slot(&self, value: Option<&Statement>) -> Slot {
@@ -54,26 +55,28 @@ pub(super) fn sender_of(fact: &Fact) -> String {
     fact.via.last().map(|id| routes::sender_key(id, lane)).unwrap_or_default()
 }
 
+/// Whether the source only read or named the entity. A run may read and write the same dataset; then it speaks as its
+/// writer.
+pub(super) fn is_mention(fact: &Fact) -> bool {
+    let mut evidence = fact.entries.iter().filter_map(|entry| match &entry.value {
+        Some(Statement::Existence(existence)) => Some(existence.evidence),
+        _ => None,
+    });
+    let mut only = false;
+    evidence.all(|evidence| {
+        only = true;
+        evidence == Evidence::Mention
+    }) && only
+}
+
 /// Whether a statement is joined with its likes instead of replacing the former one: spellings always, and the plain
-/// statements of a source that only read or named the entity.
-pub(super) fn is_version_free(fact: &Fact, entry: &Entry) -> bool {
-    // A run may read and write the same dataset; then it speaks as its writer.
-    let mentions = || {
-        let mut evidence = fact.entries.iter().filter_map(|entry| match &entry.value {
-            Some(Statement::Existence(existence)) => Some(existence.evidence),
-            _ => None,
-        });
-        let mut only = false;
-        evidence.all(|evidence| {
-            only = true;
-            evidence == Evidence::Mention
-        }) && only
-    };
+/// statements of a fact that is a `mention`.
+pub(super) fn is_version_free(mention: bool, entry: &Entry) -> bool {
     match &entry.value {
         Some(Statement::Name(_) | Statement::Symlink(_)) => true,
-        Some(Statement::Columns(Columns { completeness, .. })) => *completeness == Completeness::Partial && mentions(),
+        Some(Statement::Columns(Columns { completeness, .. })) => *completeness == Completeness::Partial && mention,
         Some(Statement::Existence(existence)) => existence.evidence == Evidence::Mention && !existence.floor,
-        Some(Statement::DatasetKind(_) | Statement::Format(_) | Statement::Location(_)) => mentions(),
+        Some(Statement::DatasetKind(_) | Statement::Format(_) | Statement::Location(_)) => mention,
         _ => false,
     }
 }
@@ -135,7 +138,7 @@ pub(super) fn apply(
                 withdrawn.mentions += mentions;
                 senders.push(entry.sub_key.clone());
             }
-            _ if is_version_free(fact, entry) => {
+            _ if is_version_free(incoming.mention, entry) => {
                 let said = entry.value.clone().map(|value| (entry.sub_key.clone(), value));
                 let seen = (fact.version, &fact.origin, fact.via.as_slice());
                 changed |= core.mention(&fact.source, &incoming.sender, seen, said);

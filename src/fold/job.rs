@@ -24,8 +24,10 @@ use crate::model::fact::Aspect;
 
 /// Values up to this many bytes lie in the job's record itself.
 const INLINE_BYTES: usize = 1_000;
-/// Facets and dependencies kept of a job.
+/// Facets kept of a job, and so many dependencies.
 const MAX_FIELDS: usize = 2_000;
+/// The families of fields that are limited; of all others a job has few.
+const LIMITED: [&str; 2] = ["facet/", "job_dependency/"];
 
 /// One field as one source states it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -236,7 +238,7 @@ fn describe(
     }
     let mut stored = false;
     for (name, value) in fields {
-        if into.fields.len() >= MAX_FIELDS && !into.fields.contains_key(&name) {
+        if !make_room(&mut into.fields, &name) {
             continue;
         }
         let of_source = into.fields.entry(name).or_default();
@@ -258,6 +260,23 @@ fn describe(
         of_source.insert(fact.source.clone(), Field { version: fact.version, value, hash });
     }
     Ok(stored)
+}
+
+/// Whether a field of this name is kept. Of a family that is full the smallest names are, in whatever order they come.
+fn make_room(fields: &mut BTreeMap<String, BTreeMap<Source, Field>>, name: &str) -> bool {
+    let Some(family) = LIMITED.into_iter().find(|family| name.starts_with(family)) else { return true };
+    if fields.contains_key(name) {
+        return true;
+    }
+    let of_family = || fields.range(family.to_owned()..).take_while(|(name, _)| name.starts_with(family));
+    if of_family().count() < MAX_FIELDS {
+        return true;
+    }
+    let Some(last) = of_family().last().map(|(name, _)| name.clone()).filter(|last| name < last.as_str()) else {
+        return false;
+    };
+    fields.remove(&last);
+    true
 }
 
 /// The content of a statement, without its tag.

@@ -140,6 +140,9 @@ impl KafkaConfig {
         self.default(&mut config, "fetch.max.bytes", "8388608");
         self.default(&mut config, "fetch.queue.backoff.ms", "10");
         self.default(&mut config, "fetch.wait.max.ms", "100");
+        // Brokers take requests of up to 100 MiB unless told otherwise, the client's default is some less: what lies
+        // between could be written and never be read, not even to be dead-lettered.
+        self.default(&mut config, "receive.message.max.bytes", "134217728");
         config.set("enable.auto.commit", "false");
         config.set("enable.auto.offset.store", "false");
         config.set("auto.offset.reset", "error");
@@ -170,7 +173,8 @@ impl KafkaConfig {
     /// An idempotent producer.
     pub(super) fn producer(&self) -> ClientConfig {
         let mut config = self.base();
-        self.default(&mut config, "queue.buffering.max.kbytes", "16384");
+        // The largest record of ours, a dead letter of 17 MiB, has to fit into the queue, or it waits for ever.
+        self.default(&mut config, "queue.buffering.max.kbytes", "18432");
         // Limits stand at the topics; the client must not be the first to refuse. 64 MiB is above any of ours.
         self.default(&mut config, "message.max.bytes", "67108864");
         config.set("enable.idempotence", "true");

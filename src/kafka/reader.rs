@@ -1,13 +1,14 @@
 //! Reads a partition's or a topic's log from somewhere to an end captured at the start, without a group.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode as Code};
-use rdkafka::message::{BorrowedMessage, Headers as _, Message};
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers as _, Message};
 use rdkafka::topic_partition_list::Offset;
 
 use super::admin::{Admin, Watermarks};
@@ -231,12 +232,7 @@ impl PartitionReader {
 
 /// Copies a native message.
 pub(super) fn owned(message: &BorrowedMessage<'_>, topic: &Arc<str>) -> Record {
-    let mut headers = Headers::new();
-    if let Some(native) = message.headers() {
-        for header in native.iter() {
-            headers.push_header(Header { name: header.key.to_owned(), value: header.value.map(<[u8]>::to_vec) });
-        }
-    }
+    let headers = message.headers().map(owned_headers).unwrap_or_default();
     Record {
         topic: Arc::clone(topic),
         partition: message.partition(),
@@ -246,4 +242,18 @@ pub(super) fn owned(message: &BorrowedMessage<'_>, topic: &Arc<str>) -> Record {
         value: message.payload().map(<[u8]>::to_vec),
         headers,
     }
+}
+
+/// Copies native headers. The client library panics over a name that is not UTF-8; such a header is kept as one without
+/// a value whose name is U+FFFD: nothing that we read depends on it, and a dead letter shows that there was one.
+fn owned_headers(native: &BorrowedHeaders) -> Headers {
+    let mut headers = Headers::new();
+    for index in 0..native.count() {
+        let read = std::panic::catch_unwind(AssertUnwindSafe(|| native.get(index)));
+        headers.push_header(match read {
+            Ok(header) => Header { name: header.key.to_owned(), value: header.value.map(<[u8]>::to_vec) },
+            Err(_) => Header { name: '\u{fffd}'.into(), value: None },
+        });
+    }
+    headers
 }

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::decode::{decode, last_of_each_key};
+use super::decode::{Refused, decode, last_of_each_key};
 use crate::codec::avro::Decoder;
 use crate::kafka::{TopicId, TopicPartition};
 use crate::model::record::{CatalogRecord, CatalogTopic};
@@ -60,7 +60,7 @@ pub struct SearchSink {
     failure: Arc<Mutex<Option<String>>>,
     failed: Arc<AtomicBool>,
     visible: VisiblePositions,
-    undecodable: u64,
+    refused: Refused,
 }
 
 impl SearchSink {
@@ -99,7 +99,7 @@ impl SearchSink {
             failure,
             failed,
             visible,
-            undecodable: 0,
+            refused: Refused::default(),
         })
     }
 
@@ -153,7 +153,7 @@ impl Sink for SearchSink {
             return Err(SinkError::Transient(why.into()));
         }
         let mut ops = Vec::with_capacity(batch.len());
-        let mut undecodable = 0;
+        let mut refused = Vec::new();
         for record in last_of_each_key(batch) {
             let decoded = decode(&self.decoder, record)?;
             match (decoded.topic, decoded.value) {
@@ -162,11 +162,13 @@ impl Sink for SearchSink {
                 (CatalogTopic::Datasets, Ok(None)) => ops.push(IndexOp::RemoveDataset(decoded.key)),
                 (CatalogTopic::DatasetStats, Ok(None)) => ops.push(IndexOp::RemoveStats(decoded.key)),
                 (_, Ok(_)) => {}
-                (_, Err(_)) => undecodable += 1,
+                (_, Err(why)) => refused.push((record, why)),
             }
         }
         self.given.apply(delta)?;
-        self.undecodable += undecodable;
+        for (record, why) in refused {
+            self.refused.note("search", &record.topic, (record.partition, record.offset), &why);
+        }
         let positions = delta.iter().map(|(partition, span)| {
             let id = span.topic_id.or(self.ids.get(partition).copied().flatten());
             self.ids.insert(partition.clone(), id);
@@ -185,7 +187,7 @@ impl Sink for SearchSink {
         if self.failed.load(Ordering::Acquire) {
             return Some(format!("the search index cannot be written: {}", self.last_failure().unwrap_or_default()));
         }
-        (self.undecodable > 0).then(|| format!("{} records could not be decoded", self.undecodable))
+        self.refused.degraded()
     }
 }
 

@@ -79,7 +79,7 @@ pub(super) fn dead_letter(
     max_record_bytes: usize,
 ) -> OutgoingRecord {
     let mut headers = foreign(&record.headers);
-    let attempt = number::<u32>(&record.headers, ATTEMPT).unwrap_or(0) + 1;
+    let attempt = number::<u32>(&record.headers, ATTEMPT).unwrap_or(0).saturating_add(1);
     let origin = origin_of(record);
     let mut text = |name: &str, value: String| headers.push(name, value);
     text(REASON, rejection.code.as_str().to_owned());

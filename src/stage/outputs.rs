@@ -10,7 +10,7 @@ use super::fault::Fault;
 use super::spec::OutputTopic;
 
 /// Bytes Kafka adds around a record, at most: batch header, lengths, offsets.
-const FRAMING: usize = 128;
+pub(super) const FRAMING: usize = 128;
 
 #[derive(Debug)]
 struct Target {
@@ -87,6 +87,11 @@ impl Outputs {
         self.send(Output { topic, owner: owner.as_bytes(), key: key.into(), value, headers: Headers::new() });
     }
 
+    /// The partition of `topic` to which `owner` belongs; `None` if the topic is not an output of the stage.
+    pub fn partition_of(&self, topic: &str, owner: &[u8]) -> Option<i32> {
+        self.targets.get(topic).map(|target| partition_for(owner, target.partitions))
+    }
+
     /// Says that the record is valid but has no effect here, and why (a metric label).
     pub fn no_op(&mut self, reason: &'static str) {
         self.no_op = Some(reason);
@@ -109,6 +114,11 @@ impl Outputs {
     /// The no-op reason, if one was given.
     pub fn no_op_reason(&self) -> Option<&'static str> {
         self.no_op
+    }
+
+    /// What went wrong while collecting: the record is rejected for it.
+    pub fn fault(&self) -> Option<&Fault> {
+        self.fault.as_ref()
     }
 
     /// Takes what went wrong while collecting.

@@ -29,6 +29,12 @@ impl Overlay {
         self.store.refresh()
     }
 
+    /// Size of the largest change of the current record as it goes to the changelog, key and value.
+    pub fn largest_change(&self) -> usize {
+        let size = |(key, value): (&Vec<u8>, &Option<Vec<u8>>)| key.len() + value.as_ref().map_or(0, Vec::len);
+        self.record.iter().map(size).max().unwrap_or(0)
+    }
+
     /// Keeps the current record's changes; returns whether there were any.
     pub fn accept_record(&mut self) -> bool {
         let any = !self.record.is_empty();

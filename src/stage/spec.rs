@@ -93,6 +93,8 @@ pub struct StageSpec {
     pub inputs: Vec<InputTopic>,
     /// Topics it may write, without changelog and dead letters.
     pub outputs: Vec<OutputTopic>,
+    /// The changelog topic's `max.message.bytes`; a record whose state goes over it is dead-lettered.
+    pub changelog_max_bytes: usize,
     /// Batch bounds.
     pub batch: BatchLimits,
     /// Time-outs.
@@ -118,6 +120,7 @@ impl StageSpec {
             task: 0,
             inputs: Vec::new(),
             outputs: Vec::new(),
+            changelog_max_bytes: DEFAULT_OUTPUT_LIMIT,
             batch: BatchLimits::default(),
             timeouts: Timeouts::default(),
             data_dir: data_dir.into(),

@@ -2,7 +2,9 @@
 //!
 //! It is driven by `transform_task`, and by rebalances, which arrive inside the consumer's poll on the same thread.
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,7 +20,7 @@ use super::counters::Counters;
 use super::dead_letter::dead_letter;
 use super::fault::{Cause, Fault};
 use super::outbox::Outbox;
-use super::outputs::Outputs;
+use super::outputs::{FRAMING, Outputs};
 use super::overlay::Overlay;
 use super::restore::Restore;
 use super::spec::StageSpec;
@@ -65,6 +67,7 @@ pub(super) enum Undo {
 
 struct Open {
     group: GroupMetadata,
+    since: Instant,
     touched: BTreeSet<TopicPartition>,
     batch: Counters,
 }
@@ -135,6 +138,13 @@ impl Core {
         self.open.is_some()
     }
 
+    /// Whether the open transaction should take in no more: by number or size of records, or because they have taken
+    /// so long that the rest might not be done before the coordinator gives the transaction up.
+    pub(super) fn is_full(&self) -> bool {
+        let patience = self.spec.timeouts.transaction / 4;
+        self.gauge.is_full() || self.open.as_ref().is_some_and(|open| open.since.elapsed() >= patience)
+    }
+
     /// Begins a transaction if none is open. The generation is taken now: a rebalance before the commit then makes the
     /// coordinator refuse it.
     pub(super) fn ensure_open(&mut self, group: impl FnOnce() -> Result<GroupMetadata, Fault>) -> Result<bool, Fault> {
@@ -155,7 +165,7 @@ impl Core {
             return Ok(false);
         }
         failpoint::hit("stage.begin.after");
-        self.open = Some(Open { group, touched: BTreeSet::new(), batch: Counters::default() });
+        self.open = Some(Open { group, since: Instant::now(), touched: BTreeSet::new(), batch: Counters::default() });
         for partition in self.partitions.values_mut().filter(|p| matches!(p.phase, Phase::Running)) {
             if let Some(overlay) = &mut partition.overlay {
                 overlay.begin()?;
@@ -184,16 +194,24 @@ impl Core {
         let applied = if size > route.max_record_bytes {
             Err(too_large(size, route.max_record_bytes).into())
         } else {
-            match (&mut self.logic, partition.overlay.as_mut()) {
+            // A transform remembers nothing that changes an answer, so it can be called again after it has panicked.
+            let apply = AssertUnwindSafe(|| match (&mut self.logic, partition.overlay.as_mut()) {
                 (Logic::Pure(transform), _) => transform.apply(record, &mut self.outputs),
                 (Logic::Keyed(transform), Some(state)) => transform.apply(record, state, &mut self.outputs),
                 (Logic::Keyed(_), None) => Err(Fault::fatal(format!("{key} runs without its state"))),
-            }
+            });
+            catch_unwind(apply).unwrap_or_else(|panic| Err(defect(&*panic).into()))
         };
         let applied = match self.outputs.take_fault() {
             Some(fault) if applied.is_ok() => Err(fault),
             _ => applied,
         };
+        let applied = applied.and_then(|()| match &partition.overlay {
+            Some(state) if state.largest_change() + FRAMING > self.spec.changelog_max_bytes => {
+                Err(state_too_large(state.largest_change(), self.spec.changelog_max_bytes).into())
+            }
+            _ => Ok(()),
+        });
         failpoint::hit("stage.apply.after");
         match applied {
             Ok(()) => {
@@ -439,6 +457,23 @@ impl RebalanceHandler for Arc<std::sync::Mutex<Core>> {
 
 fn too_large(size: usize, limit: usize) -> Rejection {
     let message = format!("the record has {size} bytes, the limit of its topic is {limit}; raise the limit and replay");
+    Rejection::new(ReasonCode::LimitExceeded, "", message)
+}
+
+/// A record over which the transform panicked: it would do so again, and hold up all that come after it.
+fn defect(panic: &(dyn Any + Send)) -> Rejection {
+    let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let message =
+        format!("the stage panicked over it: {}; report it, and replay it after the repair", said.unwrap_or("?"));
+    Rejection::new(ReasonCode::Defect, "", message)
+}
+
+/// A changelog record over its topic's limit would keep the transaction from ever committing.
+fn state_too_large(size: usize, limit: usize) -> Rejection {
+    let message = format!(
+        "what is kept of its entity would have {size} bytes with it, the changelog's limit is {limit}; entities that \
+         say so much are not supported"
+    );
     Rejection::new(ReasonCode::LimitExceeded, "", message)
 }
 

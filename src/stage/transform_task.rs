@@ -388,7 +388,7 @@ impl<'a> Session<'a> {
                 return Err(other);
             }
         }
-        if core.gauge.is_full() && core.undo == Undo::Nothing {
+        if core.is_full() && core.undo == Undo::Nothing {
             core.commit(self.spec.timeouts.transaction);
             drop(core);
             self.publish();

@@ -5,11 +5,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::codec::avro::{Decoder, Limits, RawSubject};
+use crate::codec::Limits;
+use crate::codec::avro::{Decoder, RawSubject};
 use crate::codec::hms::HmsLimits;
 use crate::config::Config;
 use crate::fold::{FoldConfig, Folder, Patterns};
 use crate::kafka::KafkaConfig;
+use crate::model::check::FactLimits;
 use crate::model::id::{IdError, Identity};
 use crate::normalize::hms::{HmsNormalizer, HmsSourceConfig};
 use crate::normalize::openlineage::{OpenLineageConfig, OpenLineageNormalizer};
@@ -77,8 +79,7 @@ impl Node {
     ) -> Result<Self, NodeError> {
         let identity = Arc::new(Identity::new(config.identity.clone())?);
         let ids = register_all(registry)?;
-        let limits = Limits { depth: config.limits.depth, values: config.limits.values };
-        let decoder = Decoder::new(Arc::new(RegistrySchemas(registry.clone()))).with_limits(limits);
+        let decoder = Decoder::new(Arc::new(RegistrySchemas(registry.clone()))).with_limits(json_limits(&config));
         let decoder = Arc::new(decoder);
         let stop = StopToken::new();
         let (registry, readable) = (registry.clone(), BTreeSet::new());
@@ -110,12 +111,17 @@ impl Node {
             let mut spec = self.stage_spec("normalize", task)?;
             let mut sources = BTreeMap::new();
             for source in self.hms_sources() {
+                let (instance, epoch) = (source.instance, source.epoch);
                 let config =
-                    HmsSourceConfig { instance: source.instance, epoch: source.epoch, limits: self.hms_limits() };
+                    HmsSourceConfig { instance, epoch, limits: self.hms_limits(), facts: fact_limits(&self.config) };
                 sources.insert(source.topic, RawSource::Hms(Box::new(HmsNormalizer::new(config)?)));
             }
-            let openlineage =
-                OpenLineageConfig { identity: Arc::clone(&self.identity), ..OpenLineageConfig::default() };
+            let openlineage = OpenLineageConfig {
+                identity: Arc::clone(&self.identity),
+                max_facet_bytes: self.config.limits.facet_bytes,
+                json: json_limits(&self.config),
+                facts: fact_limits(&self.config),
+            };
             let normalizer = OpenLineageNormalizer::new(openlineage);
             sources.insert(OPENLINEAGE_TOPIC.to_owned(), RawSource::OpenLineage(Box::new(normalizer)));
             spec.inputs.retain(|input| sources.contains_key(&input.name));
@@ -132,7 +138,7 @@ impl Node {
             let spec = self.stage_spec("fold", task)?;
             let ignored = self.config.identity.ignore.clone().map_or_else(Patterns::default, Patterns::new);
             let folder = Folder::new(FoldConfig { ignored, ..FoldConfig::default() });
-            let stage = FoldStage::new(folder, Arc::clone(&self.decoder), self.ids.clone());
+            let stage = FoldStage::new(folder, Arc::clone(&self.decoder), self.ids.clone(), fact_limits(&self.config));
             self.tasks.push(spawn_keyed(&self.kafka, spec, Box::new(stage), self.stop.clone())?);
         }
         Ok(())
@@ -200,7 +206,11 @@ impl Node {
         let mut input = InputTopic::new(topic);
         input.max_record_bytes = self.config.limits.record_bytes;
         if let Some(letters) = self.topology.dead_letters_of(topic) {
-            input.dead_letters = self.output(&letters.name);
+            input.dead_letters = OutputTopic {
+                name: letters.name.clone(),
+                max_record_bytes: letters.max_message_bytes.unwrap_or(self.config.limits.record_bytes),
+                is_compacted: false,
+            };
         }
         input
     }
@@ -208,9 +218,10 @@ impl Node {
     fn output(&self, topic: &str) -> OutputTopic {
         let declared = self.topology.topic(topic);
         let limit = declared.and_then(|topic| topic.max_message_bytes);
+        let ours = self.config.limits.output_bytes;
         OutputTopic {
             name: topic.to_owned(),
-            max_record_bytes: limit.unwrap_or(self.config.limits.output_bytes),
+            max_record_bytes: limit.map_or(ours, |bytes| bytes.min(ours)),
             is_compacted: declared.is_some_and(|topic| topic.role == Role::Catalog),
         }
     }
@@ -221,6 +232,7 @@ impl Node {
         spec.task = task;
         spec.inputs = stage.inputs.iter().map(|topic| self.input(topic)).collect();
         spec.outputs = stage.outputs.iter().map(|topic| self.output(topic)).collect();
+        spec.changelog_max_bytes = self.output(&spec.changelog()).max_record_bytes;
         spec.batch = self.batch(name);
         spec.timeouts = self.timeouts();
         Ok(spec)
@@ -245,7 +257,11 @@ impl Node {
 
     fn hms_limits(&self) -> HmsLimits {
         let limits = &self.config.limits;
-        HmsLimits { max_message_bytes: limits.decompressed_bytes, max_depth: limits.depth }
+        HmsLimits {
+            max_message_bytes: limits.decompressed_bytes,
+            max_name_bytes: limits.name_bytes,
+            json: json_limits(&self.config),
+        }
     }
 
     fn hms_sources(&self) -> Vec<crate::config::HmsSource> {
@@ -253,6 +269,21 @@ impl Node {
             return self.config.hms.clone();
         }
         vec![crate::config::HmsSource { topic: HMS_TOPIC.to_owned(), instance: None, epoch: 0, names: Vec::new() }]
+    }
+}
+
+fn json_limits(config: &Config) -> Limits {
+    Limits { depth: config.limits.depth, values: config.limits.values }
+}
+
+fn fact_limits(config: &Config) -> FactLimits {
+    let limits = &config.limits;
+    FactLimits {
+        name_bytes: limits.name_bytes,
+        depth: limits.depth,
+        columns: limits.columns,
+        facets: limits.facets,
+        edges: limits.edges,
     }
 }
 

@@ -100,6 +100,12 @@ impl KeyedTransform for Count {
         if id.starts_with("poison") {
             return Err(Rejection::new(ReasonCode::InvalidField, "/id", "poisoned for the test").into());
         }
+        if id == "defect" {
+            panic!("a defect of the test's own");
+        }
+        if id == "bloat" {
+            state.put(b"bloat".to_vec(), vec![b'b'; 1_000]);
+        }
         let value = format!("{} {id}", before + 1);
         outputs.put(&self.topic, &text(Some(&key)), key, Some(value.into_bytes()));
         Ok(())

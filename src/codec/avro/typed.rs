@@ -231,7 +231,7 @@ impl Decoder {
         let (id, datum) = split_frame(value)?;
         let known = self.known(id)?;
         let resolved = decode_to_json(datum, &known.schema, &known.references, &own.schema, self.limits)?;
-        Ok(subject.to_plain_json(resolved)?)
+        Ok(subject.to_plain_json(resolved, self.limits)?)
     }
 
     fn typed<T: DeserializeOwned>(&self, topic: CatalogTopic, value: &[u8]) -> Result<Box<T>, DecodeError> {

@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 
 use crate::codec::hms::event::{Change, HmsEvent};
 use crate::codec::hms::{HmsLimits, decode};
+use crate::model::check::{FactLimits, check_made};
 use crate::model::fact::{Source, Version};
 use crate::model::id::IdError;
 use crate::model::raw::{Normalized, RawRecord};
@@ -32,6 +33,8 @@ pub struct HmsSourceConfig {
     pub epoch: u32,
     /// What a record may cost.
     pub limits: HmsLimits,
+    /// What its facts may say.
+    pub facts: FactLimits,
 }
 
 /// Normalizer of one topic of metastore events.
@@ -40,6 +43,7 @@ pub struct HmsNormalizer {
     configured: Option<Metastore>,
     epoch: u32,
     limits: HmsLimits,
+    facts: FactLimits,
 }
 
 impl HmsNormalizer {
@@ -49,7 +53,7 @@ impl HmsNormalizer {
     /// If the configured instance is no namespace.
     pub fn new(config: HmsSourceConfig) -> Result<Self, IdError> {
         let configured = config.instance.as_deref().map(Metastore::new).transpose()?;
-        Ok(Self { configured, epoch: config.epoch, limits: config.limits })
+        Ok(Self { configured, epoch: config.epoch, limits: config.limits, facts: config.facts })
     }
 
     /// The facts of one record.
@@ -72,7 +76,11 @@ impl HmsNormalizer {
             catalog: event.catalog.as_deref(),
             metastore: &metastore,
         };
-        Ok(events::facts(&context, &event.change))
+        let normalized = events::facts(&context, &event.change);
+        if let Normalized::Facts(facts) = &normalized {
+            facts.iter().try_for_each(|fact| check_made(fact, &self.facts))?;
+        }
+        Ok(normalized)
     }
 
     fn metastore(&self, event: &HmsEvent) -> Result<Metastore, Rejection> {

@@ -10,7 +10,7 @@ use crate::model::fact::{
 use crate::model::id::{EntityId, ResolvedName, child_path, encode, name_key};
 
 use super::envelope::{Dataset, Facets};
-use super::facets::{self, is_deleted};
+use super::facets::{self, Keep, is_deleted};
 
 pub(super) type Named = ResolvedName;
 
@@ -35,7 +35,7 @@ pub(super) struct Context<'a> {
     pub run: Option<&'a str>,
     /// Whether the producer's schemas list all columns.
     pub schemas_are_complete: bool,
-    pub max_facet_bytes: usize,
+    pub keep: Keep,
 }
 
 /// What the normalizer needs of a dataset besides its entries.
@@ -127,7 +127,7 @@ impl Reader<'_> {
         match serde_json::from_str(raw.get()) {
             Ok(facet) => Some(facet),
             Err(error) => {
-                let value = facets::malformed(raw, &error, self.cx.max_facet_bytes);
+                let value = facets::malformed(raw, &error, self.cx.keep);
                 self.entries.push(Entry::keyed(name, Statement::Facet(value)));
                 None
             }
@@ -248,7 +248,8 @@ impl Reader<'_> {
                     }
                 }
                 _ => {
-                    said.insert(name.to_string(), facets::kept(raw, self.cx.max_facet_bytes));
+                    // It lies below the dataset and its own name among the facets of the run.
+                    said.insert(name.to_string(), facets::kept(raw, self.cx.keep.inside(2)));
                 }
             }
         }
@@ -319,7 +320,7 @@ impl Reader<'_> {
             self.entries.push(if is_deleted(raw) {
                 Entry::retract(Aspect::Facet, &**name)
             } else {
-                Entry::keyed(&**name, Statement::Facet(facets::kept(raw, self.cx.max_facet_bytes)))
+                Entry::keyed(&**name, Statement::Facet(facets::kept(raw, self.cx.keep)))
             });
         }
     }

@@ -1,17 +1,21 @@
 //! The command line: one file per subcommand. Owns process start, signals and exit codes; knows every other module.
 
 pub mod bench;
+pub mod chaos;
 mod check_config;
 mod completion;
 mod context;
 mod demo;
 mod digest;
 mod dlq;
+mod draw;
 pub mod exit;
 mod export;
 mod flow;
+mod http;
 mod processes;
 mod produce;
+mod recorded;
 mod registry;
 mod serving;
 mod status;
@@ -90,6 +94,8 @@ enum Command {
     /// Measure throughput, CPU, memory and latency
     #[command(subcommand)]
     Bench(bench::BenchCommand),
+    /// Prove that faults change nothing: kills, crashes and lost replies against servers of its own
+    Chaos(chaos::ChaosArgs),
     /// Print a completion script for a shell
     Completion(completion::CompletionArgs),
 }
@@ -157,6 +163,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Export(command) => export::run(&flags, &command),
         Command::Status(args) => status::run(&flags, &args),
         Command::Bench(command) => bench::run(&flags, &command),
+        Command::Chaos(args) => chaos::run(&flags, &args),
         Command::Completion(args) => completion::run(&args),
     }
 }

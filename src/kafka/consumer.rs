@@ -7,7 +7,7 @@ use std::time::Duration;
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata};
-use rdkafka::error::KafkaError as Native;
+use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::Offset;
@@ -21,6 +21,16 @@ use super::record::{Record, TopicPartition};
 
 /// How long the request that wakes a connection may take; its answer is of no use.
 const WAKE: Duration = Duration::from_millis(200);
+/// How long the group may take to say who its members are, and how long to wait before it is asked again.
+const ASK: Duration = Duration::from_secs(1);
+const ASK_AGAIN: Duration = Duration::from_millis(250);
+/// How often it is asked before a member that is out of touch returns unasked: a cluster in trouble for long must not
+/// keep its members out.
+const MOST_QUESTIONS: u32 = 30;
+/// How often it is asked who fenced its member.
+const FEW_QUESTIONS: u32 = 5;
+/// Characters of a UUID as text.
+const UUID_LENGTH: usize = 36;
 
 /// Whether revoked partitions are still ours while the handler runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +97,14 @@ impl ConsumerContext for Quiet {}
 struct GroupContext<H> {
     handler: Mutex<H>,
     lag: Mutex<BTreeMap<TopicPartition, i64>>,
+    /// Partitions that were lost, and not given back yet: the member joins again when they are.
+    lost: Mutex<Option<Lost>>,
+}
+
+struct Lost {
+    partitions: TopicPartitionList,
+    /// How often the group was asked in vain.
+    asked: u32,
 }
 
 impl<H: RebalanceHandler> ClientContext for GroupContext<H> {
@@ -130,8 +148,13 @@ impl<H: RebalanceHandler> ConsumerContext for GroupContext<H> {
                 handler.assigned(&partitions);
             }
             _ => {
-                let ownership = if consumer.assignment_lost() { Ownership::Lost } else { Ownership::Held };
-                handler.revoked(&partitions, ownership);
+                if consumer.assignment_lost() {
+                    handler.revoked(&partitions, Ownership::Lost);
+                    *self.lost.lock().expect("no holder of this lock panics") =
+                        Some(Lost { partitions: list.clone(), asked: 0 });
+                    return;
+                }
+                handler.revoked(&partitions, Ownership::Held);
                 if let Err(error) = consumer.incremental_unassign(list) {
                     tracing::error!(%error, "revocation failed; the group will rebalance");
                 }
@@ -141,9 +164,15 @@ impl<H: RebalanceHandler> ConsumerContext for GroupContext<H> {
 }
 
 /// A consumer in a group, read_committed, cooperative-sticky, static member, without any automatic offset.
+///
+/// A member that was out of touch for longer than its session (a stopped process, a machine that was cut off) does not
+/// know whether another process has its name by now. Joining again would throw that one out, so it asks first.
 pub struct GroupConsumer<H: RebalanceHandler + 'static> {
     inner: BaseConsumer<GroupContext<H>>,
     group: String,
+    /// How the ids of members with our instance id begin.
+    namesakes: String,
+    client_id: String,
     topics: Mutex<HashMap<String, Arc<str>>>,
 }
 
@@ -151,12 +180,19 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
     /// A member; it joins with [`Self::subscribe`] and the polls that follow.
     pub fn new(config: &KafkaConfig, options: &GroupOptions, handler: H) -> Result<Self, KafkaError> {
         let session_ms = u32::try_from(options.session_timeout.as_millis()).unwrap_or(u32::MAX);
-        let context = GroupContext { handler: Mutex::new(handler), lag: Mutex::new(BTreeMap::new()) };
+        let (handler, lag, lost) = (Mutex::new(handler), Mutex::default(), Mutex::default());
+        let context = GroupContext { handler, lag, lost };
         let inner = config
             .member(&options.group, &options.instance, session_ms)
             .create_with_context(context)
             .map_err(|e| KafkaError::new(format!("create consumer of group {}", options.group), e))?;
-        Ok(Self { inner, group: options.group.clone(), topics: Mutex::new(HashMap::new()) })
+        Ok(Self {
+            inner,
+            group: options.group.clone(),
+            namesakes: format!("{}-", options.instance),
+            client_id: config.member_client_id(),
+            topics: Mutex::new(HashMap::new()),
+        })
     }
 
     /// Joins the group for these topics.
@@ -172,6 +208,7 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
     /// Takes the next event, waiting up to `timeout`; rebalances run in here. A [`Class::Fatal`] or
     /// [`Class::Fenced`] error ends the member; transient ones are only told.
     pub fn poll(&self, timeout: Duration) -> Result<ConsumerEvent, KafkaError> {
+        self.settle_lost()?;
         match self.inner.poll(timeout) {
             None => Ok(ConsumerEvent::Nothing),
             Some(Ok(message)) => Ok(ConsumerEvent::Record(owned(&message, &self.topic(message.topic())))),
@@ -188,6 +225,65 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
                     }
                 })
             }
+        }
+    }
+
+    /// Gives lost partitions back, which makes the member join again, unless another process has its name.
+    fn settle_lost(&self) -> Result<(), KafkaError> {
+        let mut waiting = self.inner.context().lost.lock().expect("no holder of this lock panics");
+        let Some(mut lost) = waiting.take() else { return Ok(()) };
+        let namesake = match self.has_namesake() {
+            Err(error) if lost.asked < MOST_QUESTIONS => {
+                lost.asked += 1;
+                *waiting = Some(lost);
+                std::thread::sleep(ASK_AGAIN);
+                return Err(error);
+            }
+            Err(error) => {
+                tracing::warn!(group = self.group, %error, "returning without knowing who is there");
+                false
+            }
+            Ok(namesake) => namesake,
+        };
+        if namesake {
+            self.leave(&lost.partitions);
+            let context = format!("return to group {}", self.group);
+            return Err(KafkaError::code(context, RDKafkaErrorCode::FencedInstanceId));
+        }
+        self.inner.incremental_unassign(&lost.partitions).map_err(|e| self.error("give lost partitions back", e))
+    }
+
+    /// Whether a member of our instance id is in the group that is not of this process.
+    ///
+    /// # Errors
+    /// If the group does not answer: a transient error.
+    pub fn has_namesake(&self) -> Result<bool, KafkaError> {
+        let list =
+            self.inner.fetch_group_list(Some(&self.group), ASK).map_err(|e| self.error("look at the members", e))?;
+        let Some(group) = list.groups().iter().find(|group| group.name() == self.group) else { return Ok(false) };
+        if group.state().is_empty() {
+            let context = format!("look at the members of group {}", self.group);
+            return Err(KafkaError::other(Class::Transient, context, "the coordinator cannot describe the group now"));
+        }
+        let is_namesake = |id: &str| {
+            // The coordinator adds a UUID to the instance id.
+            id.strip_prefix(&self.namesakes).is_some_and(|rest| rest.len() == UUID_LENGTH && !rest.contains('.'))
+        };
+        Ok(group.members().iter().any(|member| is_namesake(member.id()) && member.client_id() != self.client_id))
+    }
+
+    /// Whether a fenced member was fenced by its own former self and not by another process: while a broker is away,
+    /// the answer to a rejoin can be lost, and the member goes on with an id that the coordinator has replaced.
+    pub fn fenced_by_itself(&self) -> bool {
+        // A group that does not answer leaves it to the fence.
+        (0..FEW_QUESTIONS).find_map(|_| self.has_namesake().ok()).is_some_and(|namesake| !namesake)
+    }
+
+    /// Gives partitions back without joining again.
+    fn leave(&self, list: &TopicPartitionList) {
+        self.inner.unsubscribe();
+        if let Err(error) = self.inner.incremental_unassign(list) {
+            tracing::debug!(%error, "lost partitions were not given back");
         }
     }
 
@@ -281,6 +377,16 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
     /// A partition whose fetcher has not started yet answers with a state error: not hopeless, only early.
     fn seek_error(&self, error: Native) -> KafkaError {
         KafkaError { class: Class::Transient, ..self.error("seek", error) }
+    }
+}
+
+impl<H: RebalanceHandler + 'static> Drop for GroupConsumer<H> {
+    /// Closing waits for partitions that are to be given back.
+    fn drop(&mut self) {
+        let lost = self.inner.context().lost.lock().expect("no holder of this lock panics").take();
+        if let Some(lost) = lost {
+            self.leave(&lost.partitions);
+        }
     }
 }
 

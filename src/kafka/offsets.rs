@@ -84,6 +84,24 @@ impl Admin {
         group: &str,
         partitions: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, Option<i64>>, KafkaError> {
+        self.committed_as(group, partitions, Isolation::Committed)
+    }
+
+    /// The same without waiting: what was committed before the transactions that are open now. For those who watch.
+    pub fn committed_so_far(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, Option<i64>>, KafkaError> {
+        self.committed_as(group, partitions, Isolation::Uncommitted)
+    }
+
+    fn committed_as(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+        isolation: Isolation,
+    ) -> Result<BTreeMap<TopicPartition, Option<i64>>, KafkaError> {
         let context = || format!("fetch the committed offsets of group {group}");
         if partitions.is_empty() {
             return Ok(BTreeMap::new());
@@ -93,7 +111,7 @@ impl Admin {
             list.add_partition(&partition.topic, partition.partition);
         }
         let list = self
-            .group_client(group)?
+            .group_client(group, isolation)?
             .committed_offsets(list, REQUEST_TIMEOUT)
             .map_err(|e| KafkaError::new(context(), e))?;
         list_offsets(&list).map_err(|e| KafkaError::new(context(), e))
@@ -106,7 +124,9 @@ impl Admin {
             return Ok(());
         }
         let list = offset_list(offsets.iter().map(|(p, o)| (p, *o))).map_err(|e| KafkaError::new(context(), e))?;
-        self.group_client(group)?.commit(&list, CommitMode::Sync).map_err(|e| KafkaError::new(context(), e))
+        self.group_client(group, Isolation::Committed)?
+            .commit(&list, CommitMode::Sync)
+            .map_err(|e| KafkaError::new(context(), e))
     }
 
     /// State and members of `group`.

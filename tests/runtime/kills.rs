@@ -2,7 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tributary::failpoint;
 use tributary::kafka::{Admin, Isolation};
@@ -61,6 +61,39 @@ fn a_zombie_is_fenced_and_says_so() {
     signal(zombie.id(), "CONT");
     assert_eq!(zombie.wait().unwrap().code(), Some(child::FAILED));
     assert_counted_once(&output, KEYS, 80);
+}
+
+#[test]
+fn a_zombie_that_was_away_for_longer_than_its_session_does_not_come_back() {
+    let first_dir = tempfile::tempdir().unwrap();
+    let second_dir = tempfile::tempdir().unwrap();
+    let mut spec = counting_stage(&unique("sleeper"), PARTITIONS, first_dir.path());
+    let (input, output) = (spec.inputs[0].name.clone(), spec.outputs[0].name.clone());
+    let admin = Admin::new(&kafka()).unwrap();
+    let written =
+        || admin.topic_watermarks(&output, Isolation::Committed).unwrap().values().map(|w| w.high).sum::<i64>();
+    let wait_more_than = |before: i64| {
+        let started = Instant::now();
+        while written() <= before {
+            assert!(started.elapsed() < PATIENCE, "nothing was written");
+        }
+        written()
+    };
+    feed(&input, ids(KEYS, 0, 40));
+    let mut zombie = child::start(&kafka(), &spec, "", i64::MAX);
+    let before = wait_more_than(0);
+    signal(zombie.id(), "STOP");
+    spec.data_dir = second_dir.path().to_owned();
+    feed(&input, ids(KEYS, 40, 80));
+    let mut second = child::start(&kafka(), &spec, "", (KEYS * 120) as i64);
+    wait_more_than(before);
+    // Its own client finds out that the session is over before anybody tells it that it was replaced.
+    std::thread::sleep(child::SESSION + Duration::from_secs(1));
+    signal(zombie.id(), "CONT");
+    assert_eq!(zombie.wait().unwrap().code(), Some(child::FAILED));
+    feed(&input, ids(KEYS, 80, 120));
+    assert!(second.wait().unwrap().success(), "the zombie has thrown its successor out");
+    assert_counted_once(&output, KEYS, 120);
 }
 
 fn signal(pid: u32, name: &str) {

@@ -97,6 +97,8 @@ pub(super) struct Core {
     pub(super) trouble_at: Option<Instant>,
     /// How often this member was fenced since its last commit.
     pub(super) member_fenced: u32,
+    /// By input topic: what is noted beside its offsets.
+    pub(super) notes: HashMap<Arc<str>, String>,
 }
 
 impl Core {
@@ -121,6 +123,7 @@ impl Core {
             last_commit: None,
             trouble_at: None,
             member_fenced: 0,
+            notes: HashMap::new(),
         }
     }
 
@@ -293,7 +296,8 @@ impl Core {
             .map(|(key, p)| (key.clone(), p.next))
             .collect();
         failpoint::hit("stage.send_offsets.before");
-        producer.send_offsets(&offsets, &open.group, left(deadline))?;
+        let note = |key: &TopicPartition| self.notes.get(&key.topic).map_or("", String::as_str);
+        producer.send_offsets(&offsets, note, &open.group, left(deadline))?;
         failpoint::hit("stage.send_offsets.after");
         failpoint::hit("stage.commit.before");
         producer.commit(left(deadline))?;

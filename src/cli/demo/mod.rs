@@ -16,7 +16,8 @@ use super::processes::{Plan, Process, start_missing};
 use super::produce::produce_lines;
 use super::{dlq, topology};
 use crate::config::Origin;
-use crate::kafka::{Isolation, LogReader, Producer};
+use crate::kafka::{Isolation, Producer};
+use crate::stage::Letter;
 
 /// 797 notifications of a Hive Metastore 3.1.3, recorded from the running server; the last 42 belong to the Spark run.
 const HMS: &[u8] = include_bytes!("../../../demo/hms-notifications.jsonl.gz");
@@ -82,10 +83,11 @@ pub(super) fn run(flags: &SettingFlags, args: &DemoArgs) -> Result<(), Failure> 
     process.wait_followers(&ends, QUIET_LIMIT)?;
     say("pipeline", &format!("quiet after {:.1} s", fed.elapsed().as_secs_f64()));
 
-    let reader = LogReader::new(&context.kafka, Isolation::Committed).because(Reason::Unavailable)?;
+    let ledger = dlq::ledger(&context)?;
     let mut letters = Vec::new();
     for topic in flow.dead_letters() {
-        letters.extend(dlq::read(&reader, &topic)?);
+        let each = &mut |letter: Letter| letters.push((letter.place.to_string(), letter.letter));
+        ledger.each(&topic, each).because(Reason::Unavailable)?;
     }
     let mut text = Vec::new();
     if let Some(catalog) = &process.catalog {

@@ -254,7 +254,7 @@ fn timestamp(millis: i64) -> String {
 }
 
 /// SplitMix64 of two numbers: a random draw that depends on nothing but them.
-fn hash(seed: u64, index: u64) -> u64 {
+pub(super) fn hash(seed: u64, index: u64) -> u64 {
     let mut z = seed.wrapping_add(index.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -76,15 +76,26 @@ pub(super) fn run(flags: &SettingFlags, args: &RebuildArgs) -> Result<(), Failur
         return Err(anyhow!("--from-local goes with `rebuild state` only")).because(Reason::Usage);
     }
     let context = Context::load(flags)?;
-    let source = source(&context)?;
-    let rebuilding = Rebuilding { context: &context, source, args };
+    let rebuilding = Rebuilding { context: &context, source: source(&context)?, args };
     match args.view {
         View::Postgres => rebuilding.say("postgres", rebuilding.postgres()?),
         View::Search => rebuilding.say("search", rebuilding.search(rebuilding.lock()?)?),
         View::Lineage => rebuilding.say("lineage", rebuilding.lineage(rebuilding.lock()?)?),
         View::State => rebuilding.say("state", rebuilding.state(&rebuilding.must_lock("local state")?)?),
-        View::All => rebuilding.all(),
+        View::All => {
+            let report = rebuilding.all()?;
+            if args.json {
+                println!("{report:#}");
+            }
+            Ok(())
+        }
     }
+}
+
+/// As `rebuild all`, for commands that measure it; with `json` it prints nothing.
+pub(super) fn everything(context: &Context, verify: bool, json: bool) -> Result<serde_json::Value, Failure> {
+    let args = RebuildArgs { view: View::All, verify, from_local: false, json };
+    Rebuilding { context, source: source(context)?, args: &args }.all()
 }
 
 /// What views are built from and with.
@@ -128,7 +139,7 @@ impl Rebuilding<'_> {
             .because(Reason::Temporary)
     }
 
-    fn all(&self) -> Result<(), Failure> {
+    fn all(&self) -> Result<serde_json::Value, Failure> {
         let started = Instant::now();
         let data = self.must_lock("what `all` brings back")?;
         let mut told = Vec::new();
@@ -137,18 +148,17 @@ impl Rebuilding<'_> {
         told.push(("search", self.search(Some(data))?));
         told.push(("lineage", self.lineage(self.lock()?)?));
         let seconds = started.elapsed().as_secs_f64();
+        let views: serde_json::Map<_, _> = told.iter().map(|(view, told)| ((*view).to_owned(), json!(told))).collect();
+        let report = json!({"seconds": seconds, "views": views});
         if self.args.json {
-            let views: serde_json::Map<_, _> =
-                told.iter().map(|(view, told)| ((*view).to_owned(), json!(told))).collect();
-            println!("{:#}", json!({"seconds": seconds, "views": views}));
-            return Ok(());
+            return Ok(report);
         }
         told.iter().for_each(|(view, told)| print_report(view, told));
         println!("all in {seconds:.1} s");
         for (view, told) in &told {
             println!("  {view:<9} {:>6.1} s  {:>3.0} %", told.seconds, told.seconds * 100.0 / seconds.max(1e-9));
         }
-        Ok(())
+        Ok(report)
     }
 
     fn say(&self, view: &str, told: Told) -> Result<(), Failure> {

@@ -15,6 +15,8 @@ mod flow;
 mod http;
 mod processes;
 mod produce;
+mod readers;
+mod rebuild;
 mod recorded;
 mod registry;
 mod serving;
@@ -74,6 +76,8 @@ enum Command {
     Registry,
     /// Serve search, lineage and the REST API
     Api,
+    /// Bring views back from the topics: tables, search index, lineage graph, local state
+    Rebuild(rebuild::RebuildArgs),
     /// Check, draw or apply the graph of topics and stages
     #[command(subcommand)]
     Topology(topology::TopologyCommand),
@@ -81,7 +85,7 @@ enum Command {
     CheckConfig(check_config::CheckConfigArgs),
     /// Produce a file of events to a topic, one record a line
     Produce(produce::ProduceArgs),
-    /// List, show or replay dead letters
+    /// List, show, replay or drop dead letters
     #[command(subcommand)]
     Dlq(dlq::DlqCommand),
     /// Print hashes that are equal for equal catalogs
@@ -155,6 +159,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Run(args) => processes::run(&flags, &args),
         Command::Registry => registry::run(&flags),
         Command::Api => processes::api(&flags),
+        Command::Rebuild(args) => rebuild::run(&flags, &args),
         Command::Topology(command) => topology::run(&flags, &command),
         Command::CheckConfig(args) => check_config::run(&flags, &args),
         Command::Produce(args) => produce::run(&flags, &args),

@@ -23,7 +23,7 @@ use super::consumer::{PlainConsumer, Quiet};
 use super::error::{Class, KafkaError};
 use super::record::TopicPartition;
 
-pub use super::offsets::{GroupMember, GroupState, Watermarks};
+pub use super::offsets::{Committed, GroupMember, GroupState, Watermarks};
 
 /// How long one request may take before it counts as a (transient) time-out.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);

@@ -15,7 +15,7 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::config::KafkaConfig;
 use super::error::{Class, KafkaError};
-use super::offsets::{list_offsets, offset_list};
+use super::offsets::{Committed, list_committed, list_offsets, offset_list, partition_list};
 use super::reader::owned;
 use super::record::{Record, TopicPartition};
 
@@ -300,12 +300,20 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
         partitions: &[TopicPartition],
         timeout: Duration,
     ) -> Result<BTreeMap<TopicPartition, Option<i64>>, KafkaError> {
-        let mut list = TopicPartitionList::with_capacity(partitions.len());
-        for partition in partitions {
-            list.add_partition(&partition.topic, partition.partition);
-        }
+        let list = partition_list(partitions);
         let list = self.inner.committed_offsets(list, timeout).map_err(|e| self.error("fetch offsets", e))?;
         list_offsets(&list).map_err(|e| self.error("fetch offsets", e))
+    }
+
+    /// The stable committed offsets of the group with the notes beside them.
+    pub fn committed_with_notes(
+        &self,
+        partitions: &[TopicPartition],
+        timeout: Duration,
+    ) -> Result<BTreeMap<TopicPartition, Committed>, KafkaError> {
+        let list = self.inner.committed_offsets(partition_list(partitions), timeout);
+        let list = list.map_err(|e| self.error("fetch offsets", e))?;
+        list_committed(&list).map_err(|e| self.error("fetch offsets", e))
     }
 
     /// Moves assigned partitions to these next offsets; what was fetched before is dropped.
@@ -323,12 +331,12 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
 
     /// Stops fetching from these partitions; `poll` goes on to serve the group.
     pub fn pause(&self, partitions: &[TopicPartition]) -> Result<(), KafkaError> {
-        self.inner.pause(&list(partitions)).map_err(|e| self.error("pause", e))
+        self.inner.pause(&partition_list(partitions)).map_err(|e| self.error("pause", e))
     }
 
     /// Fetches from these partitions again.
     pub fn resume(&self, partitions: &[TopicPartition]) -> Result<(), KafkaError> {
-        self.inner.resume(&list(partitions)).map_err(|e| self.error("resume", e))?;
+        self.inner.resume(&partition_list(partitions)).map_err(|e| self.error("resume", e))?;
         // Resuming does not wake the client's connection, which looks for work once a second; a request does.
         for partition in partitions {
             if self.inner.fetch_watermarks(&partition.topic, partition.partition, WAKE).is_err() {
@@ -388,12 +396,4 @@ impl<H: RebalanceHandler + 'static> Drop for GroupConsumer<H> {
             self.leave(&lost.partitions);
         }
     }
-}
-
-fn list(partitions: &[TopicPartition]) -> TopicPartitionList {
-    let mut list = TopicPartitionList::with_capacity(partitions.len());
-    for partition in partitions {
-        list.add_partition(&partition.topic, partition.partition);
-    }
-    list
 }

@@ -12,7 +12,7 @@ use rdkafka::producer::{BaseProducer, DeliveryResult, Producer as _, ProducerCon
 use super::config::KafkaConfig;
 use super::consumer::GroupMetadata;
 use super::error::{Class, KafkaError};
-use super::offsets::offset_list;
+use super::offsets::noted_list;
 use super::producer::native;
 use super::record::{OutgoingRecord, TopicPartition};
 
@@ -157,14 +157,16 @@ impl TransactionalProducer {
     }
 
     /// Adds the next offsets to read to the open transaction. The group's generation fences a member that lost its
-    /// partitions, so this is called for every transaction of a stage, also where no offset moved.
-    pub fn send_offsets(
+    /// partitions, so this is called for every transaction of a stage, also where no offset moved. `note` says what is
+    /// kept beside the offset of a partition.
+    pub fn send_offsets<'a>(
         &mut self,
-        offsets: &BTreeMap<TopicPartition, i64>,
+        offsets: &'a BTreeMap<TopicPartition, i64>,
+        note: impl Fn(&TopicPartition) -> &'a str,
         group: &GroupMetadata,
         timeout: Duration,
     ) -> Result<(), CommitError> {
-        let list = offset_list(offsets.iter().map(|(p, o)| (p, *o)))
+        let list = noted_list(offsets.iter().map(|(p, o)| (p, *o, note(p))))
             .map_err(|e| CommitError::Fatal(self.error("send_offsets_to_transaction", e)))?;
         self.inner
             .send_offsets_to_transaction(&list, group.native(), timeout)

@@ -41,6 +41,8 @@ pub struct SinkSpec {
     pub batch: BatchLimits,
     /// Time-outs.
     pub timeouts: Timeouts,
+    /// The command that makes the view anew when it cannot go on from where it stands.
+    pub repair: String,
 }
 
 impl SinkSpec {
@@ -51,9 +53,11 @@ impl SinkSpec {
         instance: impl Into<String>,
         topics: impl IntoIterator<Item = String>,
     ) -> Self {
+        let name = name.into();
         Self {
             cluster: cluster.into(),
-            name: name.into(),
+            repair: format!("tributary rebuild {name}"),
+            name,
             instance: instance.into(),
             task: 0,
             topics: topics.into_iter().collect(),
@@ -277,8 +281,8 @@ impl Session<'_> {
                 }
                 Err(error) => {
                     return Err(Fault::fatal(format!(
-                        "{error}: if records were deleted before sink {} read them, run `tributary rebuild {}`",
-                        self.spec.name, self.spec.name
+                        "{error}: if records were deleted before sink {} read them, run `{}`",
+                        self.spec.name, self.spec.repair
                     )));
                 }
             }
@@ -314,7 +318,9 @@ impl Session<'_> {
         match self.place(&waiting) {
             Ok(()) => {
                 backoff.reset();
-                self.shared.update(|status| status.state = TaskState::Running);
+                // What the sink itself complains of is not over because the log can be read.
+                let state = lock(&self.core).degraded().map_or(TaskState::Running, TaskState::Degraded);
+                self.shared.update(|status| status.state = state);
                 Ok(())
             }
             Err(Fault::Transient(cause)) => {
@@ -369,10 +375,7 @@ impl Session<'_> {
     }
 
     fn lost(&self, key: &TopicPartition, what: &str) -> Fault {
-        Fault::fatal(format!(
-            "sink {} cannot go on in {key}: {what}; run `tributary rebuild {}`",
-            self.spec.name, self.spec.name
-        ))
+        Fault::fatal(format!("sink {} cannot go on in {key}: {what}; run `{}`", self.spec.name, self.spec.repair))
     }
 
     fn poll_timeout(&self) -> Duration {

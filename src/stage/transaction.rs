@@ -98,6 +98,8 @@ pub(super) struct Core {
     pub(super) fault: Option<Fault>,
     pub(super) fenced: u32,
     pub(super) last_commit: Option<Instant>,
+    /// By input topic: what is noted beside its offsets.
+    pub(super) notes: HashMap<Arc<str>, String>,
 }
 
 impl Core {
@@ -121,6 +123,7 @@ impl Core {
             fault: None,
             fenced: 0,
             last_commit: None,
+            notes: HashMap::new(),
         }
     }
 
@@ -318,7 +321,8 @@ impl Core {
             .map(|(key, p)| (key.clone(), p.next))
             .collect();
         failpoint::hit("stage.send_offsets.before");
-        producer.send_offsets(&offsets, &open.group, left(deadline))?;
+        let note = |key: &TopicPartition| self.notes.get(&key.topic).map_or("", String::as_str);
+        producer.send_offsets(&offsets, note, &open.group, left(deadline))?;
         failpoint::hit("stage.send_offsets.after");
         failpoint::hit("stage.commit.before");
         producer.commit(left(deadline))?;

@@ -2,6 +2,7 @@
 //!
 //! Bound parameters only, unexpired rows only. Knows tables; knows nothing of what the answers are shown for.
 
+mod all;
 mod datasets;
 mod hashes;
 mod jobs;

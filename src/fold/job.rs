@@ -104,7 +104,7 @@ pub(super) fn apply(fact: &Fact, state: &mut dyn State, out: &mut FoldOutput) ->
         put_lineage(job, &after.support, state, &fact.origin, &mut new)?;
     }
     let published = out.records.len();
-    changes::of_job(fact, &old, &new, &mut out.records);
+    changes::tell_job(fact, &old, &new, &mut out.records);
     publish(job.as_str(), old, new, &mut out.records);
     let quiet = out.records.len() == published;
     Ok(if quiet { FoldOutcome::NoOp("recorded") } else { FoldOutcome::Applied })

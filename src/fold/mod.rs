@@ -14,7 +14,6 @@ mod forward;
 mod history;
 mod job;
 mod listing;
-
 mod names;
 mod output;
 mod precedence;
@@ -26,6 +25,8 @@ mod slots;
 mod support;
 mod view;
 
+#[cfg(test)]
+mod change_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

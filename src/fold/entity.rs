@@ -9,9 +9,10 @@ use crate::model::state::{State, StateError};
 
 use super::bulk::{self, Context, Touched};
 use super::cache::Cache;
+use super::changes::Resending;
 use super::forward::{self, Withdrawn};
 use super::output::{Derived, publish};
-use super::registers::{Core, Place, RegKey, place};
+use super::registers::{Core, Place, RegKey, json, place};
 use super::slots::Slot;
 use super::view::View;
 use super::{FoldConfig, FoldOutcome, FoldOutput, changes, container, dataset, history, listing, routes};
@@ -127,6 +128,7 @@ pub(super) fn apply(
     let mut touched: Vec<(Aspect, Touched)> = Vec::new();
     let mut withdrawn = Withdrawn::default();
     let mut senders = Vec::new();
+    let mut resending = Resending::default();
     let mut points = Vec::new();
     for entry in &fact.entries {
         match entry.aspect {
@@ -137,6 +139,15 @@ pub(super) fn apply(
                 withdrawn.slots.extend(slots);
                 withdrawn.mentions += mentions;
                 senders.push(entry.sub_key.clone());
+            }
+            Aspect::Resending => {
+                let set = if entry.value == Some(Statement::Resending(true)) {
+                    &mut resending.begins
+                } else {
+                    &mut resending.ends
+                };
+                set.insert(entry.sub_key.clone());
+                changed = true;
             }
             _ if is_version_free(incoming.mention, entry) => {
                 let said = entry.value.clone().map(|value| (entry.sub_key.clone(), value));
@@ -167,7 +178,8 @@ pub(super) fn apply(
     let all_partitions =
         if whole_table { bulk::load_all(&fact.entity, Aspect::Partition.as_str(), state)? } else { BTreeMap::new() };
     // The history is read only where it may change: a new schema, or another table under this name.
-    let mut history = if points.is_empty() && !whole_table && history_context(&view) == before.history {
+    let compared = !whole_table && resending.is_empty();
+    let mut history = if points.is_empty() && compared && history_context(&view) == before.history {
         None
     } else {
         Some(history::Points::load(&fact.entity, state)?)
@@ -200,6 +212,7 @@ pub(super) fn apply(
         let contexts = (&before.history, &history_context(&View::of(&core)));
         let ordinal = history.derive(&core, contexts, (&mut old, &mut new));
         core.set_schema_version(ordinal);
+        resending.told_elsewhere = history.keys_through(&resending.ends, fact);
     }
     core.save(state);
     if !senders.is_empty() || touched.iter().any(|(aspect, _)| *aspect == Aspect::ColumnStats) {
@@ -210,11 +223,30 @@ pub(super) fn apply(
     let sides = (&before.context, &after.context);
     partition_sides(fact, &touched, all_partitions, &senders, sides, (&mut old, &mut new));
     let (published, forwarded) = (out.records.len(), out.forwarded.len());
+    let was_unsettled = core.unsettled.is_some();
+    let mut owed = forward::Begun::new();
     if fact.kind == EntityKind::Dataset {
-        changes::of_dataset(fact, &old, &new, &mut out.records);
+        let sides = (&old, &new);
+        owed = changes::tell_dataset(fact, sides, &resending, &mut core.unsettled, state, &mut out.records)?;
     }
     publish(fact.entity.as_str(), old, new, &mut out.records);
-    forward::forward(fact, &core, &routes_before, &touched, &withdrawn, state, out)?;
+    let begun = forward::forward(fact, &core, &routes_before, &touched, &withdrawn, state, out)?;
+    let key = changes::unsettled_key(&fact.entity);
+    match &mut core.unsettled {
+        Some(unsettled) => {
+            if !begun.is_empty() || !resending.is_empty() {
+                unsettled.passed_on.extend(begun);
+                state.put(key, json(unsettled));
+            }
+        }
+        None => {
+            if was_unsettled {
+                state.delete(key);
+            }
+            owed.extend(begun);
+            forward::end(fact, owed, out);
+        }
+    }
     // The scope's owner remembers who was ever reported in it.
     if let Some(scope) = listing::scope_of(fact).filter(|_| fact.via.is_empty() && !known_to_scope) {
         out.forwarded.push(listing::membership(fact, scope));

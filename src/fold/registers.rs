@@ -13,6 +13,7 @@ use crate::model::fact::{Aspect, Joined, LocationMoved, Origin, Source, Statemen
 use crate::model::id::EntityId;
 use crate::model::state::{State, StateError};
 
+use super::changes::Unsettled;
 use super::routes::is_from;
 use super::slots::{Boundary, Slot, informs, insert_slot};
 
@@ -73,6 +74,8 @@ pub(super) struct Core {
     pub firsts: BTreeMap<(Source, String), i64>,
     /// Ordinal of the newest schema version.
     pub schema_version: i32,
+    /// Set while statements are on their way back here.
+    pub unsettled: Option<Unsettled>,
     stored_values: BTreeSet<String>,
     packs: Packs,
     dirty_index: BTreeSet<(Source, String)>,
@@ -149,6 +152,7 @@ impl Core {
             mentions: BTreeMap::new(),
             firsts: BTreeMap::new(),
             schema_version: 0,
+            unsettled: None,
             dirty_schema_version: false,
             stored_values: BTreeSet::new(),
             packs: Packs::default(),
@@ -180,6 +184,7 @@ impl Core {
                     core.mentions.insert((Source::parse(*source), (*sender).to_owned()), from_json(&key, &bytes)?);
                 }
                 ["n"] => core.schema_version = from_json(&key, &bytes)?,
+                ["u"] => core.unsettled = Some(from_json(&key, &bytes)?),
                 _ => {}
             }
         }

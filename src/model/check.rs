@@ -162,6 +162,7 @@ fn check_statement(statement: &Statement, limits: &FactLimits, columns: &mut usi
         | Statement::Sql(_)
         | Statement::Member(_)
         | Statement::Withdraw(_)
+        | Statement::Resending(_)
         | Statement::Joined(_)
         | Statement::Alias(_) => Ok(()),
     }

@@ -2,7 +2,6 @@
 //! exactly-once, which are refused with the reason.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 
@@ -43,9 +42,6 @@ pub enum ConfigError {
     #[error("bootstrap servers are empty; set KAFKA_BOOTSTRAP_SERVERS to host:port[,host:port…]")]
     NoServers,
 }
-
-/// `client.id` unless the operator gives another.
-const CLIENT_ID: &str = "tributary";
 
 /// Properties the runtime owns, with what setting them would break.
 const REFUSED: &[(&str, &str)] = &[
@@ -120,7 +116,7 @@ impl KafkaConfig {
 
     fn base(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
-        config.set("client.id", CLIENT_ID);
+        config.set("client.id", "tributary");
         config.set("socket.keepalive.enable", "true");
         config.set("reconnect.backoff.max.ms", "1000");
         for (name, value) in &self.properties {
@@ -163,19 +159,9 @@ impl KafkaConfig {
         config
     }
 
-    /// `client.id` of this process's group members: as configured, with an ending that no other process has.
-    pub(super) fn member_client_id(&self) -> String {
-        static ENDING: OnceLock<String> = OnceLock::new();
-        // The last eight digits of such an id are random.
-        let ending = ENDING.get_or_init(|| uuid::Uuid::now_v7().simple().to_string()[24..].to_owned());
-        let configured = self.properties.get("client.id").map_or(CLIENT_ID, String::as_str);
-        format!("{configured}-{ending}")
-    }
-
     /// A member of a group, see [`super::GroupConsumer`].
     pub(super) fn member(&self, group: &str, instance: &str, session_ms: u32) -> ClientConfig {
         let mut config = self.reader(Isolation::Committed, Some(group));
-        config.set("client.id", self.member_client_id());
         config.set("group.instance.id", instance);
         config.set("session.timeout.ms", session_ms.to_string());
         config.set("heartbeat.interval.ms", (session_ms / 4).max(250).to_string());

@@ -1,8 +1,9 @@
 //! A static member of a consumer group whose rebalances are handled synchronously, inside `poll`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
@@ -24,13 +25,8 @@ const WAKE: Duration = Duration::from_millis(200);
 /// How long the group may take to say who its members are, and how long to wait before it is asked again.
 const ASK: Duration = Duration::from_secs(1);
 const ASK_AGAIN: Duration = Duration::from_millis(250);
-/// How often it is asked before a member that is out of touch returns unasked: a cluster in trouble for long must not
-/// keep its members out.
-const MOST_QUESTIONS: u32 = 30;
-/// How often it is asked who fenced its member.
-const FEW_QUESTIONS: u32 = 5;
-/// Characters of a UUID as text.
-const UUID_LENGTH: usize = 36;
+/// A member that has been dead for a session is gone after so much more.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Whether revoked partitions are still ours while the handler runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,12 +95,15 @@ struct GroupContext<H> {
     lag: Mutex<BTreeMap<TopicPartition, i64>>,
     /// Partitions that were lost, and not given back yet: the member joins again when they are.
     lost: Mutex<Option<Lost>>,
+    /// The member has joined, and its id is not known yet.
+    joined: AtomicBool,
 }
 
 struct Lost {
     partitions: TopicPartitionList,
-    /// How often the group was asked in vain.
-    asked: u32,
+    since: Instant,
+    /// A member of our name that is not known to be this one.
+    stranger: Option<String>,
 }
 
 impl<H: RebalanceHandler> ClientContext for GroupContext<H> {
@@ -146,12 +145,13 @@ impl<H: RebalanceHandler> ConsumerContext for GroupContext<H> {
                     tracing::error!(%error, "assignment failed; the group will rebalance");
                 }
                 handler.assigned(&partitions);
+                self.joined.store(true, Ordering::Relaxed);
             }
             _ => {
                 if consumer.assignment_lost() {
                     handler.revoked(&partitions, Ownership::Lost);
                     *self.lost.lock().expect("no holder of this lock panics") =
-                        Some(Lost { partitions: list.clone(), asked: 0 });
+                        Some(Lost { partitions: list.clone(), since: Instant::now(), stranger: None });
                     return;
                 }
                 handler.revoked(&partitions, Ownership::Held);
@@ -166,22 +166,35 @@ impl<H: RebalanceHandler> ConsumerContext for GroupContext<H> {
 /// A consumer in a group, read_committed, cooperative-sticky, static member, without any automatic offset.
 ///
 /// A member that was out of touch for longer than its session (a stopped process, a machine that was cut off) does not
-/// know whether another process has its name by now. Joining again would throw that one out, so it asks first.
+/// know whether another process has its name by now. The client library would join again, without an id, and the
+/// coordinator would take that for a restart and throw the other one out. So the member first looks who is there.
 pub struct GroupConsumer<H: RebalanceHandler + 'static> {
     inner: BaseConsumer<GroupContext<H>>,
     group: String,
+    session: Duration,
     /// How the ids of members with our instance id begin.
-    namesakes: String,
-    client_id: String,
+    our_name: String,
+    /// Our id when the group was last joined.
+    our_id: Mutex<OurId>,
     topics: Mutex<HashMap<String, Arc<str>>>,
+}
+
+#[derive(Default)]
+struct OurId {
+    known: Option<String>,
+    looked_at: Option<Instant>,
 }
 
 impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
     /// A member; it joins with [`Self::subscribe`] and the polls that follow.
     pub fn new(config: &KafkaConfig, options: &GroupOptions, handler: H) -> Result<Self, KafkaError> {
         let session_ms = u32::try_from(options.session_timeout.as_millis()).unwrap_or(u32::MAX);
-        let (handler, lag, lost) = (Mutex::new(handler), Mutex::default(), Mutex::default());
-        let context = GroupContext { handler, lag, lost };
+        let context = GroupContext {
+            handler: Mutex::new(handler),
+            lag: Mutex::default(),
+            lost: Mutex::default(),
+            joined: AtomicBool::new(false),
+        };
         let inner = config
             .member(&options.group, &options.instance, session_ms)
             .create_with_context(context)
@@ -189,8 +202,10 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
         Ok(Self {
             inner,
             group: options.group.clone(),
-            namesakes: format!("{}-", options.instance),
-            client_id: config.member_client_id(),
+            session: options.session_timeout,
+            // The coordinator makes a member's id from its instance id, a dash and something random.
+            our_name: format!("{}-", options.instance),
+            our_id: Mutex::default(),
             topics: Mutex::new(HashMap::new()),
         })
     }
@@ -209,6 +224,7 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
     /// [`Class::Fenced`] error ends the member; transient ones are only told.
     pub fn poll(&self, timeout: Duration) -> Result<ConsumerEvent, KafkaError> {
         self.settle_lost()?;
+        self.learn_id();
         match self.inner.poll(timeout) {
             None => Ok(ConsumerEvent::Nothing),
             Some(Ok(message)) => Ok(ConsumerEvent::Record(owned(&message, &self.topic(message.topic())))),
@@ -228,55 +244,100 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
         }
     }
 
+    /// Asks for our id once after each join.
+    fn learn_id(&self) {
+        if !self.inner.context().joined.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut ours = self.our_id.lock().expect("no holder of this lock panics");
+        if ours.looked_at.is_some_and(|at| at.elapsed() < ASK) {
+            return;
+        }
+        ours.looked_at = Some(Instant::now());
+        match self.member_of_our_name() {
+            Ok(Some(id)) => {
+                ours.known = Some(id);
+                self.inner.context().joined.store(false, Ordering::Relaxed);
+            }
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "our member id is not known yet"),
+        }
+    }
+
+    fn is_ours(&self, id: &str) -> bool {
+        self.our_id.lock().expect("no holder of this lock panics").known.as_deref() == Some(id)
+    }
+
     /// Gives lost partitions back, which makes the member join again, unless another process has its name.
     fn settle_lost(&self) -> Result<(), KafkaError> {
         let mut waiting = self.inner.context().lost.lock().expect("no holder of this lock panics");
         let Some(mut lost) = waiting.take() else { return Ok(()) };
-        let namesake = match self.has_namesake() {
-            Err(error) if lost.asked < MOST_QUESTIONS => {
-                lost.asked += 1;
-                *waiting = Some(lost);
-                std::thread::sleep(ASK_AGAIN);
-                return Err(error);
+        let long = lost.since.elapsed() > self.session + GRACE;
+        let again = match self.member_of_our_name() {
+            Ok(None) => None,
+            Ok(Some(id)) if self.is_ours(&id) => None,
+            Ok(Some(id)) => {
+                // Either another process, or this one in a join whose answer was lost: only the first one lives on.
+                let lives = long || lost.stranger.as_ref().is_some_and(|known| *known != id);
+                if lives {
+                    self.leave(&lost.partitions);
+                    let context = format!("return to group {}", self.group);
+                    return Err(KafkaError::code(context, RDKafkaErrorCode::FencedInstanceId));
+                }
+                lost.stranger = Some(id);
+                let context = format!("return to group {}", self.group);
+                Some(KafkaError::other(Class::Transient, context, "a member of this name is there; does it live?"))
             }
-            Err(error) => {
+            // A cluster in trouble for long must not keep its members out.
+            Err(error) if long => {
                 tracing::warn!(group = self.group, %error, "returning without knowing who is there");
-                false
+                None
             }
-            Ok(namesake) => namesake,
+            Err(error) => Some(error),
         };
-        if namesake {
-            self.leave(&lost.partitions);
-            let context = format!("return to group {}", self.group);
-            return Err(KafkaError::code(context, RDKafkaErrorCode::FencedInstanceId));
+        if let Some(error) = again {
+            *waiting = Some(lost);
+            std::thread::sleep(ASK_AGAIN);
+            return Err(error);
         }
         self.inner.incremental_unassign(&lost.partitions).map_err(|e| self.error("give lost partitions back", e))
     }
 
-    /// Whether a member of our instance id is in the group that is not of this process.
+    /// The id of the group's member that has our instance id, whatever process it is of.
     ///
     /// # Errors
     /// If the group does not answer: a transient error.
-    pub fn has_namesake(&self) -> Result<bool, KafkaError> {
+    pub fn member_of_our_name(&self) -> Result<Option<String>, KafkaError> {
+        // Groups are asked of known brokers only, which a client that has done nothing yet does not have.
+        let _ = self.inner.client().fetch_cluster_id(ASK);
         let list =
             self.inner.fetch_group_list(Some(&self.group), ASK).map_err(|e| self.error("look at the members", e))?;
-        let Some(group) = list.groups().iter().find(|group| group.name() == self.group) else { return Ok(false) };
+        let Some(group) = list.groups().iter().find(|group| group.name() == self.group) else { return Ok(None) };
         if group.state().is_empty() {
             let context = format!("look at the members of group {}", self.group);
             return Err(KafkaError::other(Class::Transient, context, "the coordinator cannot describe the group now"));
         }
-        let is_namesake = |id: &str| {
-            // The coordinator adds a UUID to the instance id.
-            id.strip_prefix(&self.namesakes).is_some_and(|rest| rest.len() == UUID_LENGTH && !rest.contains('.'))
-        };
-        Ok(group.members().iter().any(|member| is_namesake(member.id()) && member.client_id() != self.client_id))
+        Ok(group
+            .members()
+            .iter()
+            .map(|member| member.id())
+            .find(|id| id.starts_with(&self.our_name))
+            .map(str::to_owned))
     }
 
     /// Whether a fenced member was fenced by its own former self and not by another process: while a broker is away,
-    /// the answer to a rejoin can be lost, and the member goes on with an id that the coordinator has replaced.
+    /// the answer to a rejoin can be lost, and the member goes on with an id that the coordinator has replaced. That
+    /// one never lives on; to see that can take a session.
     pub fn fenced_by_itself(&self) -> bool {
-        // A group that does not answer leaves it to the fence.
-        (0..FEW_QUESTIONS).find_map(|_| self.has_namesake().ok()).is_some_and(|namesake| !namesake)
+        let since = Instant::now();
+        while since.elapsed() < self.session + GRACE {
+            match self.member_of_our_name() {
+                Ok(None) => return true,
+                Ok(Some(id)) if self.is_ours(&id) => return true,
+                Ok(Some(_)) | Err(_) => std::thread::sleep(ASK_AGAIN),
+            }
+        }
+        false
     }
 
     /// Gives partitions back without joining again.

@@ -264,12 +264,10 @@ impl Session<'_> {
                 Ok(ConsumerEvent::EndOfPartition | ConsumerEvent::Nothing) => self.drained = true,
                 Err(error) if error.is_transient() => {
                     self.drained = true;
-                    lock(&self.core).trouble_at = Some(Instant::now());
                     self.shared.update(|status| status.state = TaskState::Degraded(error.to_string()));
                 }
                 Err(error) if error.class == Class::Fenced => {
-                    let recent = self.spec.timeouts.session * 6;
-                    if lock(&self.core).fenced_by_outage(recent) {
+                    if matches!(&self.source, Source::Member(consumer) if consumer.fenced_by_itself()) {
                         return Err(Fault::Transient(error.into()));
                     }
                     return Err(Fault::fatal(format!(

@@ -93,10 +93,6 @@ pub(super) struct Core {
     pub(super) fault: Option<Fault>,
     pub(super) fenced: u32,
     pub(super) last_commit: Option<Instant>,
-    /// When the consumer last told of a broker it could not reach.
-    pub(super) trouble_at: Option<Instant>,
-    /// How often this member was fenced since its last commit.
-    pub(super) member_fenced: u32,
 }
 
 impl Core {
@@ -119,8 +115,6 @@ impl Core {
             fault: None,
             fenced: 0,
             last_commit: None,
-            trouble_at: None,
-            member_fenced: 0,
         }
     }
 
@@ -306,7 +300,6 @@ impl Core {
         self.last_commit = Some(Instant::now());
         self.cause = None;
         self.fenced = 0;
-        self.member_fenced = 0;
         let delivered = self.producer.as_ref().map(TransactionalProducer::delivered).unwrap_or_default();
         failpoint::hit("stage.store.before");
         let mut failure: Option<Cause> = None;

@@ -148,10 +148,9 @@ impl<'a> Session<'a> {
                 Err(error) if error.is_transient() => {
                     self.drained = true;
                     self.unwell = true;
-                    lock(&self.core).trouble_at = Some(Instant::now());
                     self.shared.update(|status| status.state = TaskState::Degraded(error.to_string()));
                 }
-                Err(error) if error.class == Class::Fenced && self.fenced_by_outage() => {
+                Err(error) if error.class == Class::Fenced && self.consumer.fenced_by_itself() => {
                     return Err(Fault::Transient(error.into()));
                 }
                 Err(error) => return Err(self.explain(error)),
@@ -468,16 +467,6 @@ impl<'a> Session<'a> {
             status.last_commit = last_commit;
             status.lag = lag;
         });
-    }
-
-    /// Whether the member was fenced by its own former self: while a broker is away, the answer to a rejoin can be
-    /// lost, and the member goes on with an id that the coordinator has replaced. A member fenced in calm weather has
-    /// a double. Two doubles fence each other in turns, so this is forgiven a few times only.
-    fn fenced_by_outage(&self) -> bool {
-        let mut core = lock(&self.core);
-        core.member_fenced += 1;
-        let recent = self.spec.timeouts.session * 6;
-        core.member_fenced <= 3 && core.trouble_at.is_some_and(|at| at.elapsed() < recent)
     }
 
     /// A consumer error that ends the task, with what it means.

@@ -191,7 +191,9 @@ impl Trial<'_> {
     }
 
     fn recovered(&mut self, base: &Standing, since: Instant) -> anyhow::Result<Recovery> {
-        self.feeder.allow(self.slice / 3);
+        // There has to be something to go on with.
+        self.feeder.allow_at_once(self.slice / 3);
+        self.feeder.wait(PATIENCE)?;
         self.watch.wait(self.site, base, since)
     }
 

@@ -61,10 +61,16 @@ impl Feeder {
         self.shared.allowed.store(allowed.min(self.shared.events.len()), Ordering::SeqCst);
     }
 
+    /// Lets `count` more events go at once.
+    pub fn allow_at_once(&self, count: usize) {
+        let allowed = (self.allowed() + count).min(self.shared.events.len());
+        self.shared.portion.store(self.shared.events.len(), Ordering::SeqCst);
+        self.shared.allowed.store(allowed, Ordering::SeqCst);
+    }
+
     /// Lets everything go at once.
     pub fn allow_all(&self) {
-        self.shared.portion.store(self.shared.events.len(), Ordering::SeqCst);
-        self.shared.allowed.store(self.shared.events.len(), Ordering::SeqCst);
+        self.allow_at_once(self.shared.events.len());
     }
 
     /// How far events may be sent.

@@ -28,7 +28,7 @@ use self::faults::Trial;
 use self::feeder::Feeder;
 use self::recovery::Watch;
 use self::report::{FaultReport, RECOVERY_LIMIT, Report};
-use self::schedule::{Who, schedule};
+use self::schedule::{Plan, Who, schedule};
 use self::site::Site;
 use super::SettingFlags;
 use super::context::{Context, load_config};
@@ -61,6 +61,9 @@ pub struct ChaosArgs {
     /// Raw events [default: 100 for each kill, at least 20,000]
     #[arg(long)]
     events: Option<usize>,
+    /// Only faults whose kind contains this text, as many as there were to be kills; --dry-run shows the kinds
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
     /// Do not fail where a recovery takes longer than 10 s
     #[arg(long)]
     tolerate: bool,
@@ -75,10 +78,8 @@ pub struct ChaosArgs {
 /// What a campaign needs to know.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Chooses everything.
-    pub seed: u64,
-    /// Processes to kill, at least.
-    pub kills: u64,
+    /// Which faults.
+    pub plan: Plan,
     /// Raw events.
     pub events: usize,
     /// The program that is tried.
@@ -90,22 +91,23 @@ pub struct Options {
 }
 
 /// Whether this program can be killed at failpoints.
-const FAILPOINTS: bool = cfg!(feature = "failpoints");
+pub const FAILPOINTS: bool = cfg!(feature = "failpoints");
 
 pub(super) fn run(flags: &SettingFlags, args: &ChaosArgs) -> Result<(), Failure> {
     let config = load_config(flags, &[])?.config;
-    let seed =
-        args.seed.unwrap_or_else(|| u64::from(uuid::Uuid::now_v7().as_fields().1) ^ u64::from(std::process::id()));
+    let seed = args.seed.unwrap_or_else(|| uuid::Uuid::now_v7().as_u64_pair().1 >> 32);
+    let plan = Plan { seed, kills: args.kills, failpoints: FAILPOINTS, only: args.only.clone() };
+    let steps = schedule(&plan);
+    if steps.is_empty() {
+        return Err(anyhow!("there is no such fault; --dry-run without --only shows all")).because(Reason::Usage);
+    }
     if args.dry_run {
-        for (place, step) in schedule(seed, args.kills, FAILPOINTS).iter().enumerate() {
-            println!("{:>4}  {step}", place + 1);
-        }
+        steps.iter().enumerate().for_each(|(place, step)| println!("{:>4}  {step}", place + 1));
         return Ok(());
     }
     let data = std::path::absolute(&config.data_dir)?;
     let options = Options {
-        seed,
-        kills: args.kills,
+        plan,
         events: args.events.unwrap_or(FEWEST_EVENTS.max(args.kills * EVENTS_PER_KILL) as usize),
         binary: std::env::current_exe()?,
         cache: data.join("dev/cache"),
@@ -144,9 +146,9 @@ pub(super) fn run(flags: &SettingFlags, args: &ChaosArgs) -> Result<(), Failure>
 /// run is no error but a violation in the report.
 pub fn campaign(options: &Options, say: &mut dyn FnMut(&str)) -> anyhow::Result<Report> {
     let started = Instant::now();
-    let steps = schedule(options.seed, options.kills, FAILPOINTS);
-    say(&format!("seed {}: {} events, {} faults", options.seed, options.events, steps.len()));
-    let events = |schema| events::mixed(options.seed, options.events, schema);
+    let (seed, steps) = (options.plan.seed, schedule(&options.plan));
+    say(&format!("seed {seed}: {} events, {} faults", options.events, steps.len()));
+    let events = |schema| events::mixed(seed, options.events, schema);
     if options.folder.exists() {
         fs::remove_dir_all(&options.folder).with_context(|| format!("could not empty {}", options.folder.display()))?;
     }
@@ -159,7 +161,7 @@ pub fn campaign(options: &Options, say: &mut dyn FnMut(&str)) -> anyhow::Result<
         calm.digest.class_a
     ));
 
-    let mut site = Site::start(&options.binary, &folder("tried"), &options.cache, FAILPOINTS)?;
+    let mut site = Site::start(&options.binary, &folder("tried"), &options.cache, options.plan.failpoints)?;
     let end = try_site(options, &steps, &mut site, &events, say);
     let kills = site.kills;
     let context = site.bystander()?;
@@ -168,13 +170,13 @@ pub fn campaign(options: &Options, say: &mut dyn FnMut(&str)) -> anyhow::Result<
     let found = oracle::gather(&context, &folder("tried").join("entries"))?;
     drop(site);
 
-    let mut report = Report { seed: options.seed, events: options.events, kills, faults, ..Report::default() };
+    let mut report = Report { seed, events: options.events, kills, faults, ..Report::default() };
     report.violations.extend(calm.faults.iter().map(|fault| format!("undisturbed run: {fault}")));
     report.violations.extend(found.faults.iter().cloned());
     report.violations.extend(found.parts_from(&calm)?);
     report.records = found.records;
     report.elapsed = started.elapsed();
-    if report.violations.is_empty() {
+    if report.violations.is_empty() && report.slow().is_empty() {
         fs::remove_dir_all(&options.folder)
             .with_context(|| format!("could not remove {}", options.folder.display()))?;
     } else {

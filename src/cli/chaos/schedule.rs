@@ -171,25 +171,46 @@ pub fn registry_points() -> impl Iterator<Item = &'static str> {
     failpoint::NAMES.iter().copied().filter(|name| name.starts_with("registry."))
 }
 
-/// The steps of a campaign with at least `kills` kills. With `failpoints` each failpoint is passed once in each round.
-pub fn schedule(seed: u64, kills: u64, failpoints: bool) -> Vec<Step> {
-    let mut dice = Dice::new(seed);
+/// What a schedule is made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Chooses everything.
+    pub seed: u64,
+    /// Kills of our processes, at least.
+    pub kills: u64,
+    /// Whether processes can be killed at failpoints: each is passed once in a round.
+    pub failpoints: bool,
+    /// Only faults whose kind contains this text; then there are as many faults as there were to be kills.
+    pub only: Option<String>,
+}
+
+/// The steps of a campaign.
+pub fn schedule(plan: &Plan) -> Vec<Step> {
+    let mut dice = Dice::new(plan.seed);
     let mut steps: Vec<Step> = Vec::new();
-    let mut planned = if failpoints { registry_points().count() as u64 } else { 0 };
+    let weight = |fault: &Fault| if plan.only.is_some() { 1 } else { kills_in(fault) };
+    let mut planned = if plan.failpoints && plan.only.is_none() { registry_points().count() as u64 } else { 0 };
     let mut round = 0;
-    while planned < kills || round == 0 {
-        let mut faults = kills_of_a_round(&mut dice, failpoints);
+    while planned < plan.kills || round == 0 {
+        let mut faults = kills_of_a_round(&mut dice, plan.failpoints);
         // What takes long comes in every other round only.
-        let others = if round % 2 == 0 { misfortunes(&mut dice) } else { Vec::new() };
-        planned += others.iter().map(kills_in).sum::<u64>();
+        let mut others = if round % 2 == 0 { misfortunes(&mut dice) } else { Vec::new() };
+        if let Some(only) = &plan.only {
+            faults.retain(|fault| fault.kind().contains(only));
+            others.retain(|fault| fault.kind().contains(only));
+            if round == 0 && faults.is_empty() && others.is_empty() {
+                break;
+            }
+        }
+        planned += others.iter().map(weight).sum::<u64>();
         let needed = faults.iter().scan(planned, |sum, fault| {
             let before = *sum;
-            *sum += kills_in(fault);
+            *sum += weight(fault);
             Some(before)
         });
-        let needed = needed.take_while(|before| *before < kills).count();
+        let needed = needed.take_while(|before| *before < plan.kills).count();
         faults.truncate(needed);
-        planned += faults.iter().map(kills_in).sum::<u64>();
+        planned += faults.iter().map(weight).sum::<u64>();
         faults.extend(others);
         dice.shuffle(&mut faults);
         // Both processes in one half of a round: each coming and going costs a rebalance.
@@ -395,6 +416,17 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    fn schedule(seed: u64, kills: u64, failpoints: bool) -> Vec<Step> {
+        super::schedule(&Plan { seed, kills, failpoints, only: None })
+    }
+
+    #[test]
+    fn a_part_of_the_faults_can_be_chosen() {
+        let only = |text: &str| super::schedule(&Plan { seed: 1, kills: 5, failpoints: true, only: Some(text.into()) });
+        assert!(only("zombie").len() >= 5 && only("zombie").iter().all(|step| step.fault.kind() == "zombie"));
+        assert!(only("no such fault").is_empty());
+    }
 
     #[test]
     fn a_seed_says_everything() {

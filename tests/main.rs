@@ -11,6 +11,7 @@ mod exactly_once;
 mod hms_truth;
 mod interleaving;
 mod poison;
+mod rebuild;
 mod recorded_openlineage;
 mod registry;
 mod runtime;

@@ -556,12 +556,3 @@ async fn the_graph_snapshot_gives_back_what_was_written() {
     ];
     assert_eq!(rows, expected);
 }
-
-#[tokio::test]
-async fn truncating_forgets_rows_and_positions_of_the_sink() {
-    let db = Database::new().await;
-    db.store.apply_batch(SINK, &one_of_each(), &[delta(CatalogTopic::Jobs, None, 9)]).await.unwrap();
-    db.store.truncate(SINK).await.unwrap();
-    assert_eq!(db.count("SELECT count(*) FROM datasets").await, 0);
-    assert_eq!(db.store.positions(SINK).await.unwrap(), []);
-}

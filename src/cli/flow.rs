@@ -58,9 +58,10 @@ impl Flow {
         reader.collect()
     }
 
-    /// Topics whose ends have to stand still: all but the registry's and the dead letters' replay.
+    /// Topics whose ends have to stand still: all but the registry's and the ledger of dead letters.
     pub fn topics(&self) -> Vec<String> {
-        let flowing = self.topology.topics.iter().filter(|topic| topic.role != Role::Registry);
+        let flows = |role: Role| !matches!(role, Role::Registry | Role::Ledger);
+        let flowing = self.topology.topics.iter().filter(|topic| flows(topic.role));
         flowing.map(|topic| topic.name.clone()).collect()
     }
 

@@ -1,114 +1,285 @@
 //! Semantic changes of `catalog.changes`, from the difference of two derivations.
+//!
+//! What is told is told once. A consumer that remembers ids must be able to drop what it has seen before and lose
+//! nothing, so two transitions never share an id, although a statement that goes away and comes back with its own
+//! version may make the same transition twice. And what only changes its way here is no news: from its withdrawal until
+//! everything is re-sent nothing is told, then the difference to what was before, if there is one.
 
-use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::model::fact::Fact;
-use crate::model::record::{CatalogOutput, CatalogRecord, CatalogTopic, ChangeRecord, DatasetRecord, LineageRecord};
+use crate::model::fact::{Fact, Source, Version};
+use crate::model::id::EntityId;
+use crate::model::record::{
+    CatalogOutput, CatalogRecord, CatalogTopic, ChangeRecord, DatasetRecord, LineageRecord, SchemaVersionRecord,
+};
+use crate::model::state::{State, StateError};
 
 use super::dataset::json_text;
 use super::output::Derived;
+use super::registers::{from_json, json, state_key};
 
-fn change(
-    fact: &Fact,
-    kind: &str,
-    (before, after): (Option<String>, Option<String>),
-    breaking: Option<&str>,
-) -> CatalogOutput {
-    let entity = fact.entity.as_str();
-    let mut hash = Sha256::new();
-    for part in [Some(entity), Some(kind), before.as_deref(), after.as_deref(), Some(&fact.version.sortable())] {
-        // The length keeps neighbours apart, and nothing apart from an empty text.
-        hash.update(part.map_or(u64::MAX, |text| text.len() as u64).to_be_bytes());
-        hash.update(part.unwrap_or_default());
+/// A change that is still to be told.
+struct Change {
+    kind: &'static str,
+    before: Option<String>,
+    after: Option<String>,
+    breaking: bool,
+    /// The record it is about, where one fact may make the same change to several.
+    about: Option<String>,
+}
+
+impl Change {
+    fn new(kind: &'static str, before: Option<String>, after: Option<String>) -> Self {
+        Self { kind, before, after, breaking: false, about: None }
     }
-    let id = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    let record = ChangeRecord {
-        id,
-        entity: entity.to_owned(),
-        kind: kind.to_owned(),
-        before,
-        after,
-        breaking: breaking.is_some(),
-        time: fact.version.time,
-        source: fact.source.as_str().to_owned(),
-        origin: fact.origin.clone(),
-    };
-    CatalogOutput {
-        topic: CatalogTopic::Changes,
-        key: entity.to_owned(),
-        owner: entity.to_owned(),
-        value: Some(CatalogRecord::Change(record.into())),
+
+    /// From one value to another.
+    fn of<T: Serialize>(kind: &'static str, before: &T, after: &T) -> Self {
+        Self::new(kind, Some(json_text(before)), Some(json_text(after)))
+    }
+
+    /// `again` tells a transition from one that an earlier fact may have made under the same version.
+    fn tell(self, fact: &Fact, again: Option<u64>) -> CatalogOutput {
+        let entity = fact.entity.as_str();
+        let again = again.map(|nth| nth.to_string());
+        let mut hash = Sha256::new();
+        for part in [
+            Some(entity),
+            Some(self.kind),
+            self.before.as_deref(),
+            self.after.as_deref(),
+            Some(fact.source.as_str()),
+            Some(&fact.version.sortable()),
+            self.about.as_deref(),
+            again.as_deref(),
+        ] {
+            // The length keeps neighbours apart, and nothing apart from an empty text.
+            hash.update(part.map_or(u64::MAX, |text| text.len() as u64).to_be_bytes());
+            hash.update(part.unwrap_or_default());
+        }
+        let id = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let record = ChangeRecord {
+            id,
+            entity: entity.to_owned(),
+            kind: self.kind.to_owned(),
+            before: self.before,
+            after: self.after,
+            breaking: self.breaking,
+            time: fact.version.time,
+            source: fact.source.as_str().to_owned(),
+            origin: fact.origin.clone(),
+        };
+        CatalogOutput {
+            topic: CatalogTopic::Changes,
+            key: entity.to_owned(),
+            owner: entity.to_owned(),
+            value: Some(CatalogRecord::Change(record.into())),
+        }
     }
 }
 
-fn texts<T: Serialize>(before: &T, after: &T) -> (Option<String>, Option<String>) {
-    (Some(json_text(before)), Some(json_text(after)))
+/// What of a dataset's derivation changes are made of.
+struct Side<'a> {
+    head: Option<&'a DatasetRecord>,
+    /// Names it was renamed to, and how often.
+    renames: BTreeMap<&'a str, usize>,
+    /// Its schema versions by key; only the later side has their content.
+    schemas: BTreeMap<&'a str, Option<&'a SchemaVersionRecord>>,
+}
+
+impl<'a> Side<'a> {
+    fn of(derived: &'a Derived) -> Self {
+        let mut side = Self { head: None, renames: BTreeMap::new(), schemas: BTreeMap::new() };
+        for ((_, key), record) in derived {
+            match record {
+                CatalogRecord::Dataset(record) => side.head = Some(record),
+                CatalogRecord::Alias(alias) if alias.kind == "rename" => {
+                    *side.renames.entry(&alias.canonical).or_default() += 1;
+                }
+                CatalogRecord::SchemaVersion(version) => {
+                    side.schemas.insert(key, Some(version));
+                }
+                _ => {}
+            }
+        }
+        side
+    }
+
+    fn kept(&self) -> Kept {
+        Kept {
+            head: self.head.cloned(),
+            renames: self.renames.iter().map(|(to, times)| ((*to).to_owned(), *times)).collect(),
+            schemas: self.schemas.keys().map(|key| (*key).to_owned()).collect(),
+        }
+    }
+}
+
+/// A [`Side`] that waits in the state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Kept {
+    head: Option<DatasetRecord>,
+    renames: BTreeMap<String, usize>,
+    schemas: BTreeSet<String>,
+}
+
+impl Kept {
+    fn side(&self) -> Side<'_> {
+        Side {
+            head: self.head.as_ref(),
+            renames: self.renames.iter().map(|(to, times)| (to.as_str(), *times)).collect(),
+            schemas: self.schemas.iter().map(|key| (key.as_str(), None)).collect(),
+        }
+    }
+}
+
+/// Something withdrew statements from the entity and is about to send them again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Unsettled {
+    /// Senders that have not finished.
+    open: BTreeSet<String>,
+    /// What readers were told last.
+    told: Kept,
+    /// Whom this entity has made unsettled in turn: (target, this entity's sender key there).
+    pub passed_on: BTreeSet<(EntityId, String)>,
+}
+
+/// Which senders begin and end with a fact to send everything they have.
+#[derive(Default)]
+pub(super) struct Resending {
+    pub begins: BTreeSet<String>,
+    pub ends: BTreeSet<String>,
+    /// Schema versions that came with those that end: they were told under the name they come from.
+    pub told_elsewhere: BTreeSet<String>,
+}
+
+impl Resending {
+    pub fn is_empty(&self) -> bool {
+        self.begins.is_empty() && self.ends.is_empty()
+    }
+}
+
+/// Where [`Unsettled`] lies, among what is loaded with every event.
+pub(super) fn unsettled_key(entity: &EntityId) -> Vec<u8> {
+    state_key(&[entity.as_str(), "c", "u"])
+}
+
+/// Tells what became of a dataset, or keeps it until nothing is on its way any more. Leaves in `unsettled` what goes on
+/// waiting; returns whom a wait that has ended here had made wait.
+pub(super) fn tell_dataset(
+    fact: &Fact,
+    (old, new): (&Derived, &Derived),
+    resending: &Resending,
+    unsettled: &mut Option<Unsettled>,
+    state: &mut dyn State,
+    out: &mut Vec<CatalogOutput>,
+) -> Result<BTreeSet<(EntityId, String)>, StateError> {
+    let (old, new) = (Side::of(old), Side::of(new));
+    if unsettled.is_none() && resending.is_empty() {
+        tell(fact, of_dataset(&fact.entity, &old, &new), state, out)?;
+        return Ok(BTreeSet::new());
+    }
+    let mut waiting = unsettled.take().unwrap_or_else(|| Unsettled {
+        open: BTreeSet::new(),
+        told: old.kept(),
+        passed_on: BTreeSet::new(),
+    });
+    waiting.open.extend(resending.begins.iter().cloned());
+    waiting.open.retain(|sender| !resending.ends.contains(sender));
+    waiting.told.schemas.extend(resending.told_elsewhere.iter().cloned());
+    if waiting.open.is_empty() {
+        tell(fact, of_dataset(&fact.entity, &waiting.told.side(), &new), state, out)?;
+        return Ok(waiting.passed_on);
+    }
+    *unsettled = Some(waiting);
+    Ok(BTreeSet::new())
+}
+
+/// What the ids of an entity's changes must differ from: every version up to here may have told something.
+#[derive(Serialize, Deserialize)]
+struct Told {
+    newest: (Version, Source),
+    /// How often something was told under a version that was not the newest.
+    again: u64,
+}
+
+fn tell(
+    fact: &Fact,
+    changes: Vec<Change>,
+    state: &mut dyn State,
+    out: &mut Vec<CatalogOutput>,
+) -> Result<(), StateError> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let key = state_key(&[fact.entity.as_str(), "t"]);
+    let before: Option<Told> = state.get(&key)?.map(|bytes| from_json(&key, &bytes)).transpose()?;
+    let this = (fact.version, fact.source.clone());
+    let (told, again) = match before {
+        None => (Told { newest: this, again: 0 }, None),
+        Some(before) if before.newest < this => (Told { newest: this, ..before }, None),
+        Some(before) => (Told { again: before.again + 1, ..before }, Some(before.again + 1)),
+    };
+    state.put(key, json(&told));
+    out.extend(changes.into_iter().map(|change| change.tell(fact, again)));
+    Ok(())
 }
 
 /// Changes of a dataset.
-pub(super) fn of_dataset(fact: &Fact, old: &Derived, new: &Derived, out: &mut Vec<CatalogOutput>) {
-    let id = fact.entity.as_str();
-    let head = |side: &Derived| match side.get(&(CatalogTopic::Datasets, id.to_owned())) {
-        Some(CatalogRecord::Dataset(record)) => Some(record.clone()),
-        _ => None,
-    };
-    let (before, after) = (head(old), head(new));
-    for ((topic, key), record) in new {
-        if let CatalogRecord::Alias(alias) = record
-            && alias.kind == "rename"
-            && !old.contains_key(&(*topic, key.clone()))
-        {
-            out.push(change(fact, "renamed", (Some(json_text(id)), Some(json_text(&alias.canonical))), None));
+fn of_dataset(id: &EntityId, old: &Side<'_>, new: &Side<'_>) -> Vec<Change> {
+    let mut out = Vec::new();
+    for (to, times) in &new.renames {
+        if old.renames.get(to).is_none_or(|before| before < times) {
+            out.push(Change::new("renamed", Some(json_text(id)), Some(json_text(to))));
         }
     }
-    let there = |record: &Option<Box<DatasetRecord>>| record.as_ref().is_some_and(|r| r.existence == "confirmed");
-    if there(&after) && !there(&before) {
-        let again = before.as_ref().is_some_and(|record| record.existence == "dropped")
-            || after.as_ref().is_some_and(|record| record.incarnation > 1);
-        let kind = if again { "recreated" } else { "created" };
-        out.push(change(fact, kind, (None, after.as_ref().map(|record| json_text(&record.kind))), None));
+    let there = |record: Option<&DatasetRecord>| record.is_some_and(|record| record.existence == "confirmed");
+    if let Some(after) = new.head.filter(|_| there(new.head) && !there(old.head)) {
+        let again = old.head.is_some_and(|record| record.existence == "dropped") || after.incarnation > 1;
+        out.push(Change::new(if again { "recreated" } else { "created" }, None, Some(json_text(&after.kind))));
     }
-    let (Some(before), Some(after)) = (before, after) else { return };
+    let (Some(before), Some(after)) = (old.head, new.head) else { return out };
     if before.existence != "dropped" && after.existence == "dropped" {
-        out.push(change(fact, "dropped", (Some(json_text(&before.existence)), None), None));
+        out.push(Change::new("dropped", Some(json_text(&before.existence)), None));
     }
     if before.description != after.description {
-        out.push(change(fact, "description_changed", texts(&before.description, &after.description), None));
+        out.push(Change::of("description_changed", &before.description, &after.description));
     }
     if before.owners != after.owners {
-        out.push(change(fact, "owners_changed", texts(&before.owners, &after.owners), None));
+        out.push(Change::of("owners_changed", &before.owners, &after.owners));
     }
     if before.tags != after.tags {
-        out.push(change(fact, "tags_changed", texts(&before.tags, &after.tags), None));
+        out.push(Change::of("tags_changed", &before.tags, &after.tags));
     }
     if before.location != after.location {
-        out.push(change(fact, "location_changed", texts(&before.location, &after.location), None));
+        out.push(Change::of("location_changed", &before.location, &after.location));
     }
-    for ((topic, key), record) in new {
-        if let CatalogRecord::SchemaVersion(schema) = record
-            && schema.level != "initial"
-            && !old.contains_key(&(*topic, key.clone()))
-        {
-            let breaking = schema.breaking.then_some("schema");
-            out.push(change(fact, "schema_changed", (None, Some(json_text(&schema.changes))), breaking));
+    for (key, version) in &new.schemas {
+        if let Some(schema) = version.filter(|schema| schema.level != "initial" && !old.schemas.contains_key(key)) {
+            out.push(Change {
+                breaking: schema.breaking,
+                about: Some((*key).to_owned()),
+                ..Change::new("schema_changed", None, Some(json_text(&schema.changes)))
+            });
         }
     }
+    out
 }
 
-/// Changes of a job: edges and failed runs.
-pub(super) fn of_job(fact: &Fact, old: &Derived, new: &Derived, out: &mut Vec<CatalogOutput>) {
-    let named = |edge: &LineageRecord| json_text(&[&edge.source, &edge.target]);
+/// Changes of a job: edges and failed runs. Facts of jobs are never re-sent, so their versions suffice.
+pub(super) fn tell_job(fact: &Fact, old: &Derived, new: &Derived, out: &mut Vec<CatalogOutput>) {
+    let named = |edge: &LineageRecord| Some(json_text(&[&edge.source, &edge.target]));
+    let mut changes = Vec::new();
     for (key, record) in new {
         match (record, old.get(key)) {
-            (CatalogRecord::Lineage(edge), None) => {
-                out.push(change(fact, "lineage_added", (None, Some(named(edge))), None));
-            }
+            (CatalogRecord::Lineage(edge), None) => changes.push(Change::new("lineage_added", None, named(edge))),
             (CatalogRecord::Run(run), before) if run.state == "FAIL" => {
                 let known = matches!(before, Some(CatalogRecord::Run(before)) if before.state == "FAIL");
                 if !known {
                     let text = json_text(&serde_json::json!({ "run": run.id, "error": run.error }));
-                    out.push(change(fact, "run_failed", (None, Some(text)), None));
+                    changes.push(Change::new("run_failed", None, Some(text)));
                 }
             }
             _ => {}
@@ -118,7 +289,8 @@ pub(super) fn of_job(fact: &Fact, old: &Derived, new: &Derived, out: &mut Vec<Ca
         if let CatalogRecord::Lineage(edge) = record
             && !new.contains_key(key)
         {
-            out.push(change(fact, "lineage_retired", (Some(named(edge)), None), None));
+            changes.push(Change::new("lineage_retired", named(edge), None));
         }
     }
+    out.extend(changes.into_iter().map(|change| change.tell(fact, None)));
 }

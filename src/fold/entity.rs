@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 
 use crate::model::fact::{Aspect, Columns, Completeness, EntityKind, Entry, Evidence, Fact, Joined, Statement};
+use crate::model::id::EntityId;
 use crate::model::record::{CatalogRecord, CatalogTopic};
 use crate::model::state::{State, StateError};
 
 use super::bulk::{self, Context, Touched};
 use super::cache::{Cache, Weigh, weigh};
+use super::changes::Resending;
 use super::forward::{self, Withdrawn};
 use super::output::{Derived, publish};
-use super::registers::{Core, Place, RegKey, place};
+use super::registers::{Core, Place, RegKey, json, place};
 use super::slots::Slot;
 use super::view::View;
 use super::{FoldConfig, FoldOutcome, FoldOutput, changes, container, dataset, history, listing, routes};
@@ -85,14 +87,23 @@ pub(super) fn is_version_free(mention: bool, entry: &Entry) -> bool {
 pub(super) struct Known {
     kind: EntityKind,
     core: Core,
+    column_stats: ColumnStats,
     derived: Derivation,
+}
+
+/// Registers of the table's own column statistics, by column.
+type ColumnStats = BTreeMap<String, bulk::Registers>;
+
+fn load_column_stats(entity: &EntityId, state: &dyn State) -> Result<ColumnStats, StateError> {
+    bulk::load_all(entity, Aspect::ColumnStats.as_str(), state)
 }
 
 impl Known {
     fn load(config: &FoldConfig, fact: &Fact, state: &dyn State) -> Result<Self, StateError> {
         let core = Core::load(&fact.entity, state)?;
-        let derived = Derivation::of(config, fact, &core, state)?;
-        Ok(Self { kind: fact.kind, core, derived })
+        let column_stats = load_column_stats(&fact.entity, state)?;
+        let derived = Derivation::of(config, fact, &core, &column_stats);
+        Ok(Self { kind: fact.kind, core, column_stats, derived })
     }
 }
 
@@ -118,7 +129,7 @@ pub(super) fn apply(
         Some(known) => known,
         None => Known::load(config, fact, state)?,
     };
-    let Known { mut core, derived: before, .. } = known;
+    let Known { mut core, mut column_stats, derived: before, .. } = known;
     let known_to_scope = core.names_scope(&fact.source);
     let routes_before = routes::Routes::of(&core);
 
@@ -126,6 +137,7 @@ pub(super) fn apply(
     let mut touched: Vec<(Aspect, Touched)> = Vec::new();
     let mut withdrawn = Withdrawn::default();
     let mut senders = Vec::new();
+    let mut resending = Resending::default();
     let mut points = Vec::new();
     for entry in &fact.entries {
         match entry.aspect {
@@ -136,6 +148,15 @@ pub(super) fn apply(
                 withdrawn.slots.extend(slots);
                 withdrawn.mentions += mentions;
                 senders.push(entry.sub_key.clone());
+            }
+            Aspect::Resending => {
+                let set = if entry.value == Some(Statement::Resending(true)) {
+                    &mut resending.begins
+                } else {
+                    &mut resending.ends
+                };
+                set.insert(entry.sub_key.clone());
+                changed = true;
             }
             _ if is_version_free(incoming.mention, entry) => {
                 let said = entry.value.clone().map(|value| (entry.sub_key.clone(), value));
@@ -166,7 +187,8 @@ pub(super) fn apply(
     let all_partitions =
         if whole_table { bulk::load_all(&fact.entity, Aspect::Partition.as_str(), state)? } else { BTreeMap::new() };
     // The history is read only where it may change: a new schema, or another table under this name.
-    let mut history = if points.is_empty() && !whole_table && history_context(&view) == before.history {
+    let compared = !whole_table && resending.is_empty();
+    let mut history = if points.is_empty() && compared && history_context(&view) == before.history {
         None
     } else {
         Some(history::Points::load(&fact.entity, state)?)
@@ -190,7 +212,8 @@ pub(super) fn apply(
         changed |= history.update(&fact.entity, points, &senders, state);
     }
     if !changed {
-        cache.put(&fact.entity, state.epoch(), Known { kind: fact.kind, core, derived: before });
+        let known = Known { kind: fact.kind, core, column_stats, derived: before };
+        cache.put(&fact.entity, state.epoch(), known);
         return Ok(FoldOutcome::NoOp("unchanged"));
     }
     let (mut old, mut new) = (before.records, Derived::new());
@@ -198,23 +221,47 @@ pub(super) fn apply(
         let contexts = (&before.history, &history_context(&View::of(&core)));
         let ordinal = history.derive(&core, contexts, (&mut old, &mut new));
         core.set_schema_version(ordinal);
+        resending.told_elsewhere = history.keys_through(&resending.ends, fact);
     }
     core.save(state);
-    let after = Derivation::of(config, fact, &core, state)?;
+    if !senders.is_empty() || touched.iter().any(|(aspect, _)| *aspect == Aspect::ColumnStats) {
+        column_stats = load_column_stats(&fact.entity, state)?;
+    }
+    let after = Derivation::of(config, fact, &core, &column_stats);
     new.extend(after.records.iter().map(|(key, record)| (key.clone(), record.clone())));
     let sides = (&before.context, &after.context);
     partition_sides(fact, &touched, all_partitions, &senders, sides, (&mut old, &mut new));
     let (published, forwarded) = (out.records.len(), out.forwarded.len());
+    let was_unsettled = core.unsettled.is_some();
+    let mut owed = forward::Begun::new();
     if fact.kind == EntityKind::Dataset {
-        changes::of_dataset(fact, &old, &new, &mut out.records);
+        let sides = (&old, &new);
+        owed = changes::tell_dataset(fact, sides, &resending, &mut core.unsettled, state, &mut out.records)?;
     }
     publish(fact.entity.as_str(), old, new, &mut out.records);
-    forward::forward(fact, &core, &routes_before, &touched, &withdrawn, state, out)?;
+    let begun = forward::forward(fact, &core, &routes_before, &touched, &withdrawn, state, out)?;
+    let key = changes::unsettled_key(&fact.entity);
+    match &mut core.unsettled {
+        Some(unsettled) => {
+            if !begun.is_empty() || !resending.is_empty() {
+                unsettled.passed_on.extend(begun);
+                state.put(key, json(unsettled));
+            }
+        }
+        None => {
+            if was_unsettled {
+                state.delete(key);
+            }
+            owed.extend(begun);
+            forward::end(fact, owed, out);
+        }
+    }
     // The scope's owner remembers who was ever reported in it.
     if let Some(scope) = listing::scope_of(fact).filter(|_| fact.via.is_empty() && !known_to_scope) {
         out.forwarded.push(listing::membership(fact, scope));
     }
-    cache.put(&fact.entity, state.epoch(), Known { kind: fact.kind, core, derived: after });
+    let known = Known { kind: fact.kind, core, column_stats, derived: after };
+    cache.put(&fact.entity, state.epoch(), known);
     let quiet = out.records.len() == published && out.forwarded.len() == forwarded;
     Ok(if quiet { FoldOutcome::NoOp("recorded") } else { FoldOutcome::Applied })
 }
@@ -228,7 +275,7 @@ struct Derivation {
 }
 
 impl Derivation {
-    fn of(config: &FoldConfig, fact: &Fact, core: &Core, state: &dyn State) -> Result<Self, StateError> {
+    fn of(config: &FoldConfig, fact: &Fact, core: &Core, column_stats: &ColumnStats) -> Self {
         let view = View::of(core);
         let id = fact.entity.as_str();
         let mut records = Derived::new();
@@ -248,8 +295,7 @@ impl Derivation {
                 if let Some(record) = shown.then(|| dataset::head(&view, &config.ignored, &fact.origin)).flatten() {
                     records.insert((CatalogTopic::Datasets, id.to_owned()), CatalogRecord::Dataset(record.into()));
                 }
-                let all = bulk::load_all(&fact.entity, Aspect::ColumnStats.as_str(), state)?;
-                let column_stats = bulk::column_stats(&all, &view.eras);
+                let column_stats = bulk::column_stats(column_stats, &view.eras);
                 let stats = shown.then(|| dataset::stats(&view, &column_stats, &fact.origin)).flatten();
                 if let Some(record) = stats {
                     let key = (CatalogTopic::DatasetStats, id.to_owned());
@@ -263,7 +309,7 @@ impl Derivation {
             }
         }
         let context = partition_context(&view);
-        Ok(Self { records, context, history: history_context(&view) })
+        Self { records, context, history: history_context(&view) }
     }
 }
 

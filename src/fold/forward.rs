@@ -129,6 +129,7 @@ fn travels(aspect: Aspect) -> bool {
             | Aspect::LocationMoved
             | Aspect::Symlink
             | Aspect::Withdraw
+            | Aspect::Resending
             | Aspect::Joined
             | Aspect::Quality
             | Aspect::Listing
@@ -136,7 +137,11 @@ fn travels(aspect: Aspect) -> bool {
     )
 }
 
-/// Sends on what this fact added, or everything where the routes changed.
+/// A target, and the key under which it knows this entity as a sender.
+pub(super) type Begun = BTreeSet<(EntityId, String)>;
+
+/// Sends on what this fact added, or everything where the routes changed. Returns whom it has begun to send everything:
+/// each is owed an [`end`].
 pub(super) fn forward(
     fact: &Fact,
     core: &Core,
@@ -145,16 +150,16 @@ pub(super) fn forward(
     withdrawn: &Withdrawn,
     state: &dyn State,
     out: &mut FoldOutput,
-) -> Result<(), StateError> {
+) -> Result<Begun, StateError> {
     let routes = Routes::of(core);
     if routes.is_home() && *before == routes {
-        return Ok(());
+        return Ok(Begun::new());
     }
     if *before == routes && withdrawn.slots.is_empty() && withdrawn.mentions == 0 {
         let mut parcel = Parcel::default();
         forward_entries(fact, &routes, touched, &mut parcel);
         parcel.send(&core.entity, fact, out);
-        return Ok(());
+        return Ok(Begun::new());
     }
     let all = everything(fact, core, state)?;
     let is_new = |key: &RegKey, slot: &Slot| {
@@ -186,21 +191,6 @@ pub(super) fn forward(
     }
     let is_lost = |to: &EntityId, lane: Lane| lost.contains(&(to.clone(), lane)) || lost.contains(&(to.clone(), None));
 
-    for (target, lane) in &lost {
-        out.forwarded.push(Fact {
-            entity: target.clone(),
-            kind: fact.kind,
-            source: fact.source.clone(),
-            version: fact.version,
-            origin: fact.origin.clone(),
-            via: vec![core.entity.clone()],
-            entries: vec![Entry {
-                aspect: Aspect::Withdraw,
-                sub_key: sender_key(&core.entity, *lane),
-                value: Some(Statement::Withdraw(true)),
-            }],
-        });
-    }
     let mut parcel = Parcel::default();
     for ((to, lane), notice) in new_notices {
         if is_lost(to, lane) || !old_notices.contains_key(&(to, lane)) {
@@ -210,9 +200,15 @@ pub(super) fn forward(
             parcel.add(to, notice.boundary, notice.source, &slot, entry);
         }
     }
+    // Ways on which more goes than this fact: only when all of it has come can the target say what is new.
+    let mut begun: BTreeSet<(EntityId, Lane)> = BTreeSet::new();
+    let is_first = |to: &EntityId, lane: Lane| !old_notices.contains_key(&(to, lane));
     for (nth, (key, slot)) in all.iter().enumerate() {
         for (to, boundary) in routes.of_slot(&key.source, slot) {
             let way = lane((to, boundary));
+            if is_lost(to, way.1) || (is_first(to, way.1) && !is_new(key, slot)) {
+                begun.insert(way.clone());
+            }
             if is_lost(to, way.1) || !sent.contains(&(way, nth)) {
                 let entry =
                     Entry { aspect: key.aspect, sub_key: key.sub_key.clone(), value: slot.value.as_deref().cloned() };
@@ -223,12 +219,54 @@ pub(super) fn forward(
     for to in new_aliases {
         if is_lost(to, None) || !old_aliases.contains(to) {
             send_mentions(core, to, &mut parcel);
+            if core.mentions.values().any(|mention| mention.first != fact.version) {
+                begun.insert((to.clone(), None));
+            }
         } else {
             forward_mentions(fact, to, &mut parcel);
         }
     }
+    if core.unsettled.is_some() {
+        // What was withdrawn here may still come back and go on.
+        begun.extend(lost.iter().cloned());
+    }
+    for way in lost.union(&begun) {
+        let key = sender_key(&core.entity, way.1);
+        let mut entries = Vec::new();
+        if lost.contains(way) {
+            entries.push(Entry::keyed(key.as_str(), Statement::Withdraw(true)));
+        }
+        if begun.contains(way) {
+            entries.push(Entry::keyed(key.as_str(), Statement::Resending(true)));
+        }
+        out.forwarded.push(marked(fact, &core.entity, &way.0, entries));
+    }
     parcel.send(&core.entity, fact, out);
-    Ok(())
+    Ok(begun.into_iter().map(|(to, lane)| (to, sender_key(&core.entity, lane))).collect())
+}
+
+fn marked(fact: &Fact, sender: &EntityId, to: &EntityId, entries: Vec<Entry>) -> Fact {
+    Fact {
+        entity: to.clone(),
+        kind: fact.kind,
+        source: fact.source.clone(),
+        version: fact.version,
+        origin: fact.origin.clone(),
+        via: vec![sender.clone()],
+        entries,
+    }
+}
+
+/// That everything has been sent.
+pub(super) fn end(fact: &Fact, begun: Begun, out: &mut FoldOutput) {
+    for (to, key) in begun {
+        out.forwarded.push(marked(
+            fact,
+            &fact.entity,
+            &to,
+            vec![Entry::keyed(key.as_str(), Statement::Resending(false))],
+        ));
+    }
 }
 
 /// What a withdrawal removed here.

@@ -1,6 +1,8 @@
 //! Schema history: change points of each source, kept for good, and the versions that the authority's own sequence
 //! makes of them. A late point takes its place; its neighbours' differences are derived anew.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -48,10 +50,21 @@ impl Point {
         }
     }
 
+    /// Whether a later point adds nothing. Where it does not say a place, it is where it was.
+    fn says_as_much_as(&self, later: &Self) -> bool {
+        let stays = later.location.is_none() || later.location == self.location;
+        stays && self.columns == later.columns && self.completeness == later.completeness
+    }
+
     /// Place among all points of an entity: the era first, so that a name's former table comes before the present one.
     fn place(&self) -> (i64, Version, &Source, &str) {
         let era = self.joined.as_ref().map_or(self.version.time, |joined| joined.version.time);
         (era, self.version, &self.source, &self.sender)
+    }
+
+    /// Key of the version in `catalog.schemas`.
+    fn record_key(&self, dataset: &EntityId) -> String {
+        format!("{}|{}|{}", dataset.as_str(), self.source.as_str(), self.version.sortable())
     }
 
     fn key(&self, entity: &EntityId) -> Vec<u8> {
@@ -68,14 +81,18 @@ pub(super) fn candidate(fact: &Fact, slot: &Slot, key: &RegKey, core: &Core) -> 
     }
     let order = slot.order(&key.source);
     let known = core.regs.get(key);
-    let earlier = known.and_then(|slots| slots.iter().rev().find(|known| known.order(&key.source) <= order));
-    if earlier.is_some_and(|earlier| earlier.value == slot.value) {
-        return None;
-    }
     let location = fact.entries.iter().find_map(|entry| match &entry.value {
         Some(Statement::Location(location)) => Some(location.clone()),
         _ => None,
     });
+    let before = |slots: &'_ [Slot]| slots.iter().rev().find(|known| known.order(&key.source) < order).cloned();
+    let located = core.regs.get(&RegKey { aspect: Aspect::Location, ..key.clone() });
+    let earlier = |slots: Option<&Vec<Slot>>| slots.and_then(|slots| before(slots)).and_then(|slot| slot.value);
+    let said = |location: &String| Statement::Location(location.clone());
+    let moved = location.as_ref().is_some_and(|at| earlier(located).is_some_and(|before| *before != said(at)));
+    if earlier(known) == slot.value && !moved {
+        return None;
+    }
     Some(Point {
         version: slot.version,
         joined: slot.joined.clone(),
@@ -107,7 +124,15 @@ pub(super) fn travelling(core: &Core, state: &dyn State) -> Result<Vec<(RegKey, 
         let key = RegKey { aspect: Aspect::Columns, sub_key: String::new(), source, sender };
         let known = core.regs.get(&key).is_some_and(|slots| slots.iter().any(|slot| slot.version == point.version));
         if !known {
-            out.push((key, point.slot()));
+            let slot = point.slot();
+            let location = point.location.clone().map(|at| std::sync::Arc::new(Statement::Location(at)));
+            if location.is_some() {
+                out.push((
+                    RegKey { aspect: Aspect::Location, ..key.clone() },
+                    Slot { value: location, ..slot.clone() },
+                ));
+            }
+            out.push((key, slot));
         }
     }
     Ok(out)
@@ -162,7 +187,7 @@ impl Points {
             let at = self.after.partition_point(|known| known.place() < point.place());
             let is_known = self.after.get(at).is_some_and(|known| known.place() == point.place());
             let earlier = self.after.iter().take(at).rev().find(|known| known.source == point.source);
-            if is_known || earlier.is_some_and(|earlier| earlier.columns == point.columns) {
+            if is_known || earlier.is_some_and(|earlier| earlier.says_as_much_as(&point)) {
                 continue;
             }
             state.put(point.key(entity), json(&point));
@@ -170,6 +195,13 @@ impl Points {
             added = true;
         }
         added
+    }
+
+    /// Keys of the versions that came through `senders`, less what `fact` itself says.
+    pub fn keys_through(&self, senders: &BTreeSet<String>, fact: &Fact) -> BTreeSet<String> {
+        let came = self.after.iter().filter(|point| senders.iter().any(|sender| is_from(&point.sender, sender)));
+        let others = came.filter(|point| point.version != fact.version || point.source != fact.source);
+        others.map(|point| point.record_key(&fact.entity)).collect()
     }
 
     /// Puts the versions of both sides into the derivations; returns the ordinal of the newest one afterwards.
@@ -216,7 +248,7 @@ fn versions(core: &Core, points: &[Point], context: &Context, out: &mut Derived)
         current = Some((rank, point));
         ordinal += 1;
         let record = to_version(core, point, found, version_level);
-        let key = format!("{}|{}|{}", record.dataset, record.source, record.version);
+        let key = point.record_key(&core.entity);
         out.insert((CatalogTopic::Schemas, key), CatalogRecord::SchemaVersion(record.into()));
     }
     ordinal

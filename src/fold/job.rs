@@ -169,7 +169,7 @@ pub(super) fn apply(
         return Ok(FoldOutcome::NoOp("unchanged"));
     }
     let published = out.records.len();
-    changes::of_job(fact, &old, &new, &mut out.records);
+    changes::tell_job(fact, &old, &new, &mut out.records);
     publish(job.as_str(), old, new, &mut out.records);
     let quiet = out.records.len() == published;
     Ok(if quiet { FoldOutcome::NoOp("recorded") } else { FoldOutcome::Applied })

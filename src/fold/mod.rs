@@ -27,6 +27,8 @@ mod support;
 mod view;
 
 #[cfg(test)]
+mod change_tests;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod tests;

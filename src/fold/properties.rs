@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use crate::model::fact::*;
 use crate::model::id::EntityId;
-use crate::model::record::{CatalogRecord, CatalogTopic};
+use crate::model::record::{CatalogRecord, CatalogTopic, ChangeRecord};
+use crate::model::state::State;
 
 use super::tests::*;
 use super::*;
@@ -206,6 +207,19 @@ fn chaotic(facts: &[Fact], choices: &[u16]) -> Folded {
     }
 }
 
+/// No change is told under the id of another one, and nothing waits to be told.
+fn check_changes(folded: &Folded) -> Result<(), TestCaseError> {
+    let mut told: BTreeMap<&str, &ChangeRecord> = BTreeMap::new();
+    for change in &folded.changes {
+        let before = told.insert(&change.id, change);
+        prop_assert!(before.is_none(), "told twice: {:?} and {:?}", before, change);
+    }
+    let waits = |(key, _): &(Vec<u8>, Vec<u8>)| key.ends_with(b"\0c\0u");
+    let waiting = folded.state.scan(b"").expect("memory state is readable").into_iter().filter(waits).count();
+    prop_assert_eq!(waiting, 0, "something is never told");
+    Ok(())
+}
+
 fn config() -> FoldConfig {
     FoldConfig { history: 64, ..FoldConfig::default() }
 }
@@ -239,6 +253,8 @@ proptest! {
         prop_assert_eq!(partitions(&expected), there);
         let shuffled = chaotic(&facts, &choices);
         prop_assert_eq!(digest(&expected), digest(&shuffled));
+        check_changes(&expected)?;
+        check_changes(&shuffled)?;
     }
 }
 
@@ -294,5 +310,7 @@ proptest! {
         let expected = fold_all(config(), &facts).expect("memory state is readable");
         let shuffled = chaotic(&facts, &choices);
         prop_assert_eq!(digest(&expected), digest(&shuffled));
+        check_changes(&expected)?;
+        check_changes(&shuffled)?;
     }
 }

@@ -3,7 +3,7 @@
 //! A register keeps a short list of versions, not only the newest: a rename or drop that arrives late falls between
 //! two of them, and what is before it belongs to another era. Knows nothing of heads and outputs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use crate::model::fact::{Aspect, Joined, LocationMoved, Origin, Source, Statemen
 use crate::model::id::EntityId;
 use crate::model::state::{State, StateError};
 
+use super::changes::Unsettled;
 use super::routes::is_from;
 use super::slots::{Boundary, Slot, informs, insert_slot};
 
@@ -73,7 +74,10 @@ pub(super) struct Core {
     pub firsts: BTreeMap<(Source, String), i64>,
     /// Ordinal of the newest schema version.
     pub schema_version: i32,
+    /// Set while statements are on their way back here.
+    pub unsettled: Option<Unsettled>,
     stored_values: BTreeSet<String>,
+    packs: Packs,
     dirty_index: BTreeSet<(Source, String)>,
     dirty_keyed: BTreeSet<RegKey>,
     dirty_mentions: BTreeSet<(Source, String)>,
@@ -148,8 +152,10 @@ impl Core {
             mentions: BTreeMap::new(),
             firsts: BTreeMap::new(),
             schema_version: 0,
+            unsettled: None,
             dirty_schema_version: false,
             stored_values: BTreeSet::new(),
+            packs: Packs::default(),
             dirty_index: BTreeSet::new(),
             dirty_keyed: BTreeSet::new(),
             dirty_mentions: BTreeSet::new(),
@@ -178,6 +184,7 @@ impl Core {
                     core.mentions.insert((Source::parse(*source), (*sender).to_owned()), from_json(&key, &bytes)?);
                 }
                 ["n"] => core.schema_version = from_json(&key, &bytes)?,
+                ["u"] => core.unsettled = Some(from_json(&key, &bytes)?),
                 _ => {}
             }
         }
@@ -262,7 +269,7 @@ impl Core {
         }
         if let Some((sub_key, statement)) = said {
             let subs = mention.said.entry(statement.aspect()).or_default();
-            let better = subs.get(&sub_key).is_none_or(|old| informs(&statement) > informs(old));
+            let better = subs.get(&sub_key).is_none_or(|old| **old != statement && informs(&statement) > informs(old));
             // Keeping the smallest keys is the same whatever comes first.
             let fits = subs.len() < MAX_MENTIONED || subs.last_key_value().is_some_and(|(last, _)| sub_key < *last);
             if better && (fits || subs.contains_key(&sub_key)) {
@@ -341,12 +348,14 @@ impl Core {
             return;
         }
         let mut used = BTreeSet::new();
+        let mut packs = Packs::default();
         let mut packed: BTreeMap<(Source, String), IndexRecord> = BTreeMap::new();
         for (reg, slots) in self.regs.iter().filter(|(reg, _)| place(reg.aspect) == Place::Index) {
             let owner = (reg.source.clone(), reg.sender.clone());
             let write = dirty.contains(&owner);
             for slot in slots {
-                let (hash, value) = pack_value(reg.aspect, slot.value.as_ref());
+                let hash = slot.value.as_ref().and_then(|value| packs.hash(reg.aspect, value, &self.packs));
+                let value = if hash.is_none() { slot.value.clone() } else { None };
                 if let (Some(hash), Some(value)) = (&hash, &slot.value)
                     && used.insert(hash.clone())
                     && !self.stored_values.contains(hash)
@@ -373,6 +382,7 @@ impl Core {
             state.delete(state_key(&[&entity, "c", "v", hash]));
         }
         self.stored_values = used;
+        self.packs = packs;
     }
 
     /// The move of data that goes with a rename.
@@ -422,12 +432,26 @@ fn fact_index(facts: &mut Vec<FactRecord>, slot: &Slot) -> usize {
     })
 }
 
-fn pack_value(aspect: Aspect, value: Option<&Arc<Statement>>) -> (Option<String>, Option<Arc<Statement>>) {
-    let Some(value) = value else { return (None, None) };
-    // These change with every run: apart from the index each would cost a record of its own.
-    if matches!(aspect, Aspect::Existence | Aspect::Stats | Aspect::Write | Aspect::DatasetVersion) {
-        return (None, Some(Arc::clone(value)));
+/// How values lie in the state, by their address; holding them keeps the addresses theirs.
+#[derive(Clone, Debug, Default)]
+struct Packs(HashMap<usize, (Arc<Statement>, Option<String>)>);
+
+impl Packs {
+    /// The hash under which a value lies apart, `None` if it lies in the index; `known` spares working it out again.
+    fn hash(&mut self, aspect: Aspect, value: &Arc<Statement>, known: &Self) -> Option<String> {
+        // These change with every run: apart from the index each would cost a record of its own.
+        if matches!(aspect, Aspect::Existence | Aspect::Stats | Aspect::Write | Aspect::DatasetVersion) {
+            return None;
+        }
+        let address = Arc::as_ptr(value) as usize;
+        let hash = match self.0.get(&address).or_else(|| known.0.get(&address)) {
+            Some((_, hash)) => hash.clone(),
+            None => {
+                let text = json(value.as_ref());
+                (text.len() > INLINE_BYTES).then(|| hash_text(&text))
+            }
+        };
+        self.0.entry(address).or_insert_with(|| (Arc::clone(value), hash.clone()));
+        hash
     }
-    let text = json(value.as_ref());
-    if text.len() <= INLINE_BYTES { (None, Some(Arc::clone(value))) } else { (Some(hash_text(&text)), None) }
 }

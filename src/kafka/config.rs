@@ -136,6 +136,8 @@ impl KafkaConfig {
     pub(super) fn reader(&self, isolation: Isolation, group: Option<&str>) -> ClientConfig {
         let mut config = self.base();
         self.default(&mut config, "queued.max.messages.kbytes", "4096");
+        // An answer is held in memory until its last record is taken; a record larger than this still arrives.
+        self.default(&mut config, "fetch.max.bytes", "8388608");
         self.default(&mut config, "fetch.queue.backoff.ms", "10");
         self.default(&mut config, "fetch.wait.max.ms", "100");
         // Brokers take requests of up to 100 MiB unless told otherwise, the client's default is some less: what lies

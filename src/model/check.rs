@@ -202,6 +202,7 @@ fn check_statement(statement: &Statement, limits: &FactLimits, seen: &mut Seen) 
         | Statement::Sql(_)
         | Statement::Member(_)
         | Statement::Withdraw(_)
+        | Statement::Resending(_)
         | Statement::Joined(_)
         | Statement::Alias(_) => Ok(()),
     }

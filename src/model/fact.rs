@@ -264,6 +264,9 @@ statements! {
     Member(bool) = "member",
     /// Withdraw everything that reached this entity through the id in sub-key.
     Withdraw(bool) = "withdraw",
+    /// The id in sub-key begins (`true`) or ends (`false`) to send everything that it has for this entity: only then is
+    /// told what became of it. Only in facts that the fold forwards.
+    Resending(bool) = "resending",
     /// Since when a forwarded fact belongs to this entity; only in facts that the fold forwards.
     Joined(Joined) = "joined",
     /// The id in sub-key is another name of this entity; only in facts that the fold forwards.

@@ -424,7 +424,7 @@ pub struct QualityRecord {
 /// `catalog.changes`, key: entity id. Append-only.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ChangeRecord {
-    /// Hash of (entity, kind, before, after, version).
+    /// Hash of (entity, kind, before, after, source, version); no two changes share one (see `fold/changes.rs`).
     pub id: String,
     /// Entity id.
     pub entity: String,

@@ -59,6 +59,7 @@ pub struct SearchSink {
     ids: Ids,
     failure: Arc<Mutex<Option<String>>>,
     failed: Arc<AtomicBool>,
+    unwell: Arc<AtomicBool>,
     visible: VisiblePositions,
     refused: Refused,
 }
@@ -73,6 +74,7 @@ impl SearchSink {
         let searcher = writer.searcher();
         let failure = Arc::new(Mutex::new(None));
         let failed = Arc::new(AtomicBool::new(false));
+        let unwell = Arc::new(AtomicBool::new(false));
         let visible = VisiblePositions::default();
         show(&visible, &writer);
         let (commands, received) = sync_channel(WAITING_BATCHES);
@@ -83,6 +85,7 @@ impl SearchSink {
             dirty_since: None,
             failure: Arc::clone(&failure),
             failed: Arc::clone(&failed),
+            unwell: Arc::clone(&unwell),
             visible: Arc::clone(&visible),
         };
         let thread = std::thread::Builder::new()
@@ -98,6 +101,7 @@ impl SearchSink {
             ids: Ids::new(),
             failure,
             failed,
+            unwell,
             visible,
             refused: Refused::default(),
         })
@@ -184,8 +188,11 @@ impl Sink for SearchSink {
     }
 
     fn degraded(&self) -> Option<String> {
-        if self.failed.load(Ordering::Acquire) {
-            return Some(format!("the search index cannot be written: {}", self.last_failure().unwrap_or_default()));
+        if self.unwell.load(Ordering::Acquire) {
+            return Some(format!(
+                "the search index cannot be written: {}; it is tried again until it can",
+                self.last_failure().unwrap_or_default()
+            ));
         }
         self.refused.degraded()
     }
@@ -209,7 +216,10 @@ struct WriterTask {
     positions: BTreeMap<(String, i32), IndexPosition>,
     dirty_since: Option<Instant>,
     failure: Arc<Mutex<Option<String>>>,
+    /// The last commit failed, and the sink has not asked yet where to go on from.
     failed: Arc<AtomicBool>,
+    /// No commit has succeeded since one failed.
+    unwell: Arc<AtomicBool>,
     visible: VisiblePositions,
 }
 
@@ -280,7 +290,10 @@ impl WriterTask {
             .collect();
         all.append(&mut self.positions);
         match self.writer.commit(all.into_values().collect()) {
-            Ok(()) => show(&self.visible, &self.writer),
+            Ok(()) => {
+                self.unwell.store(false, Ordering::Release);
+                show(&self.visible, &self.writer);
+            }
             Err(error) => self.fail(&error),
         }
     }
@@ -294,6 +307,7 @@ impl WriterTask {
             Err(second) => format!("{error}; and it could not be rolled back: {second}"),
         };
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(message);
+        self.unwell.store(true, Ordering::Release);
         self.failed.store(true, Ordering::Release);
     }
 }

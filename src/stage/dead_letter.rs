@@ -144,6 +144,17 @@ impl DeadLetter {
         })
     }
 
+    /// The same letter with the whole record of which it keeps the head.
+    pub(super) fn with_record(self, record: &Record) -> Self {
+        Self {
+            truncated_bytes: None,
+            key: record.key.clone(),
+            value: record.value.clone(),
+            headers: foreign(&record.headers),
+            ..self
+        }
+    }
+
     /// The record to be produced to replay it into its source topic: as received, with its first origin. `None` if
     /// only the head was kept.
     pub fn replay(&self) -> Option<OutgoingRecord> {

@@ -168,3 +168,8 @@ pub fn changelog_topic(cluster: &str, stage: &str) -> String {
 pub fn dead_letter_topic(topic: &str) -> String {
     format!("{topic}.dlq")
 }
+
+/// The topic that says which dead letters were replayed or dropped: `<cluster>-dlq-ledger`.
+pub fn ledger_topic(cluster: &str) -> String {
+    format!("{cluster}-dlq-ledger")
+}

@@ -98,10 +98,8 @@ pub(super) struct Core {
     pub(super) fault: Option<Fault>,
     pub(super) fenced: u32,
     pub(super) last_commit: Option<Instant>,
-    /// When the consumer last told of a broker it could not reach.
-    pub(super) trouble_at: Option<Instant>,
-    /// How often this member was fenced since its last commit.
-    pub(super) member_fenced: u32,
+    /// By input topic: what is noted beside its offsets.
+    pub(super) notes: HashMap<Arc<str>, String>,
 }
 
 impl Core {
@@ -125,8 +123,7 @@ impl Core {
             fault: None,
             fenced: 0,
             last_commit: None,
-            trouble_at: None,
-            member_fenced: 0,
+            notes: HashMap::new(),
         }
     }
 
@@ -324,7 +321,8 @@ impl Core {
             .map(|(key, p)| (key.clone(), p.next))
             .collect();
         failpoint::hit("stage.send_offsets.before");
-        producer.send_offsets(&offsets, &open.group, left(deadline))?;
+        let note = |key: &TopicPartition| self.notes.get(&key.topic).map_or("", String::as_str);
+        producer.send_offsets(&offsets, note, &open.group, left(deadline))?;
         failpoint::hit("stage.send_offsets.after");
         failpoint::hit("stage.commit.before");
         producer.commit(left(deadline))?;
@@ -337,7 +335,6 @@ impl Core {
         self.last_commit = Some(Instant::now());
         self.cause = None;
         self.fenced = 0;
-        self.member_fenced = 0;
         let delivered = self.producer.as_ref().map(TransactionalProducer::delivered).unwrap_or_default();
         failpoint::hit("stage.store.before");
         let mut failure: Option<Cause> = None;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::codec::Limits;
@@ -17,12 +17,13 @@ use crate::normalize::hms::{HmsNormalizer, HmsSourceConfig};
 use crate::normalize::openlineage::{OpenLineageConfig, OpenLineageNormalizer};
 use crate::registry::client::RegistryClient;
 use crate::stage::{
-    BatchLimits, DataDir, InputTopic, OutputTopic, Sink, SinkSpec, StageSpec, StopToken, TaskHandle, TaskState,
-    TaskStatus, Timeouts, spawn_follower, spawn_keyed, spawn_sink, spawn_transform,
+    BatchLimits, DataDir, InputTopic, OutputTopic, Sink, StageSpec, StopToken, TaskHandle, TaskState, TaskStatus,
+    Timeouts, spawn_follower, spawn_keyed, spawn_sink, spawn_transform,
 };
 
 use super::load::{Role, Stage, Topology};
 use super::readable::{self, ReadableError, Reading};
+use super::rebuild::Source;
 use super::schemas::{RegistrySchemas, SubjectError, register_all};
 use super::stages::{FoldStage, NormalizeStage, RawSource, SchemaIds};
 
@@ -65,7 +66,7 @@ pub struct Node {
     decoder: Arc<Decoder>,
     ids: SchemaIds,
     identity: Arc<Identity>,
-    tasks: Vec<TaskHandle>,
+    tasks: Mutex<Vec<TaskHandle>>,
 }
 
 impl Node {
@@ -83,7 +84,8 @@ impl Node {
         let decoder = Arc::new(decoder);
         let stop = StopToken::new();
         let (registry, readable) = (registry.clone(), BTreeSet::new());
-        Ok(Self { config, kafka, topology, data, registry, readable, stop, decoder, ids, identity, tasks: Vec::new() })
+        let tasks = Mutex::default();
+        Ok(Self { config, kafka, topology, data, registry, readable, stop, decoder, ids, identity, tasks })
     }
 
     /// Names as this installation reads them.
@@ -126,7 +128,7 @@ impl Node {
             sources.insert(OPENLINEAGE_TOPIC.to_owned(), RawSource::OpenLineage(Box::new(normalizer)));
             spec.inputs.retain(|input| sources.contains_key(&input.name));
             let stage = NormalizeStage::new(sources, Arc::clone(&self.decoder), &self.ids);
-            self.tasks.push(spawn_transform(&self.kafka, spec, Box::new(stage), self.stop.clone())?);
+            self.add(spawn_transform(&self.kafka, spec, Box::new(stage), self.stop.clone())?);
         }
         Ok(())
     }
@@ -139,7 +141,7 @@ impl Node {
             let ignored = self.config.identity.ignore.clone().map_or_else(Patterns::default, Patterns::new);
             let folder = Folder::new(FoldConfig { ignored, ..FoldConfig::default() });
             let stage = FoldStage::new(folder, Arc::clone(&self.decoder), self.ids.clone(), fact_limits(&self.config));
-            self.tasks.push(spawn_keyed(&self.kafka, spec, Box::new(stage), self.stop.clone())?);
+            self.add(spawn_keyed(&self.kafka, spec, Box::new(stage), self.stop.clone())?);
         }
         Ok(())
     }
@@ -147,39 +149,74 @@ impl Node {
     /// Starts a sink in its consumer group.
     pub fn start_sink(&mut self, name: &str, sink: Box<dyn Sink>) -> Result<(), NodeError> {
         self.check_inputs(name)?;
-        let spec = self.sink_spec(name)?;
-        self.tasks.push(spawn_sink(&self.kafka, spec, sink, self.stop.clone())?);
+        let spec = self.source().spec(name, self.stage(name)?.inputs.clone());
+        self.add(spawn_sink(&self.kafka, spec, sink, self.stop.clone())?);
         Ok(())
     }
 
     /// Starts a follower of all partitions.
     pub fn start_follower(&mut self, name: &str, sink: Box<dyn Sink>) -> Result<(), NodeError> {
         self.check_inputs(name)?;
-        let spec = self.sink_spec(name)?;
-        self.tasks.push(spawn_follower(&self.kafka, spec, sink, self.stop.clone())?);
+        let spec = self.source().spec(name, self.stage(name)?.inputs.clone());
+        self.add(spawn_follower(&self.kafka, spec, sink, self.stop.child())?);
         Ok(())
+    }
+
+    /// What a view of this node is built with.
+    pub fn source(&self) -> Source {
+        Source {
+            kafka: self.kafka.clone(),
+            config: self.config.clone(),
+            topology: self.topology.clone(),
+            decoder: Arc::clone(&self.decoder),
+            instance: self.data.instance().to_owned(),
+            stop: self.stop.clone(),
+        }
+    }
+
+    /// Lets `next` go on in place of the follower `name`, which ends first.
+    pub fn replace(&self, name: &str, next: TaskHandle) {
+        let mut tasks = self.tasks();
+        let old = tasks.iter().position(|task| task.status().stage == name).map(|at| tasks.swap_remove(at));
+        tasks.push(next);
+        drop(tasks);
+        if let Some(old) = old {
+            old.stop();
+            if let Err(reason) = old.join() {
+                tracing::warn!(name, reason, "the follower that was replaced had failed");
+            }
+        }
     }
 
     /// What each task is doing.
     pub fn statuses(&self) -> Vec<TaskStatus> {
-        self.tasks.iter().map(TaskHandle::status).collect()
+        self.tasks().iter().map(TaskHandle::status).collect()
     }
 
     /// The reason of the first task that has failed.
     pub fn failure(&self) -> Option<String> {
-        self.tasks.iter().find_map(failure_of)
+        self.tasks().iter().find_map(failure_of)
+    }
+
+    fn add(&self, task: TaskHandle) {
+        self.tasks().push(task);
+    }
+
+    fn tasks(&self) -> std::sync::MutexGuard<'_, Vec<TaskHandle>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks all tasks to finish what they have, and waits for them. Reasons of those that failed.
     pub fn shut_down(&self) -> Vec<String> {
         self.stop.stop();
-        for task in &self.tasks {
+        let tasks = self.tasks();
+        for task in tasks.iter() {
             // The task bounds its own drain; a little more covers a call that was under way.
             task.wait_until(self.config.shutdown_timeout + DRAIN_GRACE, |status| {
                 matches!(status.state, TaskState::Stopped | TaskState::Failed(_))
             });
         }
-        self.tasks.iter().filter_map(failure_of).collect()
+        tasks.iter().filter_map(failure_of).collect()
     }
 
     /// A stage whose input may hold records that it cannot read must not start.
@@ -238,17 +275,8 @@ impl Node {
         Ok(spec)
     }
 
-    fn sink_spec(&self, name: &str) -> Result<SinkSpec, NodeError> {
-        let topics = self.stage(name)?.inputs.clone();
-        let mut spec = SinkSpec::new(self.config.kafka.cluster.clone(), name, self.data.instance(), topics);
-        spec.batch = self.batch(name);
-        spec.timeouts = self.timeouts();
-        Ok(spec)
-    }
-
     fn batch(&self, stage: &str) -> BatchLimits {
-        let stage = self.config.stage(stage);
-        BatchLimits { records: stage.batch_records, bytes: stage.batch_bytes, interval: stage.batch_delay }
+        batch_limits(&self.config, stage)
     }
 
     fn timeouts(&self) -> Timeouts {
@@ -286,6 +314,12 @@ fn fact_limits(config: &Config) -> FactLimits {
         facets: limits.facets,
         edges: limits.edges,
     }
+}
+
+/// Bounds of a stage's batches.
+pub(super) fn batch_limits(config: &Config, stage: &str) -> BatchLimits {
+    let stage = config.stage(stage);
+    BatchLimits { records: stage.batch_records, bytes: stage.batch_bytes, interval: stage.batch_delay }
 }
 
 fn failure_of(task: &TaskHandle) -> Option<String> {

@@ -1,6 +1,6 @@
 //! Says whether the views of a site hold what its topics hold, and whether its stages account for every record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use regex::Regex;
@@ -8,7 +8,8 @@ use sha2::{Digest as _, Sha256};
 use sqlx::{Connection, PgConnection, Row};
 use tributary::codec::avro::{Decoder, encode_record};
 use tributary::kafka::{Isolation, KafkaConfig, LogReader};
-use tributary::model::record::{CatalogRecord, CatalogTopic};
+use tributary::model::fact::{Aspect, Entry};
+use tributary::model::record::{CatalogRecord, CatalogTopic, ChangeRecord, DatasetRecord};
 use tributary::registry::{KafkaLog, RegistryClient, RegistryHandle, RegistryOptions};
 use tributary::topology::schemas::RegistrySchemas;
 use tributary::topology::snapshot;
@@ -34,6 +35,9 @@ const TABLES: [(CatalogTopic, &str, &str); 13] = [
 
 /// Values as text by topic and key.
 pub type Entries = BTreeMap<&'static str, BTreeMap<String, String>>;
+
+/// What the log of changes tells of each entity, in its order.
+pub type Told = BTreeMap<String, Vec<ChangeRecord>>;
 
 /// What two catalogs differ in: keys that only one has, and how many values are not the same text.
 pub fn differences(expected: &Entries, found: &Entries) -> String {
@@ -108,7 +112,6 @@ impl Site {
             let mut expected: BTreeMap<String, String> = BTreeMap::new();
             snapshot::read_topic(&reader, &decoder, topic, &mut |name, value| {
                 let row = match &value {
-                    // Its id is made of what changed: a head that goes back and forth tells the same change again.
                     Some(CatalogRecord::Change(change)) => change.id.clone(),
                     _ if key == "id" => name,
                     _ => short_hash(name.as_bytes()),
@@ -162,6 +165,71 @@ impl Site {
             })
             .unwrap();
         facts
+    }
+
+    /// What is told of each entity. Asserts that no reader sees an id twice, and that the last change of a kind leads to
+    /// what the head says; for a site that is quiet.
+    pub fn told(&self) -> Told {
+        let reader = LogReader::new(&self.kafka(), Isolation::Committed).unwrap();
+        let decoder = self.decoder();
+        let (mut told, mut ids) = (Told::new(), BTreeSet::new());
+        snapshot::read_topic(&reader, &decoder, CatalogTopic::Changes, &mut |entity, value| {
+            let Some(CatalogRecord::Change(change)) = value else { panic!("a change of {entity} has no value") };
+            assert!(ids.insert(change.id.clone()), "told twice: {change:?}");
+            told.entry(entity).or_default().push(*change);
+        })
+        .unwrap();
+        let (mut heads, mut left) = (BTreeMap::<String, DatasetRecord>::new(), BTreeSet::new());
+        snapshot::read_topic(&reader, &decoder, CatalogTopic::Datasets, &mut |id, value| match value {
+            Some(CatalogRecord::Dataset(head)) => {
+                heads.insert(id, *head);
+            }
+            _ => {
+                left.insert(id);
+            }
+        })
+        .unwrap();
+        // A head that went away may come back otherwise than it was; that it is there again is what is told then.
+        for (id, changes) in told.iter().filter(|(id, _)| !left.contains(*id)) {
+            let Some(head) = heads.get(id) else { continue };
+            let json = |value: serde_json::Result<String>| value.unwrap();
+            let says = [
+                ("description_changed", json(serde_json::to_string(&head.description))),
+                ("owners_changed", json(serde_json::to_string(&head.owners))),
+                ("tags_changed", json(serde_json::to_string(&head.tags))),
+                ("location_changed", json(serde_json::to_string(&head.location))),
+            ];
+            for (kind, value) in says {
+                let last = changes.iter().rev().find(|change| change.kind == kind);
+                assert!(last.is_none_or(|last| last.after.as_deref() == Some(&*value)), "{value} in the end: {last:?}");
+            }
+        }
+        told
+    }
+
+    /// Entities of which all facts come straight from one raw topic: each is told of in one order, however the stages
+    /// take turns.
+    pub fn entities_of_one_topic(&self) -> BTreeSet<String> {
+        let reader = LogReader::new(&self.kafka(), Isolation::Committed).unwrap();
+        let decoder = self.decoder();
+        let mut topics: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        reader
+            .read_topic("catalog.facts", &mut |record| {
+                let fact = decoder.fact(record.value.as_deref().unwrap()).unwrap();
+                // That a path is a name of the table comes from elsewhere, and is not told as a change.
+                let is_name = |entry: &Entry| {
+                    matches!(entry.aspect, Aspect::Alias | Aspect::Joined | Aspect::Withdraw | Aspect::Resending)
+                };
+                if !fact.via.is_empty() && fact.entries.iter().all(is_name) {
+                    return;
+                }
+                let by = if fact.via.is_empty() { fact.origin.topic } else { "forwarded".to_owned() };
+                let topics = topics.entry(fact.entity.to_string()).or_default();
+                topics.insert(by);
+            })
+            .unwrap();
+        let only = |topics: &BTreeSet<String>| topics.len() == 1 && !topics.contains("forwarded");
+        topics.into_iter().filter(|(_, topics)| only(topics)).map(|(entity, _)| entity).collect()
     }
 
     /// The latest value of each key of the catalog topics but the changes, for finding out why two digests differ.

@@ -1,6 +1,6 @@
 //! How long an event takes until it stands in Postgres and until a search finds it, while events arrive at a fixed rate.
 
-use std::collections::HashMap;
+use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -36,13 +36,14 @@ pub(super) fn percentile(sorted: &[Duration], share: f64) -> f64 {
     sorted.get(index).map_or(0.0, |latency| latency.as_secs_f64() * 1e3)
 }
 
-/// Probes under way: the dataset each writes and since when.
+/// Probes under way, the oldest first: the dataset each writes and since when.
 #[derive(Default)]
 struct Pending {
-    stored: HashMap<String, Instant>,
-    searchable: HashMap<String, Instant>,
+    waiting: VecDeque<(String, Instant)>,
     done: bool,
 }
+
+type Shared = Mutex<Pending>;
 
 /// Sends `rate` events of `mix` per second for `seconds`, some of which write datasets that nobody has seen before, and
 /// follows those.
@@ -53,16 +54,35 @@ pub(super) fn at_rate(
     mix: &Mix,
     (rate, seconds): (u64, u64),
 ) -> Result<Latencies, Failure> {
-    let pending = Mutex::new(Pending::default());
+    let store = connect(&process.runtime, &context.config)?;
+    let catalog =
+        process.catalog.as_ref().ok_or_else(|| anyhow!("the process serves no search")).because(Reason::Internal)?;
+    let (stored, searchable) = (Shared::default(), Shared::default());
+    let is_stored = |id: &str| -> Result<bool, Failure> {
+        let (reader, ids) = (store.reader(), [id.to_owned()]);
+        Ok(!process.runtime.block_on(reader.datasets(&ids)).because(Reason::Unavailable)?.is_empty())
+    };
+    let is_found = |id: &str| -> Result<bool, Failure> {
+        let name = id.rsplit('/').next().unwrap_or(id).to_owned();
+        let query = SearchQuery { text: name, filters: Vec::new(), limit: 1, offset: 0 };
+        let page = process.runtime.block_on(catalog.search(query)).because(Reason::Internal)?;
+        Ok(page.results.iter().any(|hit| hit.dataset_id == id))
+    };
     std::thread::scope(|scope| {
-        let sender = scope.spawn(|| send(producer, mix, (rate, seconds), &pending));
-        let watched = watch(context, process, &pending);
-        sender.join().map_err(|_| anyhow!("the sending thread has panicked")).because(Reason::Internal)??;
-        watched
+        let sender = scope.spawn(|| send(producer, mix, (rate, seconds), [&stored, &searchable]));
+        let searcher = scope.spawn(|| watch(&searchable, SEARCHED_EVERY, &is_found));
+        let stored = watch(&stored, STORED_EVERY, &is_stored);
+        let searchable = joined(searcher.join());
+        joined(sender.join())?;
+        Ok(Latencies { stored: stored?, searchable: searchable? })
     })
 }
 
-fn send(producer: &Producer, mix: &Mix, (rate, seconds): (u64, u64), pending: &Mutex<Pending>) -> Result<(), Failure> {
+fn joined<T>(outcome: std::thread::Result<Result<T, Failure>>) -> Result<T, Failure> {
+    outcome.map_err(|_| anyhow!("a thread of the measurement has panicked")).because(Reason::Internal)?
+}
+
+fn send(producer: &Producer, mix: &Mix, (rate, seconds): (u64, u64), watched: [&Shared; 2]) -> Result<(), Failure> {
     // Jobs that nobody has seen, without notifications.
     let fresh = Mix { seed: mix.seed + 1, jobs: u64::MAX, hms_percent: 0 };
     let every = (rate / PROBES_PER_SECOND).max(1);
@@ -70,60 +90,52 @@ fn send(producer: &Producer, mix: &Mix, (rate, seconds): (u64, u64), pending: &M
     for nth in 0..rate * seconds {
         let due = started + Duration::from_nanos(nth * 1_000_000_000 / rate);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        let event = if nth % every == 0 { fresh.event(nth) } else { mix.event(u64::from(u32::MAX) + nth) };
-        if nth % every == 0 {
+        let is_probe = nth % every == 0;
+        let event = if is_probe { fresh.event(nth) } else { mix.event(u64::from(u32::MAX) + nth) };
+        if is_probe {
             let written = written_dataset(&event).because(Reason::Internal)?;
-            let mut pending = lock(pending);
-            pending.stored.insert(written.clone(), Instant::now());
-            pending.searchable.insert(written, Instant::now());
+            for pending in watched {
+                lock(pending).waiting.push_back((written.clone(), Instant::now()));
+            }
         }
         let record = OutgoingRecord::new(event.topic, Some(event.key.into_bytes()), Some(event.value));
         producer.send(&record).because(Reason::Unavailable)?;
     }
     producer.flush(PATIENCE).because(Reason::Unavailable)?;
-    lock(pending).done = true;
+    for pending in watched {
+        lock(pending).done = true;
+    }
     Ok(())
 }
 
-fn watch(context: &Context, process: &Process, pending: &Mutex<Pending>) -> Result<Latencies, Failure> {
-    let store = connect(&process.runtime, &context.config)?;
-    let catalog =
-        process.catalog.as_ref().ok_or_else(|| anyhow!("the process serves no search")).because(Reason::Internal)?;
-    let mut found = Latencies::default();
-    let mut search_at = Instant::now();
+/// Asks for the oldest probes until all have arrived; those behind one that has not arrived are asked for later.
+fn watch(
+    pending: &Shared,
+    every: Duration,
+    has_arrived: &dyn Fn(&str) -> Result<bool, Failure>,
+) -> Result<Vec<Duration>, Failure> {
+    let mut took = Vec::new();
     loop {
-        std::thread::sleep(STORED_EVERY);
-        let waiting: Vec<String> = lock(pending).stored.keys().cloned().collect();
-        let there = process.runtime.block_on(store.reader().datasets(&waiting)).because(Reason::Unavailable)?;
-        for dataset in there {
-            let since = lock(pending).stored.remove(&dataset.id);
-            found.stored.extend(since.map(|since| since.elapsed()));
-        }
-        if Instant::now() >= search_at {
-            search_at = Instant::now() + SEARCHED_EVERY;
-            let waiting: Vec<String> = lock(pending).searchable.keys().cloned().collect();
-            for id in waiting {
-                let query = SearchQuery { text: id.clone(), filters: Vec::new(), limit: 1, offset: 0 };
-                let page = process.runtime.block_on(catalog.search(query)).because(Reason::Internal)?;
-                if page.results.iter().any(|hit| hit.dataset_id == id) {
-                    let since = lock(pending).searchable.remove(&id);
-                    found.searchable.extend(since.map(|since| since.elapsed()));
-                }
+        let oldest = lock(pending).waiting.front().cloned();
+        match oldest {
+            Some((id, since)) if has_arrived(&id)? => {
+                took.push(since.elapsed());
+                lock(pending).waiting.pop_front();
+                continue;
             }
-        }
-        let pending = lock(pending);
-        if let Some((id, since)) = pending.searchable.iter().find(|(_, since)| since.elapsed() > PATIENCE) {
-            return Err(anyhow!("{id} was not found {:?} after its event", since.elapsed())).because(Reason::Internal);
-        }
-        if pending.done && pending.stored.is_empty() && pending.searchable.is_empty() {
-            found.stored.sort();
-            found.searchable.sort();
-            return Ok(found);
+            Some((id, since)) if since.elapsed() > PATIENCE => {
+                return Err(anyhow!("{id} has not arrived {PATIENCE:?} after its event")).because(Reason::Internal);
+            }
+            None if lock(pending).done => {
+                took.sort();
+                return Ok(took);
+            }
+            _ => std::thread::sleep(every),
         }
     }
 }
 
-fn lock(pending: &Mutex<Pending>) -> std::sync::MutexGuard<'_, Pending> {
+fn lock(pending: &Shared) -> std::sync::MutexGuard<'_, Pending> {
     pending.lock().expect("no holder of this lock panics")
 }
 

@@ -3,12 +3,13 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::generator::Mix;
 use super::latency::{self, Latencies, percentile};
 use super::procstat::{Usage, process_usage, tree_usage};
+use super::rekey;
 use crate::cli::SettingFlags;
 use crate::cli::context::{Context, load_config};
 use crate::cli::exit::{Because, Failure, Reason};
@@ -40,7 +41,7 @@ pub struct PipelineArgs {
     hms_percent: u64,
     /// Runs and measures this stage alone; it reads what the ones before it have written
     #[arg(long, value_enum)]
-    stage: Option<Role>,
+    stage: Option<Stage>,
     /// Events per second in the latency run
     #[arg(long, default_value_t = 200)]
     rate: u64,
@@ -50,6 +51,34 @@ pub struct PipelineArgs {
     /// As JSON
     #[arg(long)]
     json: bool,
+}
+
+/// A stage that can be measured alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Stage {
+    /// Only the runtime: OpenLineage events are sent on under their job's name
+    Rekey,
+    /// Raw records become facts
+    Normalize,
+    /// Facts become the catalog
+    Fold,
+    /// The catalog becomes tables
+    Postgres,
+}
+
+impl Stage {
+    fn role(self) -> Option<Role> {
+        match self {
+            Self::Rekey => None,
+            Self::Normalize => Some(Role::Normalize),
+            Self::Fold => Some(Role::Fold),
+            Self::Postgres => Some(Role::Postgres),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        self.role().map_or("rekey", Role::name)
+    }
 }
 
 /// The process that is measured and the servers it uses.
@@ -100,6 +129,7 @@ pub(super) fn run(flags: &SettingFlags, args: &PipelineArgs) -> Result<(), Failu
     let latencies = match args.stage {
         None if args.rate_seconds > 0 && args.rate > 0 => {
             let process = Process::start(&bench.context, &Plan::everything())?;
+            process.wait_running(QUIET_LIMIT)?;
             let found =
                 latency::at_rate(&bench.context, &process, &bench.producer, &mix, (args.rate, args.rate_seconds))?;
             process.stop()?;
@@ -148,14 +178,19 @@ impl Bench {
     }
 
     /// The events through the stages before `stage`, and then through it alone.
-    fn alone(&self, stage: Role, mix: &Mix, events: Range<u64>) -> Result<Run, Failure> {
+    fn alone(&self, stage: Stage, mix: &Mix, events: Range<u64>) -> Result<Run, Failure> {
         let count = events.end - events.start;
         let bytes = self.produce(mix, events)?;
-        for before in Role::ALL.into_iter().take_while(|role| *role != stage) {
-            self.through(before)?;
+        if let Some(role) = stage.role() {
+            for before in Role::ALL.into_iter().take_while(|other| *other != role) {
+                self.through(before)?;
+            }
         }
         let before = self.usage();
-        let seconds = self.through(stage)?;
+        let seconds = match stage.role() {
+            Some(role) => self.through(role)?,
+            None => rekey::through(&self.context, QUIET_LIMIT)?,
+        };
         Ok(Run { events: count, bytes, seconds, usage: [before, self.usage()] })
     }
 
@@ -186,7 +221,7 @@ fn tell(args: &PipelineArgs, run: &Run, latencies: Option<&Latencies>) {
         json!({"p50": at(0.5), "p99": at(0.99), "max": at(1.0), "events": sorted.len()})
     };
     let report = json!({
-        "stage": args.stage.map(Role::name),
+        "stage": args.stage.map(Stage::name),
         "events": run.events,
         "mean_event_bytes": run.bytes as u64 / run.events.max(1),
         "seconds": rounded(run.seconds),

@@ -151,6 +151,10 @@ impl Store {
             Faults::Surface => apply::apply(&mut transaction, prepared, &mut outcome).await?,
             Faults::Isolate => isolate(&mut transaction, sink, prepared, &mut outcome).await?,
         }
+        if outcome.rejected > 0 {
+            self.note_rejects();
+        }
+        self.forget_superseded(&mut transaction, sink, prepared.iter().map(|p| p.write)).await?;
         failpoint::hit("postgres.commit.before");
         transaction.commit().await?;
         failpoint::hit("postgres.commit.after");

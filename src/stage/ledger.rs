@@ -22,7 +22,8 @@ use super::spec::ledger_topic;
 /// Letters in one transaction, and their bytes.
 const BATCH: usize = 500;
 const BATCH_BYTES: usize = 4 << 20;
-const TRANSACTION: Duration = Duration::from_secs(60);
+/// A killed command holds back the readers of the raw topics for so long at most.
+const TRANSACTION: Duration = Duration::from_secs(10);
 
 /// Where a dead letter lies: `topic-partition@offset`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -169,7 +170,7 @@ impl Ledger {
         let mut ledger = Self { reader, topic: ledger_topic(cluster), verdicts: HashMap::new(), producer };
         if ledger.exists()? {
             let verdicts = &mut ledger.verdicts;
-            ledger.reader.read_topic(&ledger.topic, &mut |record| {
+            read_stable(&ledger.reader, &ledger.topic, &mut |record| {
                 let Some(key) = record.key.and_then(|key| String::from_utf8(key).ok()) else { return };
                 match record.value.and_then(|value| serde_json::from_slice(&value).ok()) {
                     Some(verdict) => drop(verdicts.insert(key, verdict)),
@@ -189,12 +190,8 @@ impl Ledger {
     /// # Errors
     /// As Kafka answers.
     pub fn each(&self, topic: &str, each: &mut dyn FnMut(Letter)) -> Result<(), LedgerError> {
-        self.reader.read_topic(topic, &mut |record| {
-            if let Some(letter) = self.letter(&record) {
-                each(letter);
-            }
-        })?;
-        Ok(())
+        let each = &mut |record: Record| self.letter(&record).into_iter().for_each(&mut *each);
+        Ok(read_stable(&self.reader, topic, each)?)
     }
 
     /// The letter at `place`, if there is one.
@@ -248,7 +245,7 @@ impl Ledger {
     ) -> Result<Outcome, LedgerError> {
         let mut outcome = Outcome::default();
         let mut decided: Vec<(String, Verdict)> = Vec::new();
-        let marks = self.reader.admin().topic_watermarks(topic, Isolation::Uncommitted)?;
+        let marks = self.reader.admin().topic_watermarks(topic, Isolation::Committed)?;
         for (partition, marks) in &marks {
             let mut failure: Option<LedgerError> = None;
             let partition = TopicPartition::new(topic, *partition);
@@ -325,6 +322,14 @@ impl Ledger {
         let gone = places.filter(|(_, place)| &*place.partition.topic == topic && is_gone(place));
         gone.map(|(key, _)| key.clone()).collect()
     }
+}
+
+/// Reads what is committed, without waiting for what may be: a killed command leaves a transaction open for a while.
+fn read_stable(reader: &LogReader, topic: &str, each: &mut dyn FnMut(Record)) -> Result<(), KafkaError> {
+    for (partition, marks) in reader.admin().topic_watermarks(topic, Isolation::Committed)? {
+        reader.read_range(&TopicPartition::new(topic, partition), marks.low, marks.high, each)?;
+    }
+    Ok(())
 }
 
 /// The open transaction.

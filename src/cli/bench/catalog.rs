@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::cli::SettingFlags;
 use crate::cli::context::{Context, load_config};
+use crate::cli::draw::draw as hash;
 use crate::cli::exit::{Because, Failure, Reason};
 use crate::cli::processes::start_missing;
 use crate::cli::{rebuild, registry, topology};
@@ -325,11 +326,6 @@ fn column(index: u64) -> String {
     format!("c_{index:02}")
 }
 
-/// SplitMix64 of two numbers: a random draw that depends on nothing but them.
-fn hash(seed: u64, index: u64) -> u64 {
-    crate::cli::draw::draw(seed, index)
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -339,9 +335,9 @@ mod tests {
     #[test]
     fn it_is_as_large_as_asked_and_no_fact_leaves_its_entity() {
         let args = CatalogArgs {
-            datasets: 50,
+            datasets: 1_000,
             columns: 20,
-            edges: 240,
+            edges: 4_800,
             column_edges: 4,
             seed: 1,
             rebuild: false,
@@ -357,10 +353,10 @@ mod tests {
             keys.extend(out.records.into_iter().map(|output| (output.topic, output.key)));
         }
         let count = |topic| keys.iter().filter(|(of, _)| *of == topic).count();
-        assert_eq!(count(CatalogTopic::Datasets), 50);
-        assert_eq!(count(CatalogTopic::Lineage), 240);
-        assert_eq!(count(CatalogTopic::ColumnLineage), 200);
-        assert_eq!((count(CatalogTopic::Jobs), count(CatalogTopic::Runs)), (50, 50));
-        assert_eq!(count(CatalogTopic::Containers), 50);
+        assert_eq!(count(CatalogTopic::Datasets), 1_000);
+        assert_eq!(count(CatalogTopic::Lineage), 4_800);
+        assert_eq!(count(CatalogTopic::ColumnLineage), 4_000);
+        assert_eq!((count(CatalogTopic::Jobs), count(CatalogTopic::Runs)), (1_000, 1_000));
+        assert_eq!(count(CatalogTopic::Containers) as u64, DATABASES);
     }
 }

@@ -171,6 +171,12 @@ pub fn registry_points() -> impl Iterator<Item = &'static str> {
     failpoint::NAMES.iter().copied().filter(|name| name.starts_with("registry."))
 }
 
+/// Failpoints that the killed processes pass; the others belong to commands that are not running then.
+fn process_points() -> impl Iterator<Item = &'static str> {
+    let parts = ["stage.", "sink.", "postgres.", "search.", "graph."];
+    failpoint::NAMES.iter().copied().filter(move |name| parts.iter().any(|part| name.starts_with(part)))
+}
+
 /// What a schedule is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -251,7 +257,7 @@ fn at_home(fault: Fault, together: bool) -> Fault {
 fn kills_of_a_round(dice: &mut Dice, failpoints: bool) -> Vec<Fault> {
     let who = |dice: &mut Dice| dice.pick(&[Who::A, Who::B]);
     let mut faults = Vec::new();
-    for name in failpoint::NAMES.iter().filter(|name| failpoints && !name.starts_with("registry.")) {
+    for name in process_points().filter(|_| failpoints) {
         // Only the first process has readers.
         let readers = name.starts_with("search.") || name.starts_with("graph.");
         let who = if readers { Who::A } else { who(dice) };
@@ -438,13 +444,11 @@ mod tests {
     fn every_failpoint_and_every_kind_of_fault_is_there() {
         let steps = schedule(3, 50, true);
         let kinds: BTreeSet<String> = steps.iter().map(|step| step.fault.kind()).collect();
-        let of_processes = failpoint::NAMES.iter().filter(|name| !name.starts_with("registry."));
-        let missing: Vec<_> = of_processes.filter(|name| !kinds.contains(&format!("kill at {name}"))).collect();
+        let missing: Vec<_> = process_points().filter(|name| !kinds.contains(&format!("kill at {name}"))).collect();
         assert!(missing.len() <= 2, "50 kills are enough for nearly all: {missing:?}");
         assert!(misfortunes(&mut Dice::new(9)).iter().all(|fault| kinds.contains(&fault.kind())));
         let long: BTreeSet<String> = schedule(3, 120, true).iter().map(|step| step.fault.kind()).collect();
-        let of_processes = failpoint::NAMES.iter().filter(|name| !name.starts_with("registry."));
-        assert!(of_processes.clone().all(|name| long.contains(&format!("kill at {name}"))));
+        assert!(process_points().all(|name| long.contains(&format!("kill at {name}"))));
         assert!(schedule(3, 50, false).iter().all(|step| !matches!(step.fault, Fault::KillAt { .. })));
     }
 

@@ -174,7 +174,7 @@ impl KafkaConfig {
     pub(super) fn producer(&self) -> ClientConfig {
         let mut config = self.base();
         // The largest record of ours, a dead letter of 17 MiB, has to fit into the queue, or it waits for ever.
-        self.default(&mut config, "queue.buffering.max.kbytes", "18432");
+        self.default(&mut config, "queue.buffering.max.kbytes", "24576");
         // Limits stand at the topics; the client must not be the first to refuse. 64 MiB is above any of ours.
         self.default(&mut config, "message.max.bytes", "67108864");
         config.set("enable.idempotence", "true");

@@ -7,14 +7,14 @@ use tributary::kafka::Headers;
 pub enum Becomes {
     /// A dead letter with this reason and path.
     Letter(&'static str, String),
-    /// It has a meaning: facts, or a counted no-op. `docs/poison.md` says which.
+    /// It has a meaning: facts, or a counted no-op. its entry in the table says which.
     Meaning,
 }
 
 /// One poisoned record.
 #[derive(Clone, Debug)]
 pub struct Kind {
-    /// As in the first column of the table in `docs/poison.md`.
+    /// Its name in this table.
     pub name: &'static str,
     pub topic: &'static str,
     pub key: Option<Vec<u8>>,

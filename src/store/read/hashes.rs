@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Row};
 use super::{ReadError, Reader, reading};
 use crate::codec::avro::{EncodeError, encode_record};
 use crate::model::record::{CatalogRecord, CatalogTopic};
-use crate::store::text;
+use crate::store::{content_hash, text};
 
 /// Table and key column of a topic.
 fn table_of(topic: CatalogTopic) -> (&'static str, &'static str) {
@@ -46,7 +46,7 @@ pub fn row_of(key: &str, record: &CatalogRecord) -> Result<(String, String), Enc
         CatalogRecord::Change(change) => change.id.clone(),
         _ => row_key(record.topic(), key),
     };
-    Ok((row, hex(&text::hash(&encode_record(record, 0)?))))
+    Ok((row, hex(&content_hash(&encode_record(record, 0)?))))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -12,7 +12,7 @@ use super::error::data_fault;
 use super::positions::{self, PositionDelta};
 use super::text::{self, Cleaner};
 use super::{Store, StoreError};
-use crate::codec::avro::encode_record;
+use crate::codec::avro::{HEADER_BYTES, encode_record};
 use crate::failpoint;
 use crate::model::record::{CatalogRecord, CatalogTopic};
 
@@ -33,9 +33,10 @@ pub struct CatalogWrite {
     pub hash: Option<[u8; 16]>,
 }
 
-/// Hash of a value as it lies in its topic: a row that was written from the same bytes is not written again.
-pub fn content_hash(value: &[u8]) -> [u8; 16] {
-    text::hash(value)
+/// Hash of a framed value without its frame: a row that was written from the same content is not written again, under
+/// whatever id its schema is registered.
+pub fn content_hash(framed: &[u8]) -> [u8; 16] {
+    text::hash(framed.get(HEADER_BYTES..).unwrap_or_default())
 }
 
 /// A record that the sink could not even decode: its place and the reason go into `sink_rejects`.
@@ -209,7 +210,7 @@ fn check(write: &CatalogWrite) -> Result<[u8; 16], (&'static str, String)> {
         return Ok(hash);
     }
     let bytes = encode_record(record, 0).map_err(|error| ("not_encodable", error.to_string()))?;
-    Ok(text::hash(&bytes))
+    Ok(content_hash(&bytes))
 }
 
 /// Applies `all`, halving what the server refuses until single records remain, which are put aside.

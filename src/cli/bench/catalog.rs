@@ -235,7 +235,7 @@ impl Generator<'_> {
             Entry::of(Statement::Format(Format { name: "parquet".to_owned(), ..Format::default() })),
             Entry::of(Statement::Properties(properties.map(|(key, value)| (key.to_owned(), value)).into())),
         ];
-        if draw % 5 == 0 {
+        if draw.is_multiple_of(5) {
             entries.push(Entry::of(Statement::Tags(vec![tag("gold")])));
         }
         let id = table(number);
@@ -302,7 +302,7 @@ impl Generator<'_> {
         let all = self.args.datasets.max(1);
         let draw = hash(self.args.seed, number.wrapping_mul(64).wrapping_add(index));
         let stride = 1 + index * 16 + draw % 16;
-        if draw % 10 == 0 { (number + all / 2 + stride) % all } else { (number + all - stride % all) % all }
+        if draw.is_multiple_of(10) { (number + all / 2 + stride) % all } else { (number + all - stride % all) % all }
     }
 }
 

@@ -142,11 +142,11 @@ impl Rebuilding<'_> {
     fn all(&self) -> Result<serde_json::Value, Failure> {
         let started = Instant::now();
         let data = self.must_lock("what `all` brings back")?;
-        let mut told = Vec::new();
-        told.push(("state", self.state(&data)?));
-        told.push(("postgres", self.postgres()?));
-        told.push(("search", self.search(Some(data))?));
-        told.push(("lineage", self.lineage(self.lock()?)?));
+        let state = self.state(&data)?;
+        let postgres = self.postgres()?;
+        let search = self.search(Some(data))?;
+        let lineage = self.lineage(self.lock()?)?;
+        let told = [("state", state), ("postgres", postgres), ("search", search), ("lineage", lineage)];
         let seconds = started.elapsed().as_secs_f64();
         let views: serde_json::Map<_, _> = told.iter().map(|(view, told)| ((*view).to_owned(), json!(told))).collect();
         let report = json!({"seconds": seconds, "views": views});

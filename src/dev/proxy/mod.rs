@@ -210,8 +210,7 @@ fn serve(mut client: TcpStream, shared: &Arc<Shared>) {
 fn carry(from: TcpStream, to: TcpStream, mut messages: Box<dyn Messages>, leg: Leg, shared: &Shared) {
     let mut source = BufReader::with_capacity(64 << 10, &from);
     let mut target = BufWriter::with_capacity(64 << 10, &to);
-    loop {
-        let Ok(Some(message)) = messages.next(&mut source) else { break };
+    while let Ok(Some(message)) = messages.next(&mut source) {
         if let Some(whose) = message.commit
             && let Some(Verdict::Cut) = ask(shared, leg, whose, &mut target)
         {

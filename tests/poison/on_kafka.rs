@@ -321,7 +321,7 @@ fn sinks_leave_poison_out(site: &Site, ids: Ids, watched: &Watched, expected: &s
     });
     assert_eq!(rows, refused.collect());
     let ready = watched.of("postgres").readiness();
-    assert!(ready.contains("see the table sink_rejects"), "{ready}");
+    assert!(ready.contains("put aside in the table sink_rejects"), "{ready}");
     let ready = watched.of("views").readiness();
     assert_eq!(ready.matches("are left out, the last of catalog.").count(), 2, "search and lineage: {ready}");
 

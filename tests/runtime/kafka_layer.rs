@@ -34,8 +34,15 @@ fn topics_are_created_described_altered_and_deleted() {
     assert_eq!(admin.create_topics(std::slice::from_ref(&spec)).unwrap(), [Created::Before]);
     assert_eq!(admin.partition_count(&name).unwrap(), Some(3));
     admin.alter_configs(&name, &BTreeMap::from([("retention.ms".to_owned(), "1234567".to_owned())])).unwrap();
-    let configs = admin.describe_configs(&[&name]).unwrap().remove(&name).unwrap();
-    assert_eq!(configs["retention.ms"].value.as_deref(), Some("1234567"));
+    // A busy broker answers from what it knew until the controller's word reaches it.
+    let started = std::time::Instant::now();
+    let configs = loop {
+        let configs = admin.describe_configs(&[&name]).unwrap().remove(&name).unwrap();
+        if configs["retention.ms"].value.as_deref() == Some("1234567") {
+            break configs;
+        }
+        assert!(started.elapsed() < TIMEOUT, "retention.ms is {:?}", configs["retention.ms"]);
+    };
     assert_eq!(configs["cleanup.policy"].value.as_deref(), Some("compact"), "what was set before stays");
     admin.add_partitions(&name, 4).unwrap();
     let key = TopicPartition::new(name.as_str(), 3);

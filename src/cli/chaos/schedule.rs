@@ -280,7 +280,7 @@ fn kills_of_a_round(dice: &mut Dice, failpoints: bool) -> Vec<Fault> {
 /// How often a failpoint is passed for certain while there is work.
 fn most_hits(point: &str) -> u64 {
     match point {
-        "stage.poll.after" | "stage.apply.after" | "stage.produce.before" | "stage.produce.after" => 60,
+        "stage.poll.after" | "stage.apply.after" => 60,
         "sink.poll.after" => 40,
         "stage.revoke.before" | "stage.revoke.after" | "stage.restore.after" => 1,
         "search.commit.before" | "search.commit.after" | "sink.hint.after" => 2,
@@ -442,10 +442,11 @@ mod tests {
 
     #[test]
     fn every_failpoint_and_every_kind_of_fault_is_there() {
-        let steps = schedule(3, 50, true);
+        // A kill at a failpoint counts as two, see `kills_in`.
+        let steps = schedule(3, 70, true);
         let kinds: BTreeSet<String> = steps.iter().map(|step| step.fault.kind()).collect();
         let missing: Vec<_> = process_points().filter(|name| !kinds.contains(&format!("kill at {name}"))).collect();
-        assert!(missing.len() <= 2, "50 kills are enough for nearly all: {missing:?}");
+        assert!(missing.is_empty(), "70 kills are enough for all: {missing:?}");
         assert!(misfortunes(&mut Dice::new(9)).iter().all(|fault| kinds.contains(&fault.kind())));
         let long: BTreeSet<String> = schedule(3, 120, true).iter().map(|step| step.fault.kind()).collect();
         assert!(process_points().all(|name| long.contains(&format!("kill at {name}"))));

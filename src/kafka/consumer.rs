@@ -20,7 +20,7 @@ use super::offsets::{Committed, list_committed, list_offsets, offset_list, parti
 use super::reader::owned_up_to;
 use super::record::{Record, TopicPartition};
 
-/// How long the request that wakes a connection may take; its answer is of no use.
+/// How long the request that wakes connections may take.
 const WAKE: Duration = Duration::from_millis(200);
 /// How long the group may take to say who its members are, and how long to wait before it is asked again.
 const ASK: Duration = Duration::from_secs(1);
@@ -409,11 +409,13 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
     /// Fetches from these partitions again.
     pub fn resume(&self, partitions: &[TopicPartition]) -> Result<(), KafkaError> {
         self.inner.resume(&partition_list(partitions)).map_err(|e| self.error("resume", e))?;
-        // Resuming does not wake the client's connection, which looks for work once a second; a request does.
-        for partition in partitions {
-            if self.inner.fetch_watermarks(&partition.topic, partition.partition, WAKE).is_err() {
-                break;
-            }
+        // Resuming does not wake the client's connections, which look for work once a second; a request does. It is one
+        // for each leader: one for each partition would have to wait behind the fetch that the first one has woken, a
+        // whole fetch time-out each.
+        let mut list = partition_list(partitions);
+        if list.set_all_offsets(Offset::End).is_ok() {
+            // Its answer is of no use.
+            let _ = self.inner.offsets_for_times(list, WAKE);
         }
         Ok(())
     }

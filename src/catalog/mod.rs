@@ -25,6 +25,7 @@ use chrono::Utc;
 use crate::graph::{self, Direction as Way, Walk, WalkLimits};
 use crate::model::id::Identity;
 use crate::model::record::{ColumnLineageRecord, DatasetRecord};
+use crate::search::Found;
 use crate::store::read::{ReadError, Reader};
 use lineage::{JobHead, NodeHead, Walks, Wardrobe};
 use ports::{LineageGraph, SearchIndex};
@@ -243,7 +244,7 @@ impl Catalog {
         CatalogError::DatasetNotFound { id: asked.to_owned(), suggestions }
     }
 
-    async fn find(&self, query: SearchQuery) -> Result<ports::Found, CatalogError> {
+    async fn find(&self, query: SearchQuery) -> Result<Found, CatalogError> {
         let index = Arc::clone(&self.index);
         let searched = tokio::task::spawn_blocking(move || index.find(&query)).await;
         let failed = |source| CatalogError::Unavailable { component: "search", source };

@@ -294,6 +294,45 @@ fn partition_directories_belong_to_their_table() {
 }
 
 #[test]
+fn spellings_of_one_id_may_mean_two_tables() {
+    let collide =
+        |id: &str, names: &[(&str, &str)]| case_collides(&EntityId::from_canonical(id), names.iter().copied());
+    let (pg, snow) = ("postgres://h:5432/d/s/orders", "snowflake://a/d/s/orders");
+    for (id, names, expected) in [
+        (pg, &[("a", "d.s.orders"), ("b", "d.s.Orders")][..], true),
+        (pg, &[("a", "d.s.orders"), ("b", "D.S.ORDERS")], false),
+        (pg, &[("a", "d.s.orders"), ("a", "D.S.ORDERS")], true),
+        (pg, &[("a", "d.s.orders"), ("b", "d.s.\"ORDERS\"")], true),
+        (pg, &[("a", "d.s.orders"), ("b", "\"d\".\"s\".\"orders\"")], false),
+        (pg, &[("a", "d.s.orders"), ("b", "s.orders")], false),
+        (pg, &[("a", "d.S1.orders"), ("b", "s1.orders")], false),
+        (pg, &[("a", "d.Sales.orders"), ("b", "sales.orders")], true),
+        (snow, &[("a", "D.S.ORDERS"), ("b", "d.s.orders")], false),
+        (snow, &[("a", "D.S.ORDERS"), ("b", "d.s.\"orders\"")], true),
+        (snow, &[("a", "D.S.ORDERS"), ("b", "D.S.Orders")], true),
+        ("hive://h:9083/d/orders", &[("a", "d.orders"), ("a", "D.Orders")], false),
+        ("kafka://h:9092/Orders", &[("a", "Orders")], false),
+    ] {
+        assert_eq!(collide(id, names), expected, "{id} {names:?}");
+    }
+}
+
+#[test]
+fn a_transaction_log_lies_in_its_table() {
+    for (path, table) in [
+        ("s3://b/t/_delta_log", "s3://b/t"),
+        ("s3://b/t/_delta_log/00000000000000000000.json", "s3://b/t"),
+        ("s3://b/t/day=1/h=2", "s3://b/t"),
+        ("s3://b/t", "s3://b/t"),
+        ("s3://b/_delta_log", "s3://b/_delta_log"),
+        ("hive://h:9083/db/_delta_log", "hive://h:9083/db/_delta_log"),
+        ("no id", "no id"),
+    ] {
+        assert_eq!(table_directory(&EntityId::from_canonical(path)).as_str(), table, "{path}");
+    }
+}
+
+#[test]
 fn ids_know_container_platform_and_display_name() {
     for (id, container, platform, name) in [
         ("hive://h:9083/db/t", Some("hive://h:9083/db"), "hive", "db.t"),

@@ -29,7 +29,12 @@ fn is_metadata(name: &str) -> bool {
 
 /// The columns of a schema facet. Its depth is bounded by the JSON parser.
 pub(super) fn columns(schema: Schema) -> Vec<Column> {
-    schema.fields.into_iter().filter(|field| !is_metadata(&field.name)).map(column).collect()
+    let mut fields = schema.fields;
+    // Where all say their place, the place counts.
+    if fields.iter().all(|field| field.ordinal_position.is_some()) {
+        fields.sort_by_key(|field| field.ordinal_position);
+    }
+    fields.into_iter().filter(|field| !is_metadata(&field.name)).map(column).collect()
 }
 
 fn column(field: SchemaField) -> Column {
@@ -61,6 +66,15 @@ fn column(field: SchemaField) -> Column {
 
 fn renamed(fields: Vec<SchemaField>, name: &str) -> Vec<Column> {
     fields.into_iter().map(|field| Column { name: name.to_owned(), ..column(field) }).collect()
+}
+
+/// The path of a field of `columns` that a facet names, spelled as the schema spells it.
+pub(super) fn field_of(name: &str, columns: &[Column], folds_case: bool) -> String {
+    let same = |column: &&Column| column.name == name || (folds_case && column.name.eq_ignore_ascii_case(name));
+    match columns.iter().find(same) {
+        Some(column) => child_path("", &column.name),
+        None => lineage_path(name, columns, false),
+    }
 }
 
 /// The path of a field that column lineage names. A dot in the name separates struct fields only where the dataset's

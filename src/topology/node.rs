@@ -131,7 +131,8 @@ impl Node {
         for task in 0..self.config.stage("fold").tasks {
             let spec = self.stage_spec("fold", task)?;
             let ignored = self.config.identity.ignore.clone().map_or_else(Patterns::default, Patterns::new);
-            let folder = Folder::new(FoldConfig { ignored, ..FoldConfig::default() });
+            let case_blind = self.identity.instances().with_case_sensitive(false);
+            let folder = Folder::new(FoldConfig { ignored, case_blind, ..FoldConfig::default() });
             let stage = FoldStage::new(folder, Arc::clone(&self.decoder), self.ids.clone());
             self.tasks.push(spawn_keyed(&self.kafka, spec, Box::new(stage), self.stop.clone())?);
         }

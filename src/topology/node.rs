@@ -110,8 +110,12 @@ impl Node {
             let mut spec = self.stage_spec("normalize", task)?;
             let mut sources = BTreeMap::new();
             for source in self.hms_sources() {
-                let config =
-                    HmsSourceConfig { instance: source.instance, epoch: source.epoch, limits: self.hms_limits() };
+                let config = HmsSourceConfig {
+                    instance: source.instance,
+                    epoch: source.epoch,
+                    limits: self.hms_limits(),
+                    identity: Arc::clone(&self.identity),
+                };
                 sources.insert(source.topic, RawSource::Hms(Box::new(HmsNormalizer::new(config)?)));
             }
             let openlineage =

@@ -243,6 +243,35 @@ fn instances_must_be_namespaces_and_names_unique() {
     assert!(Instances::new(vec![instance("hive://a", &["thrift://A"])]).is_ok(), "a name may repeat the id");
 }
 
+/// A cluster has a name of its own and one of each of its servers; the metastore and producers use any.
+#[test]
+fn locations_have_the_ids_of_paths_that_are_reported_there() {
+    let identity = identity(
+        r#"
+        [[instances]]
+        id = "hdfs://cluster"
+        names = ["hdfs://nn1:8020", "hdfs://nn2:8020"]
+        [[rewrites]]
+        from = "s3://old/**"
+        to = "s3://new/lake/**"
+        "#,
+    );
+    for (uri, namespace, name, id) in [
+        ("hdfs://nn2:8020/w/t", "hdfs://nn1:8020", "/w/t", "hdfs://cluster/w/t"),
+        ("hdfs://cluster/w/t/day=1", "hdfs://nn1:8020", "/w/t", "hdfs://cluster/w/t"),
+        ("s3a://old/x/t/", "s3://old", "x/t", "s3://new/lake/x/t"),
+        ("file:/tmp/x", "file", "/tmp/x", "file:///tmp/x"),
+    ] {
+        assert_eq!(identity.location(uri, "raw").expect(uri).as_str(), id, "{uri}");
+        assert_eq!(resolve(&identity, namespace, name).id.as_str(), id, "{namespace} {name}");
+    }
+    assert_eq!(identity.location("C:\\x", "raw").map(|id| id.to_string()).as_deref(), Some("file:///C:/x"));
+    assert_eq!(identity.location("/w/t", "raw"), None);
+    for uri in ["viewfs://lake/warehouse/shop.db/t", "abfs://c@acc.dfs.core.windows.net/x", "s3n://b//a//b/"] {
+        assert_eq!(Identity::default().location(uri, "raw"), path_id(uri), "{uri}");
+    }
+}
+
 #[test]
 fn doubtful_names_say_why() {
     let identity = identity(CONFIG);

@@ -34,6 +34,15 @@ pub const NAMES: &[&str] = &[
     "graph.apply.after",
     "registry.commit.before",
     "registry.commit.after",
+    "dlq.commit.before",
+    "dlq.commit.after",
+    "rebuild.postgres.swap.before",
+    "rebuild.postgres.swap.after",
+    "rebuild.search.swap.before",
+    "rebuild.search.swap.after",
+    "rebuild.state.swap.before",
+    "rebuild.state.swap.after",
+    "rebuild.changelog.after",
 ];
 
 /// Passes the failpoint `name`, which must be one of [`NAMES`].

@@ -10,6 +10,8 @@ mod dev_servers;
 mod exactly_once;
 mod hms_truth;
 mod interleaving;
+mod poison;
+mod rebuild;
 mod recorded_openlineage;
 mod registry;
 mod runtime;

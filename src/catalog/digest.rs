@@ -169,7 +169,8 @@ fn expired(record: &CatalogRecord, now: i64) -> bool {
     matches!(record, CatalogRecord::Run(run) if run.expires_at <= now)
 }
 
-fn canonical(record: &CatalogRecord) -> Value {
+/// What a digest sees of a record: its fields in canonical order, without those that say how it arrived.
+pub fn canonical(record: &CatalogRecord) -> Value {
     let value = match record {
         CatalogRecord::Dataset(record) => serde_json::to_value(record),
         CatalogRecord::DatasetStats(record) => serde_json::to_value(record),

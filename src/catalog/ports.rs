@@ -1,6 +1,6 @@
 //! What the catalog needs of the search index and the lineage graph, so that both can be replaced in tests.
 
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::SearchQuery;
 use super::filter::FilterKey;
@@ -65,5 +65,45 @@ impl LineageGraph for RwLock<Graph> {
 
     fn resolve(&self, id: &str, at: i64) -> String {
         self.read().unwrap_or_else(PoisonError::into_inner).resolve(id, at)
+    }
+}
+
+/// A store behind a port that can be exchanged while it is asked: who asks sees the one before or the one after.
+pub struct Exchange<T: ?Sized>(RwLock<Arc<T>>);
+
+impl<T: ?Sized> Exchange<T> {
+    /// Starts with `first`.
+    pub fn new(first: Arc<T>) -> Self {
+        Self(RwLock::new(first))
+    }
+
+    /// The one that is asked now.
+    pub fn now(&self) -> Arc<T> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Lets `next` be asked from now on.
+    pub fn replace(&self, next: Arc<T>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = next;
+    }
+}
+
+impl SearchIndex for Exchange<dyn SearchIndex> {
+    fn find(&self, query: &SearchQuery) -> Result<Found, PortError> {
+        self.now().find(query)
+    }
+}
+
+impl LineageGraph for Exchange<dyn LineageGraph> {
+    fn walk(&self, starts: &[&str], level: Level, direction: Direction, limits: WalkLimits) -> Walk {
+        self.now().walk(starts, level, direction, limits)
+    }
+
+    fn column_nodes(&self, dataset: &str) -> Vec<String> {
+        self.now().column_nodes(dataset)
+    }
+
+    fn resolve(&self, id: &str, at: i64) -> String {
+        self.now().resolve(id, at)
     }
 }

@@ -1,43 +1,69 @@
-//! `tributary dlq`: what was rejected, why, and back again once the cause is mended.
+//! `tributary dlq`: what was rejected, why, and back again once the cause is mended, or given up.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::anyhow;
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::SettingFlags;
 use super::context::Context;
 use super::exit::{Because, Failure, Reason};
-use crate::kafka::{Admin, Isolation, LogReader, TopicPartition};
-use crate::stage::{
-    DataDir, DeadLetter, Fault, InputTopic, Output, OutputTopic, Outputs, StageRecord, StageSpec, StopToken, Transform,
-    dead_letter_topic, spawn_transform,
-};
+use crate::config::value;
+use crate::kafka::Admin;
+use crate::stage::{Fate, Ledger, LedgerError, Letter, Outcome, Place, dead_letter_topic};
 
-const REPLAY: &str = "dlq-replay";
+const SUFFIX: &str = ".dlq";
 
 /// What to do with dead letters.
 #[derive(Debug, Subcommand)]
 pub enum DlqCommand {
-    /// List dead letters, newest last
+    /// List dead letters that were neither sent back nor dropped, oldest first
     List(ListArgs),
     /// Show one dead letter with its value and headers
     Show(ShowArgs),
-    /// Send the dead letters of a topic that were not sent back yet to where they came from
+    /// Send dead letters back to where they came from, each once
     Replay(ReplayArgs),
+    /// Give dead letters up: they are not listed and not sent back any more
+    Drop(DropArgs),
+}
+
+/// Which letters.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Filter {
+    /// Only with this reason, e.g. invalid_json; may be given several times
+    #[arg(long, value_name = "REASON")]
+    reason: Vec<String>,
+    /// Only rejected at or after this time: 2026-01-31T10:00:00Z, 2026-01-31, or 2h, 7d ago
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    since: Option<DateTime<Utc>>,
+    /// Only rejected before this time
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    until: Option<DateTime<Utc>>,
+}
+
+impl Filter {
+    fn chooses(&self, letter: &Letter) -> bool {
+        let at = letter.rejected_ms.unwrap_or(i64::MIN);
+        (self.reason.is_empty() || self.reason.contains(&letter.letter.reason))
+            && self.since.is_none_or(|since| at >= since.timestamp_millis())
+            && self.until.is_none_or(|until| at < until.timestamp_millis())
+    }
 }
 
 /// Which to list.
 #[derive(Debug, Args)]
+#[command(after_help = "Example: tributary dlq list --topic hms.notifications --reason invalid_json --since 24h")]
 pub struct ListArgs {
     /// Only of this raw topic, e.g. hms.notifications
     #[arg(long)]
     topic: Option<String>,
-    /// Only with this reason, e.g. invalid_json
+    #[command(flatten)]
+    filter: Filter,
+    /// Those that were sent back or dropped too
     #[arg(long)]
-    reason: Option<String>,
+    all: bool,
     /// One JSON object a line
     #[arg(long)]
     json: bool,
@@ -51,11 +77,40 @@ pub struct ShowArgs {
     place: String,
 }
 
+/// Which to decide on.
+#[derive(Debug, Args)]
+pub struct Chosen {
+    /// The raw topic, e.g. hms.notifications, or places as `list` prints them
+    #[arg(required = true, value_name = "TOPIC|PLACE")]
+    what: Vec<String>,
+    #[command(flatten)]
+    filter: Filter,
+    /// Say how many there are, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
 /// Which to send back.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples: tributary dlq replay hms.notifications --reason limit_exceeded\n          \
+                        tributary dlq replay hms.notifications.dlq-0@17")]
 pub struct ReplayArgs {
-    /// The raw topic, e.g. hms.notifications
-    topic: String,
+    #[command(flatten)]
+    chosen: Chosen,
+}
+
+/// Which to give up.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples: tributary dlq drop openlineage.events --until 2026-01-31 --note \"test events\"\n          \
+                        tributary dlq drop hms.notifications.dlq-0@17"
+)]
+pub struct DropArgs {
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Why; kept with the letters, `list --all` shows it
+    #[arg(long, default_value = "")]
+    note: String,
 }
 
 pub(super) fn run(flags: &SettingFlags, command: &DlqCommand) -> Result<(), Failure> {
@@ -63,47 +118,71 @@ pub(super) fn run(flags: &SettingFlags, command: &DlqCommand) -> Result<(), Fail
     match command {
         DlqCommand::List(args) => list(&context, args),
         DlqCommand::Show(args) => show(&context, args),
-        DlqCommand::Replay(args) => replay(&context, args),
+        DlqCommand::Replay(args) => decide(&context, &args.chosen, Fate::Replayed, ""),
+        DlqCommand::Drop(args) => decide(&context, &args.chosen, Fate::Dropped, &args.note),
     }
+}
+
+/// A time as people write it.
+fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Ok(time.to_utc());
+    }
+    if let Some(midnight) = text.parse::<NaiveDate>().ok().and_then(|day| day.and_hms_opt(0, 0, 0)) {
+        return Ok(midnight.and_utc());
+    }
+    let days = text.strip_suffix('d').and_then(|days| days.parse::<u32>().ok());
+    let ago = match days {
+        Some(days) => Some(std::time::Duration::from_secs(u64::from(days) * 86_400)),
+        None => value::duration(text).ok(),
+    };
+    let ago = ago.and_then(|ago| chrono::Duration::from_std(ago).ok());
+    ago.and_then(|ago| Utc::now().checked_sub_signed(ago)).ok_or_else(|| {
+        format!("{text:?} is no time; write 2026-01-31T10:00:00Z, 2026-01-31, or how long ago: 90m, 2h, 7d")
+    })
 }
 
 /// Dead-letter topics that exist.
 pub(super) fn topics(admin: &Admin) -> Result<Vec<String>, Failure> {
     let topics = admin.topics().because(Reason::Unavailable)?;
-    Ok(topics.into_keys().filter(|name| name.ends_with(".dlq")).collect())
+    Ok(topics.into_keys().filter(|name| name.ends_with(SUFFIX)).collect())
 }
 
-/// All dead letters of `topic` with their places, in log order per partition.
-pub(super) fn read(reader: &LogReader, topic: &str) -> Result<Vec<(String, DeadLetter)>, Failure> {
-    let mut letters = Vec::new();
-    let each = &mut |record: StageRecord| {
-        if let Some(letter) = DeadLetter::parse(&record) {
-            letters.push((format!("{}-{}@{}", record.topic, record.partition, record.offset), letter));
-        }
+/// The ledger, to be read.
+pub(super) fn ledger(context: &Context) -> Result<Ledger, Failure> {
+    Ledger::read(&context.kafka, &context.config.kafka.cluster).map_err(failure)
+}
+
+fn failure(error: LedgerError) -> Failure {
+    let reason = match &error {
+        LedgerError::NoLedger(_) => Reason::Unavailable,
+        LedgerError::Fenced => Reason::Temporary,
+        LedgerError::Kafka(error) if error.is_transient() => Reason::Temporary,
+        LedgerError::Kafka(_) => Reason::Unavailable,
     };
-    reader.read_topic(topic, each).because(Reason::Unavailable)?;
-    Ok(letters)
+    Failure { reason, error: error.into() }
 }
 
 fn list(context: &Context, args: &ListArgs) -> Result<(), Failure> {
-    let reader = LogReader::new(&context.kafka, Isolation::Committed).because(Reason::Unavailable)?;
+    let admin = Admin::new(&context.kafka).because(Reason::Unavailable)?;
+    let ledger = ledger(context)?;
     let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
-    for topic in topics(reader.admin())? {
-        if args.topic.as_ref().is_some_and(|wanted| dead_letter_topic(wanted) != topic) {
+    for topic in topics(&admin)? {
+        if args.topic.as_ref().is_some_and(|wanted| letters_of(wanted) != topic) {
             continue;
         }
-        for (place, letter) in read(&reader, &topic)? {
-            if args.reason.as_ref().is_some_and(|wanted| *wanted != letter.reason) {
-                continue;
+        let each = &mut |letter: Letter| {
+            if !args.filter.chooses(&letter) || (letter.verdict.is_some() && !args.all) {
+                return;
             }
-            *counts.entry((topic.clone(), letter.reason.clone())).or_default() += 1;
+            *counts.entry((topic.clone(), letter.letter.reason.clone())).or_default() += 1;
             if args.json {
-                println!("{}", summary(&place, &letter));
+                println!("{}", summary(&letter));
             } else {
-                let at = if letter.path.is_empty() { "(value)" } else { &letter.path };
-                println!("{place}  {}  at {at}  attempt {}\n    {}", letter.reason, letter.attempt, letter.message);
+                println!("{}", line(&letter));
             }
-        }
+        };
+        ledger.each(&topic, each).map_err(failure)?;
     }
     if !args.json {
         for ((topic, reason), count) in &counts {
@@ -116,114 +195,134 @@ fn list(context: &Context, args: &ListArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn summary(place: &str, letter: &DeadLetter) -> Value {
+fn line(letter: &Letter) -> String {
+    let Letter { place, letter: inside, verdict, .. } = letter;
+    let at = if inside.path.is_empty() { "(value)" } else { &inside.path };
+    let when = time(letter.rejected_ms).unwrap_or_default();
+    let fate = verdict.as_ref().map_or(String::new(), |verdict| {
+        let note = if verdict.note.is_empty() { String::new() } else { format!(": {}", verdict.note) };
+        format!("  {} {}{note}", verdict.fate.as_str(), time(Some(verdict.at_ms)).unwrap_or_default())
+    });
+    format!("{place}  {when}  {}  at {at}  attempt {}{fate}\n    {}", inside.reason, inside.attempt, inside.message)
+}
+
+fn time(millis: Option<i64>) -> Option<String> {
+    Some(DateTime::from_timestamp_millis(millis?)?.to_rfc3339_opts(SecondsFormat::Secs, true))
+}
+
+fn summary(letter: &Letter) -> Value {
+    let Letter { place, letter: inside, verdict, .. } = letter;
     json!({
-        "place": place,
-        "reason": letter.reason,
-        "message": letter.message,
-        "path": letter.path,
-        "stage": letter.stage,
-        "attempt": letter.attempt,
-        "source": letter.source,
-        "origin": letter.origin,
-        "timestamp_ms": letter.timestamp_ms,
-        "schema_id": letter.schema_id,
-        "truncated_bytes": letter.truncated_bytes,
+        "place": place.to_string(),
+        "state": verdict.as_ref().map_or("open", |verdict| verdict.fate.as_str()),
+        "decided_at": verdict.as_ref().and_then(|verdict| time(Some(verdict.at_ms))),
+        "note": verdict.as_ref().map(|verdict| verdict.note.as_str()).filter(|note| !note.is_empty()),
+        "rejected_at": time(letter.rejected_ms),
+        "reason": inside.reason,
+        "message": inside.message,
+        "path": inside.path,
+        "stage": inside.stage,
+        "attempt": inside.attempt,
+        "source": inside.source,
+        "origin": inside.origin,
+        "timestamp_ms": inside.timestamp_ms,
+        "schema_id": inside.schema_id,
+        "truncated_bytes": inside.truncated_bytes,
     })
 }
 
 fn show(context: &Context, args: &ShowArgs) -> Result<(), Failure> {
-    let (partition, offset) = parse_place(&args.place)
-        .ok_or_else(|| anyhow!("{:?} is no place; `tributary dlq list` prints them", args.place))
-        .because(Reason::Usage)?;
-    let reader = LogReader::new(&context.kafka, Isolation::Committed).because(Reason::Unavailable)?;
-    let mut found = None;
-    let each = &mut |record: StageRecord| found = DeadLetter::parse(&record);
-    reader.read_range(&partition, offset, offset + 1, each).because(Reason::Unavailable)?;
-    let letter = found.ok_or_else(|| anyhow!("there is no dead letter at {}", args.place)).because(Reason::Usage)?;
+    let place: Place = args.place.parse().map_err(|error: String| anyhow!(error)).because(Reason::Usage)?;
+    let found =
+        if exists(context, &place.partition.topic)? { ledger(context)?.at(&place).map_err(failure)? } else { None };
+    let letter = found.ok_or_else(|| anyhow!("there is no dead letter at {place}")).because(Reason::Usage)?;
     let text = |bytes: &Option<Vec<u8>>| bytes.as_deref().map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-    let mut shown = summary(&args.place, &letter);
-    shown["key"] = json!(text(&letter.key));
-    shown["value"] = json!(text(&letter.value));
+    let headers = letter.letter.headers.iter().map(|header| {
+        json!({"name": header.name, "value": header.value.as_deref().map(|value| String::from_utf8_lossy(value).into_owned())})
+    });
+    let mut shown = summary(&letter);
+    shown["headers"] = headers.collect();
+    shown["key"] = json!(text(&letter.letter.key));
+    shown["value"] = json!(text(&letter.letter.value));
     println!("{}", serde_json::to_string_pretty(&shown)?);
     Ok(())
 }
 
-fn parse_place(place: &str) -> Option<(TopicPartition, i64)> {
-    let (partition, offset) = place.rsplit_once('@')?;
-    let (topic, partition) = partition.rsplit_once('-')?;
-    Some((TopicPartition::new(topic, partition.parse().ok()?), offset.parse().ok()?))
-}
-
-/// Dead letters back to where they came from.
-struct Replay;
-
-impl Transform for Replay {
-    fn apply(&mut self, record: &StageRecord, outputs: &mut Outputs) -> Result<(), Fault> {
-        let Some(letter) = DeadLetter::parse(record) else {
-            outputs.no_op("not_a_dead_letter");
-            return Ok(());
-        };
-        let Some(again) = letter.replay() else {
-            // Only the head was kept: the whole record is at its source, if retention has left it there.
-            outputs.no_op("truncated");
-            return Ok(());
-        };
-        let key = again.key.unwrap_or_default();
-        outputs.send(Output {
-            topic: &again.topic,
-            owner: &key.clone(),
-            key,
-            value: again.value,
-            headers: again.headers,
-        });
-        Ok(())
-    }
-}
-
-fn replay(context: &Context, args: &ReplayArgs) -> Result<(), Failure> {
-    let letters = dead_letter_topic(&args.topic);
+fn exists(context: &Context, topic: &str) -> Result<bool, Failure> {
     let admin = Admin::new(&context.kafka).because(Reason::Unavailable)?;
-    if !topics(&admin)?.contains(&letters) {
-        return Err(anyhow!("there is no topic {letters}")).because(Reason::Usage);
-    }
-    // A folder of its own: the process that runs the stages holds the other one.
-    let folder = context.config.data_dir.join(REPLAY);
-    let data = DataDir::open(folder, None, || "cli".to_owned()).because(Reason::Temporary)?;
-    let cluster = context.config.kafka.cluster.clone();
-    let mut spec =
-        StageSpec::new(cluster, format!("{REPLAY}-{}", args.topic.replace('.', "-")), data.instance(), data.path());
-    spec.inputs = vec![InputTopic::new(letters.clone())];
-    spec.inputs[0].dead_letters = OutputTopic::new(letters.clone());
-    spec.outputs = vec![OutputTopic::new(args.topic.clone())];
+    Ok(admin.partition_count(topic).because(Reason::Unavailable)?.is_some())
+}
 
-    let marks = admin.topic_watermarks(&letters, Isolation::Uncommitted).because(Reason::Unavailable)?;
-    let partitions: Vec<_> = marks.keys().map(|p| TopicPartition::new(letters.as_str(), *p)).collect();
-    let committed = admin.committed(&spec.group(), &partitions).because(Reason::Unavailable)?;
-    let missing: BTreeMap<_, _> = committed
-        .into_iter()
-        .filter(|(_, offset)| offset.is_none())
-        .map(|(partition, _)| (partition.clone(), marks[&partition.partition].low))
-        .collect();
-    admin.commit_offsets(&spec.group(), &missing).because(Reason::Unavailable)?;
+/// The dead-letter topic that somebody means by it or by its raw topic.
+fn letters_of(topic: &str) -> String {
+    if topic.ends_with(SUFFIX) { topic.to_owned() } else { dead_letter_topic(topic) }
+}
 
-    let ends: BTreeMap<_, _> = partitions.into_iter().map(|p| (p.clone(), marks[&p.partition].high)).collect();
-    // What is still wrong comes back as a new letter while this runs; sending it again and again would not end.
-    spec.until = ends.clone();
-    let task = spawn_transform(&context.kafka, spec, Box::new(Replay), StopToken::new())?;
-    let reached = task.wait_until(Duration::from_secs(120), |status| {
-        matches!(status.state, crate::stage::TaskState::Failed(_))
-            || ends.iter().all(|(partition, end)| *end == 0 || status.positions.get(partition) >= Some(end))
-    });
-    task.stop();
-    let status = task.join().map_err(|reason| anyhow!(reason)).because(Reason::Temporary)?;
-    if !reached {
-        return Err(anyhow!("not all dead letters were sent back in 120 s; run it again to continue"))
-            .because(Reason::Temporary);
+/// What to look at: whole topics, or places.
+fn targets(what: &[String]) -> BTreeMap<String, BTreeSet<Place>> {
+    let mut targets: BTreeMap<String, BTreeSet<Place>> = BTreeMap::new();
+    let mut whole = BTreeSet::new();
+    for text in what {
+        match text.parse::<Place>() {
+            Ok(place) => drop(targets.entry(place.partition.topic.to_string()).or_default().insert(place)),
+            Err(_) => drop(whole.insert(letters_of(text))),
+        }
     }
-    println!("{} dead letters sent back to {}", status.counters.outputs, args.topic);
-    for (reason, count) in &status.counters.no_ops {
-        println!("{count} left where they are: {reason}");
+    // A topic that is named as a whole is meant as a whole.
+    targets.extend(whole.into_iter().map(|topic| (topic, BTreeSet::new())));
+    targets
+}
+
+fn decide(context: &Context, chosen: &Chosen, fate: Fate, note: &str) -> Result<(), Failure> {
+    let targets = targets(&chosen.what);
+    for topic in targets.keys() {
+        if !topic.ends_with(SUFFIX) || !exists(context, topic)? {
+            return Err(anyhow!("there is no topic {topic} of dead letters")).because(Reason::Usage);
+        }
+    }
+    if chosen.dry_run {
+        return rehearse(context, &targets, chosen, fate);
+    }
+    let mut ledger = Ledger::open(&context.kafka, &context.config.kafka.cluster).map_err(failure)?;
+    for (topic, places) in &targets {
+        let wanted = |letter: &Letter| is_wanted(letter, places, &chosen.filter);
+        let Outcome { done, gone } = ledger.decide(topic, fate, note, &wanted).map_err(failure)?;
+        let raw = topic.strip_suffix(SUFFIX).unwrap_or(topic);
+        match fate {
+            Fate::Replayed => println!("{done} dead letters sent back to {raw}"),
+            Fate::Dropped => println!("{done} dead letters of {raw} dropped"),
+        }
+        for place in gone {
+            println!("{place} stays: only its head was kept, and {raw} does not hold the whole record any more");
+        }
+        let named = u64::try_from(places.len()).unwrap_or(u64::MAX);
+        if done < named && done == 0 {
+            return Err(anyhow!("nothing is open at {}", chosen.what.join(", "))).because(Reason::Usage);
+        }
+    }
+    Ok(())
+}
+
+fn is_wanted(letter: &Letter, places: &BTreeSet<Place>, filter: &Filter) -> bool {
+    (places.is_empty() || places.contains(&letter.place)) && filter.chooses(letter)
+}
+
+fn rehearse(
+    context: &Context,
+    targets: &BTreeMap<String, BTreeSet<Place>>,
+    chosen: &Chosen,
+    fate: Fate,
+) -> Result<(), Failure> {
+    let ledger = ledger(context)?;
+    for (topic, places) in targets {
+        let mut count = 0;
+        let each = &mut |letter: Letter| {
+            if letter.verdict.is_none() && is_wanted(&letter, places, &chosen.filter) {
+                count += 1;
+            }
+        };
+        ledger.each(topic, each).map_err(failure)?;
+        println!("{count} dead letters of {} would be {}", topic.trim_end_matches(SUFFIX), fate.as_str());
     }
     Ok(())
 }
@@ -233,10 +332,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_read_as_it_is_printed() {
-        let (partition, offset) = parse_place("hms.notifications.dlq-3@17").unwrap();
-        assert_eq!((partition.to_string().as_str(), offset), ("hms.notifications.dlq-3", 17));
-        assert!(parse_place("hms.notifications.dlq").is_none());
-        assert!(parse_place("a-b@c").is_none());
+    fn times_are_read_as_people_write_them() {
+        let at = |text: &str| parse_time(text).map(|time| time.to_rfc3339());
+        assert_eq!(at("2026-01-31T10:00:00+02:00").as_deref(), Ok("2026-01-31T08:00:00+00:00"));
+        assert_eq!(at("2026-01-31").as_deref(), Ok("2026-01-31T00:00:00+00:00"));
+        let days = Utc::now() - parse_time("2d").unwrap();
+        assert!((47..=49).contains(&days.num_hours()), "{days}");
+        assert!(parse_time("90m").unwrap() < Utc::now());
+        assert!(parse_time("yesterday").unwrap_err().contains("is no time"));
+    }
+
+    #[test]
+    fn a_topic_is_meant_as_a_whole_and_a_place_alone() {
+        let what = ["hms.notifications", "openlineage.events.dlq-0@3", "openlineage.events.dlq-1@4"].map(str::to_owned);
+        let targets = targets(&what);
+        assert!(targets["hms.notifications.dlq"].is_empty());
+        assert_eq!(targets["openlineage.events.dlq"].len(), 2);
     }
 }

@@ -58,9 +58,10 @@ impl Flow {
         reader.collect()
     }
 
-    /// Topics whose ends have to stand still: all but the registry's and the dead letters' replay.
+    /// Topics whose ends have to stand still: all but the registry's and the ledger of dead letters.
     pub fn topics(&self) -> Vec<String> {
-        let flowing = self.topology.topics.iter().filter(|topic| topic.role != Role::Registry);
+        let flows = |role: Role| !matches!(role, Role::Registry | Role::Ledger);
+        let flowing = self.topology.topics.iter().filter(|topic| flows(topic.role));
         flowing.map(|topic| topic.name.clone()).collect()
     }
 
@@ -86,6 +87,15 @@ impl Flow {
         };
         let end = quiet::wait_quiet(&self.admin, &self.topics(), &self.readers(), time_out, &mut show);
         bar.finish_and_clear();
+        end.map_err(|error| anyhow!(error)).because(Reason::Temporary)
+    }
+
+    /// Waits until the reader called `name` has read its topics to their ends, whatever the others do.
+    pub fn wait_reader(&self, name: &str, time_out: Duration) -> Result<Offsets, Failure> {
+        let mut readers = self.readers();
+        readers.retain(|reader| reader.name == name);
+        let topics: Vec<String> = readers.iter().flat_map(|reader| reader.topics.clone()).collect();
+        let end = quiet::wait_quiet(&self.admin, &topics, &readers, time_out, &mut |_| {});
         end.map_err(|error| anyhow!(error)).because(Reason::Temporary)
     }
 }

@@ -1,17 +1,23 @@
 //! The command line: one file per subcommand. Owns process start, signals and exit codes; knows every other module.
 
 pub mod bench;
+pub mod chaos;
 mod check_config;
 mod completion;
 mod context;
 mod demo;
 mod digest;
 mod dlq;
+mod draw;
 pub mod exit;
 mod export;
 mod flow;
+mod http;
 mod processes;
 mod produce;
+mod readers;
+mod rebuild;
+mod recorded;
 mod registry;
 mod serving;
 mod status;
@@ -70,6 +76,8 @@ enum Command {
     Registry,
     /// Serve search, lineage and the REST API
     Api,
+    /// Bring views back from the topics: tables, search index, lineage graph, local state
+    Rebuild(rebuild::RebuildArgs),
     /// Check, draw or apply the graph of topics and stages
     #[command(subcommand)]
     Topology(topology::TopologyCommand),
@@ -77,7 +85,7 @@ enum Command {
     CheckConfig(check_config::CheckConfigArgs),
     /// Produce a file of events to a topic, one record a line
     Produce(produce::ProduceArgs),
-    /// List, show or replay dead letters
+    /// List, show, replay or drop dead letters
     #[command(subcommand)]
     Dlq(dlq::DlqCommand),
     /// Print hashes that are equal for equal catalogs
@@ -90,6 +98,8 @@ enum Command {
     /// Measure throughput, CPU, memory and latency
     #[command(subcommand)]
     Bench(bench::BenchCommand),
+    /// Prove that faults change nothing: kills, crashes and lost replies against servers of its own
+    Chaos(chaos::ChaosArgs),
     /// Print a completion script for a shell
     Completion(completion::CompletionArgs),
 }
@@ -149,6 +159,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Run(args) => processes::run(&flags, &args),
         Command::Registry => registry::run(&flags),
         Command::Api => processes::api(&flags),
+        Command::Rebuild(args) => rebuild::run(&flags, &args),
         Command::Topology(command) => topology::run(&flags, &command),
         Command::CheckConfig(args) => check_config::run(&flags, &args),
         Command::Produce(args) => produce::run(&flags, &args),
@@ -157,6 +168,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Export(command) => export::run(&flags, &command),
         Command::Status(args) => status::run(&flags, &args),
         Command::Bench(command) => bench::run(&flags, &command),
+        Command::Chaos(args) => chaos::run(&flags, &args),
         Command::Completion(args) => completion::run(&args),
     }
 }

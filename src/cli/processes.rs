@@ -1,8 +1,7 @@
 //! Long-running processes: every role at once (`up`), stages and sinks alone (`run`), readers alone (`api`).
 
 use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -16,15 +15,16 @@ use tokio::sync::watch;
 use super::SettingFlags;
 use super::context::{Context, load_config};
 use super::exit::{Because, Failure, Reason};
-use super::{registry, serving, topology};
+use super::readers::{self, LiveReaders};
+use super::{rebuild, registry, serving, topology};
 use crate::api::{self, Router};
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::dev::{Servers, Stack};
 use crate::kafka::TopicPartition;
 use crate::registry::client::RegistryClient;
-use crate::sink::{LineageSink, PostgresSink, SearchSink, SearchSinkOptions, VisiblePositions};
-use crate::stage::DataDir;
+use crate::sink::PostgresSink;
+use crate::stage::{DataDir, TaskState, TaskStatus};
 use crate::store::{Store, StoreOptions};
 use crate::topology::node::{Node, NodeError};
 use crate::topology::quiet::Offsets;
@@ -62,7 +62,19 @@ pub enum Role {
 /// Under this name the Postgres sink keeps its positions.
 pub(super) const POSTGRES_SINK: &str = "postgres";
 
-const ALL_ROLES: [Role; 3] = [Role::Normalize, Role::Fold, Role::Postgres];
+impl Role {
+    /// Every role, in the order of the flow.
+    pub(super) const ALL: [Self; 3] = [Self::Normalize, Self::Fold, Self::Postgres];
+
+    /// Its name in the topology.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Normalize => "normalize",
+            Self::Fold => "fold",
+            Self::Postgres => POSTGRES_SINK,
+        }
+    }
+}
 
 /// Tells everybody that the process is to end: on SIGINT or SIGTERM, or because a task has failed.
 #[derive(Clone)]
@@ -160,7 +172,7 @@ pub(super) struct ServeRegistry;
 impl Plan {
     /// Every role.
     pub fn everything() -> Self {
-        Self { roles: ALL_ROLES.to_vec(), readers: Some(Readers), registry: Some(ServeRegistry) }
+        Self { roles: Role::ALL.to_vec(), readers: Some(Readers), registry: Some(ServeRegistry) }
     }
 }
 
@@ -178,7 +190,7 @@ pub(super) struct Process {
     pub shutdown: Shutdown,
     pub addresses: Addresses,
     pub catalog: Option<Arc<Catalog>>,
-    visible: VisiblePositions,
+    readers: Option<Arc<LiveReaders>>,
     node: Arc<Node>,
 }
 
@@ -215,20 +227,35 @@ impl Process {
                 (Role::Postgres, None) => {}
             }
         }
-        let mut catalog = None;
-        let mut visible = VisiblePositions::default();
-        if let (Some(Readers), Some(store)) = (plan.readers, &store) {
-            let (readers, seen) = start_readers(&runtime, &mut node, store, &folder)?;
-            (catalog, visible) = (Some(readers), seen);
-        }
+        let readers = match (plan.readers, &store) {
+            (Some(Readers), Some(store)) => Some(Arc::new(readers::start(&runtime, &mut node, store, &folder)?)),
+            _ => None,
+        };
         let node = Arc::new(node);
-        if let Some(catalog) = &catalog {
-            let router = serving::api_router(context, catalog, &node)?;
+        if let Some(readers) = &readers {
+            let router = serving::api_router(context, &readers.catalog, &node)?;
             addresses.api = Some(serve(&runtime, &config.api.listen, router, &shutdown)?);
+            rebuild::answer_requests(&folder, Arc::clone(readers), Arc::clone(&node), shutdown.clone())?;
         }
         let admin = serving::admin_router(&node);
         addresses.metrics = Some(serve(&runtime, &config.metrics.listen, admin, &shutdown)?);
-        Ok(Self { runtime, shutdown, addresses, catalog, visible, node })
+        let catalog = readers.as_ref().map(|readers| Arc::clone(&readers.catalog));
+        Ok(Self { runtime, shutdown, addresses, catalog, readers, node })
+    }
+
+    /// Waits until every task has its partitions and reads.
+    pub fn wait_running(&self, limit: Duration) -> Result<(), Failure> {
+        let started = std::time::Instant::now();
+        loop {
+            let runs = |status: &TaskStatus| status.state == TaskState::Running && !status.positions.is_empty();
+            let statuses = self.node.statuses();
+            let Some(late) = statuses.iter().find(|status| !runs(status)) else { return Ok(()) };
+            if started.elapsed() > limit {
+                return Err(anyhow!("{} does not run after {} s: {:?}", late.task, limit.as_secs(), late.state))
+                    .because(Reason::Temporary);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Waits until what lies below `ends` can be searched and walked in this process.
@@ -237,9 +264,9 @@ impl Process {
         loop {
             let mut behind = Vec::new();
             for status in self.node.statuses() {
-                let seen = match status.stage.as_str() {
-                    "search" => self.visible.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-                    "lineage" => status.positions.clone(),
+                let seen = match (status.stage.as_str(), &self.readers) {
+                    ("search", Some(readers)) => readers.searched(),
+                    ("lineage", _) => status.positions.clone(),
                     _ => continue,
                 };
                 let position = |partition: &TopicPartition| seen.get(partition).copied().unwrap_or(0);
@@ -282,7 +309,7 @@ impl Process {
 }
 
 /// A task could not be started.
-fn not_started(error: NodeError) -> Failure {
+pub(super) fn not_started(error: NodeError) -> Failure {
     let reason = match &error {
         NodeError::Identity(_) | NodeError::Readable(ReadableError::Unreadable(_)) => Reason::Configuration,
         NodeError::Subject(SubjectError { source, .. })
@@ -300,13 +327,13 @@ fn needs_store(plan: &Plan) -> Option<NeedsStore> {
 }
 
 /// A name for this instance, unlike those of others, kept from then on.
-fn instance_name() -> String {
+pub(super) fn instance_name() -> String {
     let id = uuid::Uuid::now_v7().simple().to_string();
     format!("node-{}", &id[id.len() - 8..])
 }
 
-/// Connects to the configured database and brings its schema up to date.
-pub(super) fn connect(runtime: &Runtime, config: &Config) -> Result<Store, Failure> {
+/// How to reach the configured database.
+pub(super) fn store_options(config: &Config) -> Result<StoreOptions, Failure> {
     let url = config
         .database
         .url
@@ -318,29 +345,15 @@ pub(super) fn connect(runtime: &Runtime, config: &Config) -> Result<Store, Failu
     let mut options = StoreOptions::new(url.expose_secret());
     options.max_connections = config.database.max_connections;
     options.acquire_timeout = config.database.acquire_timeout;
+    Ok(options)
+}
+
+/// Connects to the configured database and brings its schema up to date.
+pub(super) fn connect(runtime: &Runtime, config: &Config) -> Result<Store, Failure> {
+    let options = store_options(config)?;
     let store = runtime.block_on(Store::connect(&options)).because(Reason::Unavailable)?;
     runtime.block_on(store.migrate()).because(Reason::Unavailable)?;
     Ok(store)
-}
-
-fn start_readers(
-    runtime: &Arc<Runtime>,
-    node: &mut Node,
-    store: &Store,
-    folder: &Path,
-) -> Result<(Arc<Catalog>, VisiblePositions), Failure> {
-    let search = SearchSink::open(&folder.join("index"), node.decoder().clone(), SearchSinkOptions::default())
-        .because(Reason::Internal)?;
-    let index = Arc::new(search.searcher());
-    let visible = search.visible();
-    node.start_follower("search", Box::new(search)).map_err(not_started)?;
-    let lineage = runtime
-        .block_on(LineageSink::load(node.decoder().clone(), store, POSTGRES_SINK))
-        .because(Reason::Unavailable)?;
-    let graph = lineage.graph();
-    node.start_follower("lineage", Box::new(lineage)).map_err(not_started)?;
-    let identity = (**node.identity()).clone();
-    Ok((Arc::new(Catalog::new(store.reader(), index, graph, identity)), visible))
 }
 
 pub(super) fn up(flags: &SettingFlags, args: &UpArgs) -> Result<(), Failure> {

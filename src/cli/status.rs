@@ -1,7 +1,5 @@
 //! `tributary status`: stages, lag and positions, as Kafka and Postgres know them.
 
-use std::io::{Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -12,6 +10,7 @@ use super::SettingFlags;
 use super::context::{Context, load_config};
 use super::exit::{Because, Failure, Reason};
 use super::flow::Flow;
+use super::http;
 use crate::topology::quiet;
 
 /// What to show.
@@ -75,17 +74,10 @@ pub(super) fn run(flags: &SettingFlags, args: &StatusArgs) -> Result<(), Failure
     Ok(())
 }
 
-/// Asks `GET /readyz`; an HTTP client of our own would be the largest part of this command.
+/// Asks `GET /readyz`.
 fn healthy(address: &str) -> anyhow::Result<()> {
     let address = address.replace("0.0.0.0", "127.0.0.1");
-    let context = || format!("nobody answers at {address}");
-    let resolved = address.to_socket_addrs().with_context(context)?.next().ok_or_else(|| anyhow!(context()))?;
-    let mut stream = TcpStream::connect_timeout(&resolved, Duration::from_secs(2)).with_context(context)?;
-    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.take(64 << 10).read_to_string(&mut answer).with_context(context)?;
-    let body = answer.split("\r\n\r\n").nth(1).unwrap_or_default();
+    let (status, body) = http::get(&address, "/readyz").with_context(|| format!("nobody answers at {address}"))?;
     println!("{body}");
-    if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { Err(anyhow!("not ready")) }
+    if status == 200 { Ok(()) } else { Err(anyhow!("not ready")) }
 }

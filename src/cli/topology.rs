@@ -16,6 +16,7 @@ use crate::topology::apply;
 use crate::topology::graph::{GraphFormat, draw};
 use crate::topology::lint::lint;
 use crate::topology::load::{Installation, Topology};
+use crate::topology::loss::{self, AcceptError};
 use crate::topology::plan::Plan;
 use crate::topology::schemas::{SubjectError, register_all};
 
@@ -51,6 +52,9 @@ pub struct ApplyArgs {
     /// Say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
+    /// Let stages that cannot go on go on without the records or the state that they have lost
+    #[arg(long)]
+    accept_loss: bool,
 }
 
 pub(super) fn run(flags: &SettingFlags, command: &TopologyCommand) -> Result<(), Failure> {
@@ -78,12 +82,9 @@ pub(super) fn run(flags: &SettingFlags, command: &TopologyCommand) -> Result<(),
             print!("{}", draw(&of(&load_config(flags, &[])?.config)?, format));
             Ok(())
         }
-        TopologyCommand::Apply(args) => apply(&Context::load(flags)?, args.dry_run.then_some(DryRun)),
+        TopologyCommand::Apply(args) => apply(&Context::load(flags)?, args),
     }
 }
-
-/// Nothing is to be changed.
-struct DryRun;
 
 /// The graph of this installation.
 pub(super) fn of(config: &Config) -> Result<Topology, Failure> {
@@ -101,16 +102,42 @@ fn installation(config: &Config) -> Installation {
     installation
 }
 
-fn apply(context: &Context, dry_run: Option<DryRun>) -> Result<(), Failure> {
+fn apply(context: &Context, args: &ApplyArgs) -> Result<(), Failure> {
     let (admin, topology, plan) = survey(context)?;
     plan.notices.iter().for_each(|notice| println!("notice: {notice}"));
     check_fit(&plan)?;
     plan.actions.iter().for_each(|action| println!("{action}"));
-    if dry_run.is_some() {
+    if !args.dry_run {
+        carry_out(context, &admin, &plan)?;
+    }
+    losses(context, &admin, &topology, args)?;
+    if args.dry_run {
         return Ok(());
     }
-    carry_out(context, &admin, &plan)?;
     println!("{} topics and {} subjects are in place", topology.topics.len(), SUBJECTS.len());
+    Ok(())
+}
+
+/// Says which groups cannot go on, and lets them if that is wanted.
+fn losses(context: &Context, admin: &Admin, topology: &Topology, args: &ApplyArgs) -> Result<(), Failure> {
+    let losses = loss::survey(admin, &context.kafka, topology, &installation(&context.config));
+    let losses = losses.because(Reason::Unavailable)?;
+    if !args.accept_loss {
+        for loss in &losses {
+            println!("notice: cannot go on; with --accept-loss {loss}");
+        }
+        return Ok(());
+    }
+    losses.iter().for_each(|loss| println!("{loss}"));
+    if losses.is_empty() {
+        println!("no group has lost anything");
+    } else if !args.dry_run {
+        loss::accept(admin, &losses).map_err(|error| {
+            let reason =
+                if matches!(error, AcceptError::Live { .. }) { Reason::Temporary } else { Reason::Unavailable };
+            Failure { reason, error: error.into() }
+        })?;
+    }
     Ok(())
 }
 

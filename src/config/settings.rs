@@ -12,8 +12,14 @@ use toml::Value;
 use super::keys::{KEYS, Kind};
 use super::layers::{Layers, Said, SettingPath, key_of};
 use crate::model::id::{Identity, IdentityConfig, InstanceConfig, RewriteConfig};
+use crate::model::types::MAX_FIELDS;
 
 use super::{ConfigError, Effective, Loaded, Origin, Problem, value};
+
+/// JSON libraries read 128 levels; state and records put a few around what a source says.
+const MAX_DEPTH: usize = 100;
+/// An id has to fit an index entry of Postgres, of which three must fit a page.
+const MAX_NAME_BYTES: usize = 2_600;
 
 /// All settings, checked.
 #[derive(Clone, Debug)]
@@ -177,6 +183,16 @@ pub struct Limits {
     pub depth: usize,
     /// Most values in one record.
     pub values: usize,
+    /// Longest name, and longest id made of names, bytes.
+    pub name_bytes: usize,
+    /// Most columns of a dataset, nested fields among them.
+    pub columns: usize,
+    /// Most facets of a dataset, job or run in one event.
+    pub facets: usize,
+    /// Largest facet without a place of its own that is kept whole, bytes.
+    pub facet_bytes: usize,
+    /// Most edges of lineage that one event tells.
+    pub edges: usize,
 }
 
 /// A Hive metastore that writes to a topic.
@@ -255,6 +271,14 @@ impl Reader {
             let text = plain_text(value)?;
             let count = text.replace('_', "").parse::<u32>().ok().filter(|count| *count > 0);
             count.map(|count| count as usize).ok_or_else(|| format!("{text:?} is no whole number above 0"))
+        })
+    }
+
+    fn count_up_to(&mut self, path: &str, most: usize) -> Option<usize> {
+        self.parsed(path, |value| {
+            let text = plain_text(value)?;
+            let count = text.replace('_', "").parse::<usize>().ok().filter(|count| (1..=most).contains(count));
+            count.ok_or_else(|| format!("{text:?} is no whole number from 1 to {most}"))
         })
     }
 
@@ -468,8 +492,13 @@ fn typed(from: &mut Reader) -> Option<Config> {
         from.bytes("limits.record_bytes"),
         from.bytes("limits.decompressed_bytes"),
         from.bytes("limits.output_bytes"),
-        from.count("limits.depth"),
+        from.count_up_to("limits.depth", MAX_DEPTH),
         from.count("limits.values"),
+        from.count_up_to("limits.name_bytes", MAX_NAME_BYTES),
+        from.count_up_to("limits.columns", MAX_FIELDS),
+        from.count("limits.facets"),
+        from.bytes("limits.facet_bytes"),
+        from.count("limits.edges"),
     );
     let hms: Vec<HmsSource> = from.list("hms").unwrap_or_default();
     check_hms(from, &hms);
@@ -492,6 +521,11 @@ fn typed(from: &mut Reader) -> Option<Config> {
             output_bytes: limits.2?,
             depth: limits.3?,
             values: limits.4?,
+            name_bytes: limits.5?,
+            columns: limits.6?,
+            facets: limits.7?,
+            facet_bytes: limits.8?,
+            edges: limits.9?,
         },
         hms,
         identity,

@@ -18,28 +18,39 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 #[derive(Debug)]
 pub struct KafkaServer {
     port: u16,
+    /// Port of the listener that tells its clients to come by a proxy.
+    proxied: Option<u16>,
     folder: PathBuf,
     jars: PathBuf,
     child: Guarded,
 }
 
 impl KafkaServer {
-    /// Starts Kafka with its data in `folder`; jars are kept in `cache`.
-    pub(super) fn start(folder: &Path, cache: &Path) -> Result<Self, DevError> {
+    /// Starts Kafka with its data in `folder`; jars are kept in `cache`. With the port of a proxy it has a second
+    /// listener, whose clients are told to connect to that port.
+    pub(super) fn start(folder: &Path, cache: &Path, proxy: Option<u16>) -> Result<Self, DevError> {
         fs::create_dir_all(folder).map_err(|e| DevError::io("create", folder, e))?;
         java()?;
         let artifacts =
             ["kafka_2.13", "kafka-tools"].map(|name| Artifact { group: "org.apache.kafka", name, version: VERSION });
         let jars = maven::fetch(cache, &format!("kafka-{VERSION}"), &artifacts)?;
         let [port, controller] = ports::pick(&folder.join("ports"))?;
+        let behind = match proxy {
+            Some(proxy) => {
+                let [port] = ports::pick(&folder.join("proxied-port"))?;
+                Some(Proxied { port, proxy })
+            }
+            None => None,
+        };
         let properties = folder.join("server.properties");
-        fs::write(&properties, server_properties(folder, port, controller))
+        fs::write(&properties, server_properties(folder, port, controller, behind.as_ref()))
             .map_err(|e| DevError::io("write", &properties, e))?;
         if !folder.join("data/meta.properties").exists() {
             format_storage(folder, &jars, &properties)?;
         }
         let child = launch(folder, &jars)?;
-        let mut server = Self { port, folder: folder.to_owned(), jars, child };
+        let proxied = behind.map(|behind| behind.port);
+        let mut server = Self { port, proxied, folder: folder.to_owned(), jars, child };
         server.wait_ready()?;
         Ok(server)
     }
@@ -47,6 +58,11 @@ impl KafkaServer {
     /// `host:port` for clients.
     pub fn bootstrap_servers(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Port that a proxy has to connect to, if the broker was started for one.
+    pub(super) fn proxied_port(&self) -> Option<u16> {
+        self.proxied
     }
 
     /// Process id of the broker.
@@ -131,15 +147,25 @@ fn answers(port: u16) -> std::io::Result<bool> {
     Ok(reply[4..] == correlation)
 }
 
-fn server_properties(folder: &Path, port: u16, controller: u16) -> String {
+/// A listener at `port` whose clients are told to come by `proxy`.
+struct Proxied {
+    port: u16,
+    proxy: u16,
+}
+
+fn server_properties(folder: &Path, port: u16, controller: u16, behind: Option<&Proxied>) -> String {
+    let (listener, advertised) = behind.map_or_else(Default::default, |behind| {
+        (format!(",PROXIED://127.0.0.1:{}", behind.port), format!(",PROXIED://127.0.0.1:{}", behind.proxy))
+    });
     format!(
         "process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listener}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{advertised}
+inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={data}
 auto.create.topics.enable=false
 default.replication.factor=1

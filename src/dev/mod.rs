@@ -8,6 +8,8 @@ mod kafka;
 mod maven;
 mod ports;
 mod postgres;
+mod proxied;
+pub mod proxy;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,6 +17,7 @@ use std::{fs, io};
 
 pub use kafka::KafkaServer;
 pub use postgres::PostgresServer;
+pub use proxied::ProxiedStack;
 
 /// Whether data outlives the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +55,7 @@ impl Stack {
     /// Names what is missing on the machine and the ways out, or shows the end of the server's log.
     pub fn start(servers: Servers, folder: &Path) -> Result<Self, DevError> {
         let folder = std::path::absolute(folder).map_err(|e| DevError::io("find", folder, e))?;
-        Self::start_in(servers, &folder, &folder.join("cache"), Durability::Kept, None)
+        Self::start_in(servers, &folder, &folder.join("cache"), Durability::Kept, None, None)
     }
 
     /// Starts `servers` on ports and folders of their own, which go with them. Jars are kept in `cache`.
@@ -60,12 +63,17 @@ impl Stack {
     /// # Errors
     /// As [`Stack::start`].
     pub fn throw_away(servers: Servers, cache: &Path) -> Result<Self, DevError> {
+        Self::throw_away_behind(servers, cache, None)
+    }
+
+    /// The same; with the port of a proxy, Kafka has a second listener for it.
+    fn throw_away_behind(servers: Servers, cache: &Path, kafka_proxy: Option<u16>) -> Result<Self, DevError> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("tributary-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let folder = std::env::temp_dir().join(name);
         let cache = std::path::absolute(cache).map_err(|e| DevError::io("find", cache, e))?;
         let thrown_away = ThrownAway(folder.clone());
-        Self::start_in(servers, &folder, &cache, Durability::ThrownAway, Some(thrown_away))
+        Self::start_in(servers, &folder, &cache, Durability::ThrownAway, Some(thrown_away), kafka_proxy)
     }
 
     fn start_in(
@@ -74,13 +82,14 @@ impl Stack {
         cache: &Path,
         durability: Durability,
         thrown_away: Option<ThrownAway>,
+        kafka_proxy: Option<u16>,
     ) -> Result<Self, DevError> {
         fs::create_dir_all(folder).map_err(|e| DevError::io("create", folder, e))?;
         fs::create_dir_all(cache).map_err(|e| DevError::io("create", cache, e))?;
         // The JVM takes seconds to start, Postgres a fraction of one: side by side they take as long as the JVM.
         let (kafka, postgres) = std::thread::scope(|scope| {
             let kafka = (servers != Servers::Postgres)
-                .then(|| scope.spawn(|| KafkaServer::start(&folder.join("kafka"), cache)));
+                .then(|| scope.spawn(|| KafkaServer::start(&folder.join("kafka"), cache, kafka_proxy)));
             let postgres =
                 (servers != Servers::Kafka).then(|| PostgresServer::start(&folder.join("postgres"), cache, durability));
             (kafka.map(|thread| thread.join().expect("the thread returns errors and does not panic")), postgres)

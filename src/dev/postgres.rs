@@ -67,7 +67,16 @@ impl PostgresServer {
 
     /// URL with user and password.
     pub fn database_url(&self) -> String {
-        format!("postgres://{USER}:{}@127.0.0.1:{}/postgres", self.password, self.port)
+        self.database_url_by(self.port)
+    }
+
+    /// The same by the port of a proxy.
+    pub(super) fn database_url_by(&self, port: u16) -> String {
+        format!("postgres://{USER}:{}@127.0.0.1:{port}/postgres", self.password)
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
     }
 
     /// Process id of the postmaster.

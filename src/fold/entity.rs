@@ -1,10 +1,14 @@
 //! One fact about a dataset, container or function: into the registers, then the difference of the heads.
 
+use std::collections::BTreeMap;
+
 use crate::model::fact::{Aspect, Columns, Completeness, EntityKind, Entry, Evidence, Fact, Joined, Statement};
+use crate::model::id::EntityId;
 use crate::model::record::{CatalogRecord, CatalogTopic};
 use crate::model::state::{State, StateError};
 
 use super::bulk::{self, Touched};
+use super::cache::{Cache, Weigh, weigh};
 use super::changes::Resending;
 use super::forward::{self, Withdrawn};
 use super::output::{Derived, publish};
@@ -20,13 +24,14 @@ struct Incoming<'a> {
     fact: &'a Fact,
     joined: Option<Joined>,
     sender: String,
+    mention: bool,
 }
 
 impl<'a> Incoming<'a> {
     fn of(fact: &'a Fact) -> Self {
         let joined = joined_of(fact).cloned();
         let sender = sender_of(fact);
-        Self { fact, joined, sender }
+        Self { fact, joined, sender, mention: is_mention(fact) }
     }
 
     fn slot(&self, value: Option<&Statement>) -> Slot {
@@ -60,40 +65,80 @@ pub(super) fn sender_of(fact: &Fact) -> String {
     fact.via.last().map(|id| routes::sender_key(id, &lane)).unwrap_or_default()
 }
 
+/// Whether the source only read or named the entity. A run may read and write the same dataset; then it speaks as its
+/// writer.
+pub(super) fn is_mention(fact: &Fact) -> bool {
+    let mut evidence = fact.entries.iter().filter_map(|entry| match &entry.value {
+        Some(Statement::Existence(existence)) => Some(existence.evidence),
+        _ => None,
+    });
+    let mut only = false;
+    evidence.all(|evidence| {
+        only = true;
+        evidence == Evidence::Mention
+    }) && only
+}
+
 /// Whether a statement is joined with its likes instead of replacing the former one: spellings always, and the plain
-/// statements of a source that only read or named the entity.
-pub(super) fn is_version_free(fact: &Fact, entry: &Entry) -> bool {
-    // A run may read and write the same dataset; then it speaks as its writer.
-    let mentions = || {
-        let mut evidence = fact.entries.iter().filter_map(|entry| match &entry.value {
-            Some(Statement::Existence(existence)) => Some(existence.evidence),
-            _ => None,
-        });
-        let mut only = false;
-        evidence.all(|evidence| {
-            only = true;
-            evidence == Evidence::Mention
-        }) && only
-    };
+/// statements of a fact that is a `mention`.
+pub(super) fn is_version_free(mention: bool, entry: &Entry) -> bool {
     match &entry.value {
         Some(Statement::Name(_) | Statement::Symlink(_)) => true,
-        Some(Statement::Columns(Columns { completeness, .. })) => *completeness == Completeness::Partial && mentions(),
+        Some(Statement::Columns(Columns { completeness, .. })) => *completeness == Completeness::Partial && mention,
         Some(Statement::Existence(existence)) => existence.evidence == Evidence::Mention && !existence.floor,
-        Some(Statement::DatasetKind(_) | Statement::Format(_) | Statement::Location(_)) => mentions(),
+        Some(Statement::DatasetKind(_) | Statement::Format(_) | Statement::Location(_)) => mention,
         _ => false,
+    }
+}
+
+/// What is known of an entity: its registers and what they publish.
+#[derive(Debug)]
+pub(super) struct Known {
+    kind: EntityKind,
+    core: Core,
+    column_stats: ColumnStats,
+    derived: Derivation,
+}
+
+/// Registers of the table's own column statistics, by column.
+type ColumnStats = BTreeMap<String, bulk::Registers>;
+
+fn load_column_stats(entity: &EntityId, state: &dyn State) -> Result<ColumnStats, StateError> {
+    bulk::load_all(entity, Aspect::ColumnStats.as_str(), state)
+}
+
+impl Known {
+    fn load(config: &FoldConfig, fact: &Fact, state: &dyn State) -> Result<Self, StateError> {
+        let core = Core::load(&fact.entity, state)?;
+        let column_stats = load_column_stats(&fact.entity, state)?;
+        let derived = Derivation::of(config, fact, &core, &column_stats);
+        Ok(Self { kind: fact.kind, core, column_stats, derived })
+    }
+}
+
+impl Weigh for Known {
+    /// The registers hold at least what is published, in several versions.
+    fn weight(&self) -> usize {
+        let slots: usize = self.core.regs.values().map(Vec::len).sum();
+        let said: usize = self.core.mentions.values().flat_map(|m| m.said.values()).map(BTreeMap::len).sum();
+        (slots + said) * 300 + 3 * self.derived.records.values().map(weigh).sum::<usize>()
     }
 }
 
 /// Applies a fact about anything but a job or a scope.
 pub(super) fn apply(
     config: &FoldConfig,
+    cache: &mut Cache<Known>,
     fact: &Fact,
     state: &mut dyn State,
     out: &mut FoldOutput,
 ) -> Result<FoldOutcome, StateError> {
     let incoming = Incoming::of(fact);
-    let mut core = Core::load(&fact.entity, state)?;
-    let before = Derivation::of(config, fact, &core, state)?;
+    let known = match cache.take(&fact.entity, state.epoch()).filter(|known| known.kind == fact.kind) {
+        Some(known) => known,
+        None => Known::load(config, fact, state)?,
+    };
+    let Known { mut core, mut column_stats, derived: before, .. } = known;
     let known_to_scope = core.names_scope(&fact.source);
     let routes_before = routes::Routes::of(&core);
     let (links_before, askers_before) = (located::links(&core), located::askers(&core));
@@ -115,7 +160,7 @@ pub(super) fn apply(
                 senders.push(entry.sub_key.clone());
             }
             Aspect::Resending => changed = true,
-            _ if is_version_free(fact, entry) => {
+            _ if is_version_free(incoming.mention, entry) => {
                 let said = entry.value.clone().map(|value| (entry.sub_key.clone(), value));
                 let seen = (fact.version, &fact.origin, fact.via.as_slice());
                 changed |= core.mention(&fact.source, &incoming.sender, seen, said);
@@ -168,6 +213,8 @@ pub(super) fn apply(
         changed |= history.update(&fact.entity, points, &senders, state);
     }
     if !changed {
+        let known = Known { kind: fact.kind, core, column_stats, derived: before };
+        cache.put(&fact.entity, state.epoch(), known);
         return Ok(FoldOutcome::NoOp("unchanged"));
     }
     let (mut old, mut new) = (before.records, Derived::new());
@@ -178,8 +225,11 @@ pub(super) fn apply(
         resending.told_elsewhere = history.keys_through(&resending.sender, fact);
     }
     core.save(state);
-    let after = Derivation::of(config, fact, &core, state)?;
-    new.extend(after.records);
+    if !senders.is_empty() || touched.iter().any(|(aspect, _)| *aspect == Aspect::ColumnStats) {
+        column_stats = load_column_stats(&fact.entity, state)?;
+    }
+    let after = Derivation::of(config, fact, &core, &column_stats);
+    new.extend(after.records.iter().map(|(key, record)| (key.clone(), record.clone())));
     let sides = (&before.context, &after.context);
     all_partitions.derive(fact, &touched, &senders, sides, state, (&mut old, &mut new))?;
     quality_sides(fact, &touched, (&mut old, &mut new));
@@ -209,11 +259,14 @@ pub(super) fn apply(
     if let Some(scope) = listing::scope_of(fact).filter(|_| fact.via.is_empty() && !known_to_scope) {
         out.forwarded.push(listing::membership(fact, scope));
     }
+    let known = Known { kind: fact.kind, core, column_stats, derived: after };
+    cache.put(&fact.entity, state.epoch(), known);
     let quiet = out.records.len() == published && out.forwarded.len() == forwarded;
     Ok(if quiet { FoldOutcome::NoOp("recorded") } else { FoldOutcome::Applied })
 }
 
 /// What an entity's core publishes, and what its partitions depend on.
+#[derive(Debug)]
 struct Derivation {
     records: Derived,
     context: Context,
@@ -221,7 +274,7 @@ struct Derivation {
 }
 
 impl Derivation {
-    fn of(config: &FoldConfig, fact: &Fact, core: &Core, state: &dyn State) -> Result<Self, StateError> {
+    fn of(config: &FoldConfig, fact: &Fact, core: &Core, column_stats: &ColumnStats) -> Self {
         let view = View::of(core);
         let id = fact.entity.as_str();
         let mut records = Derived::new();
@@ -241,8 +294,7 @@ impl Derivation {
                 if let Some(record) = shown.then(|| dataset::head(&view, config, &fact.origin)).flatten() {
                     records.insert((CatalogTopic::Datasets, id.to_owned()), CatalogRecord::Dataset(record.into()));
                 }
-                let all = bulk::load_all(&fact.entity, Aspect::ColumnStats.as_str(), state)?;
-                let column_stats = bulk::column_stats(&all, &view.eras);
+                let column_stats = bulk::column_stats(column_stats, &view.eras);
                 let stats = shown.then(|| dataset::stats(&view, &column_stats, &fact.origin)).flatten();
                 if let Some(record) = stats {
                     let key = (CatalogTopic::DatasetStats, id.to_owned());
@@ -256,7 +308,7 @@ impl Derivation {
             }
         }
         let context = partition_context(&view);
-        Ok(Self { records, context, history: history_context(&view) })
+        Self { records, context, history: history_context(&view) }
     }
 }
 

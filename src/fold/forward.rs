@@ -14,6 +14,7 @@ use crate::model::state::{State, StateError};
 
 use super::FoldOutput;
 use super::bulk::{self, Touched};
+use super::entity::{is_mention, is_version_free};
 use super::history;
 use super::registers::{Core, Place, RegKey, place};
 use super::routes::{Lane, Routes, claim_of, sender_key};
@@ -365,9 +366,8 @@ fn forward_entries(fact: &Fact, routes: &Routes, touched: &[(Aspect, Touched)], 
     });
     let origin = fact.origin.clone();
     let slot = Slot { version: fact.version, joined, via: fact.via.clone(), origin, value: None };
-    for entry in
-        fact.entries.iter().filter(|entry| travels(entry.aspect) && !super::entity::is_version_free(fact, entry))
-    {
+    let mention = is_mention(fact);
+    for entry in fact.entries.iter().filter(|entry| travels(entry.aspect) && !is_version_free(mention, entry)) {
         let known = place(entry.aspect) == Place::Bulk
             && !touched.iter().any(|(aspect, change)| *aspect == entry.aspect && change.sub_key == entry.sub_key);
         if known {
@@ -386,9 +386,8 @@ fn forward_entries(fact: &Fact, routes: &Routes, touched: &[(Aspect, Touched)], 
 fn forward_mentions(fact: &Fact, to: &EntityId, parcel: &mut Parcel) {
     let origin = fact.origin.clone();
     let slot = Slot { version: fact.version, joined: None, via: fact.via.clone(), origin, value: None };
-    for entry in
-        fact.entries.iter().filter(|entry| travels(entry.aspect) && super::entity::is_version_free(fact, entry))
-    {
+    let mention = is_mention(fact);
+    for entry in fact.entries.iter().filter(|entry| travels(entry.aspect) && is_version_free(mention, entry)) {
         parcel.add(to, None, &fact.source, &slot, entry.clone());
     }
 }

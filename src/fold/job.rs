@@ -13,6 +13,7 @@ use crate::model::id::EntityId;
 use crate::model::record::{CatalogRecord, CatalogTopic, JobRecord};
 use crate::model::state::{State, StateError};
 
+use super::cache::{Cache, Weigh, weigh};
 use super::output::{Derived, publish};
 use super::registers::{from_json, hash_text, json, state_key};
 use super::run::{EdgeSet, Run};
@@ -23,8 +24,10 @@ use crate::model::fact::Aspect;
 
 /// Values up to this many bytes lie in the job's record itself.
 const INLINE_BYTES: usize = 1_000;
-/// Facets and dependencies kept of a job.
+/// Facets kept of a job, and so many dependencies.
 const MAX_FIELDS: usize = 2_000;
+/// The families of fields that are limited; of all others a job has few.
+const LIMITED: [&str; 2] = ["facet/", "job_dependency/"];
 
 /// One field as one source states it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,19 +51,71 @@ struct JobState {
     last: Option<i64>,
 }
 
+impl JobState {
+    /// Whether the head of `other` is certainly the same. The versions of a field decide nothing where only one source
+    /// speaks, and they move with every event.
+    fn shows_as(&self, other: &Self) -> bool {
+        let hour = |state: &Self| whole_hour(state.last.unwrap_or(0));
+        self.first == other.first
+            && hour(self) == hour(other)
+            && self.fields.len() == other.fields.len()
+            && self.fields.iter().zip(&other.fields).all(|((name, before), (other_name, after))| {
+                name == other_name
+                    && match (before.first_key_value(), after.first_key_value()) {
+                        (Some((one, before_field)), Some((other, after_field)))
+                            if before.len() == 1 && after.len() == 1 =>
+                        {
+                            one == other && before_field.says(after_field)
+                        }
+                        _ => before == after,
+                    }
+            })
+    }
+}
+
+impl Field {
+    fn says(&self, other: &Self) -> bool {
+        self.value == other.value && self.hash == other.hash
+    }
+}
+
+/// What is known of a job: its record in the state, and what is published of it.
+#[derive(Debug)]
+pub(super) struct Known {
+    state: JobState,
+    head: CatalogRecord,
+}
+
+impl Weigh for Known {
+    fn weight(&self) -> usize {
+        (self.state.fields.len() + self.state.support.hashes().count()) * 300 + 2 * weigh(&self.head)
+    }
+}
+
 /// Applies a fact about a job.
-pub(super) fn apply(fact: &Fact, state: &mut dyn State, out: &mut FoldOutput) -> Result<FoldOutcome, StateError> {
+pub(super) fn apply(
+    cache: &mut Cache<Known>,
+    fact: &Fact,
+    state: &mut dyn State,
+    out: &mut FoldOutput,
+) -> Result<FoldOutcome, StateError> {
     let job = &fact.entity;
     let key = state_key(&[job.as_str(), "j"]);
-    let before: Option<JobState> = match state.get(&key)? {
-        Some(bytes) => Some(from_json(&key, &bytes)?),
-        None => None,
+    let head_key = (CatalogTopic::Jobs, job.as_str().to_owned());
+    let known = match cache.take(job, state.epoch()) {
+        Some(known) => Some(known),
+        None => match state.get(&key)? {
+            Some(bytes) => {
+                let known: JobState = from_json(&key, &bytes)?;
+                let head = head(job, &known, state, &fact.origin)?;
+                Some(Known { state: known, head })
+            }
+            None => None,
+        },
     };
-    let mut after = before.clone().unwrap_or_default();
+    let before = known.as_ref().map(|known| &known.state);
+    let mut after = before.cloned().unwrap_or_default();
     let (mut old, mut new) = (Derived::new(), Derived::new());
-    if let Some(before) = &before {
-        put_head(job, before, state, &fact.origin, &mut old)?;
-    }
 
     let mut changed = false;
     let streaming = fact.entries.iter().any(
@@ -70,11 +125,8 @@ pub(super) fn apply(fact: &Fact, state: &mut dyn State, out: &mut FoldOutput) ->
         match &entry.value {
             Some(Statement::Run(event)) => {
                 let run_before = Run::load(job, &event.run_id, state)?;
-                if !Run::join(job, event, streaming, fact, state)? {
-                    continue;
-                }
+                let Some(run) = Run::join(job, event, streaming, fact, run_before.as_ref(), state)? else { continue };
                 changed = true;
-                let Some(run) = Run::load(job, &event.run_id, state)? else { continue };
                 support(job, &mut after.support, run_before.as_ref(), &run, state)?;
                 let key = (CatalogTopic::Runs, format!("{}|{}", job.as_str(), run.id));
                 if let Some(run) = &run_before {
@@ -88,20 +140,33 @@ pub(super) fn apply(fact: &Fact, state: &mut dyn State, out: &mut FoldOutput) ->
     let time = fact.version.time;
     after.first = Some(after.first.map_or(time, |first| first.min(time)));
     after.last = Some(after.last.map_or(time, |last| last.max(time)));
-    changed |= before.as_ref() != Some(&after);
-    if !changed {
-        return Ok(FoldOutcome::NoOp("unchanged"));
-    }
-    if before.as_ref() != Some(&after) {
+    let moved = before != Some(&after);
+    if moved {
         state.put(key, json(&after));
     }
-    put_head(job, &after, state, &fact.origin, &mut new)?;
-    let old_support = before.map(|before| before.support).unwrap_or_default();
-    if old_support != after.support
-        && (old_support.glance().is_none() || old_support.glance() != after.support.glance())
+    let head_after = match &known {
+        Some(known) if known.state.shows_as(&after) => None,
+        _ => Some(head(job, &after, state, &fact.origin)?),
+    };
+    let support_before = before.map(|before| before.support.clone()).unwrap_or_default();
+    if support_before != after.support
+        && (support_before.glance().is_none() || support_before.glance() != after.support.glance())
     {
-        put_lineage(job, &old_support, state, &fact.origin, &mut old)?;
+        put_lineage(job, &support_before, state, &fact.origin, &mut old)?;
         put_lineage(job, &after.support, state, &fact.origin, &mut new)?;
+    }
+    let head = match (known, head_after) {
+        (Some(known), None) => known.head,
+        (known, Some(head)) => {
+            old.extend(known.map(|known| (head_key.clone(), known.head)));
+            new.insert(head_key, head.clone());
+            head
+        }
+        (None, None) => head(job, &after, state, &fact.origin)?,
+    };
+    cache.put(job, state.epoch(), Known { state: after, head });
+    if !changed && !moved {
+        return Ok(FoldOutcome::NoOp("unchanged"));
     }
     let published = out.records.len();
     changes::tell_job(fact, &old, &new, &mut out.records);
@@ -122,18 +187,15 @@ fn support(
     match (before.filter(counts), Some(after).filter(counts)) {
         (None, None) => {}
         (None, Some(run)) => {
-            let hash = run.set.intern(job, state)?;
-            support.add(run, &hash);
+            support.add(run, &run.intern(job, state)?);
         }
         (Some(old), Some(run)) if old.set == run.set && run.first <= old.first && run.last >= old.last => {
-            let hash = run.set.intern(job, state)?;
-            support.extend(run, &hash);
+            support.extend(run, &run.intern(job, state)?);
         }
         (Some(_), _) => {
             *support = Support::default();
             for run in Run::load_all(job, state)?.iter().filter(counts) {
-                let hash = run.set.intern(job, state)?;
-                support.add(run, &hash);
+                support.add(run, &run.intern(job, state)?);
             }
         }
     }
@@ -182,7 +244,7 @@ fn describe(
     }
     let mut stored = false;
     for (name, value) in fields {
-        if into.fields.len() >= MAX_FIELDS && !into.fields.contains_key(&name) {
+        if !make_room(&mut into.fields, &name) {
             continue;
         }
         let of_source = into.fields.entry(name).or_default();
@@ -204,6 +266,23 @@ fn describe(
         of_source.insert(fact.source.clone(), Field { version: fact.version, value, hash });
     }
     Ok(stored)
+}
+
+/// Whether a field of this name is kept. Of a family that is full the smallest names are, in whatever order they come.
+fn make_room(fields: &mut BTreeMap<String, BTreeMap<Source, Field>>, name: &str) -> bool {
+    let Some(family) = LIMITED.into_iter().find(|family| name.starts_with(family)) else { return true };
+    if fields.contains_key(name) {
+        return true;
+    }
+    let of_family = || fields.range(family.to_owned()..).take_while(|(name, _)| name.starts_with(family));
+    if of_family().count() < MAX_FIELDS {
+        return true;
+    }
+    let Some(last) = of_family().last().map(|(name, _)| name.clone()).filter(|last| name < last.as_str()) else {
+        return false;
+    };
+    fields.remove(&last);
+    true
 }
 
 /// The content of a statement, without its tag.
@@ -255,13 +334,8 @@ fn value(
     }
 }
 
-fn put_head(
-    job: &EntityId,
-    of: &JobState,
-    state: &dyn State,
-    origin: &Origin,
-    out: &mut Derived,
-) -> Result<(), StateError> {
+/// The record of `catalog.jobs`.
+fn head(job: &EntityId, of: &JobState, state: &dyn State, origin: &Origin) -> Result<CatalogRecord, StateError> {
     let get = |name: &str| value(job, of, name, &|_| 0, state);
     let text = |name: &str| -> Result<Option<String>, StateError> {
         Ok(get(&format!("job/{name}"))?.and_then(|value| value.as_str().map(str::to_owned)))
@@ -310,8 +384,7 @@ fn put_head(
         last_seen: whole_hour(of.last.unwrap_or(0)),
         origin: origin.clone(),
     };
-    out.insert((CatalogTopic::Jobs, job.as_str().to_owned()), CatalogRecord::Job(record.into()));
-    Ok(())
+    Ok(CatalogRecord::Job(record.into()))
 }
 
 fn typed<T: for<'de> Deserialize<'de>>(value: Option<Value>) -> Vec<T> {

@@ -4,6 +4,7 @@
 //! their order: heads are pure functions of registers, and what is published is the difference between two heads.
 
 mod bulk;
+mod cache;
 mod changes;
 mod columns;
 mod container;
@@ -38,6 +39,7 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
+use cache::Cache;
 pub use names::Patterns;
 pub use output::blank_origins;
 pub use quiesce::{Folded, fold_all};
@@ -55,11 +57,13 @@ pub struct FoldConfig {
     pub ignored: Patterns,
     /// Prefixes of ids on servers of which it is configured that case does not count: there spellings cannot collide.
     pub case_blind: Vec<String>,
+    /// Entities of each kind that are kept in memory between facts; a shortcut that changes nothing else.
+    pub remembered: usize,
 }
 
 impl Default for FoldConfig {
     fn default() -> Self {
-        Self { history: 4, ignored: Patterns::default(), case_blind: Vec::new() }
+        Self { history: 4, ignored: Patterns::default(), case_blind: Vec::new(), remembered: 2_000 }
     }
 }
 
@@ -86,12 +90,15 @@ pub enum FoldOutcome {
 #[derive(Clone, Debug)]
 pub struct Folder {
     config: FoldConfig,
+    entities: Cache<entity::Known>,
+    jobs: Cache<job::Known>,
 }
 
 impl Folder {
     /// A folder with this configuration.
     pub fn new(config: FoldConfig) -> Self {
-        Self { config }
+        let (entities, jobs) = (Cache::new(config.remembered), Cache::new(config.remembered));
+        Self { config, entities, jobs }
     }
 
     /// Folds one fact; adds what it causes to `out`.
@@ -106,9 +113,9 @@ impl Folder {
     ) -> Result<FoldOutcome, StateError> {
         match fact.kind {
             EntityKind::Dataset | EntityKind::Container | EntityKind::Function => {
-                entity::apply(&self.config, fact, state, out)
+                entity::apply(&self.config, &mut self.entities, fact, state, out)
             }
-            EntityKind::Job => job::apply(fact, state, out),
+            EntityKind::Job => job::apply(&mut self.jobs, fact, state, out),
             EntityKind::Scope => listing::apply(fact, state, out),
         }
     }

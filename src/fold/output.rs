@@ -22,38 +22,55 @@ pub(super) fn publish(owner: &str, mut before: Derived, after: Derived, out: &mu
     }
 }
 
+/// Whether they differ in more than in where their values came from.
 fn differs(mut before: CatalogRecord, after: &CatalogRecord) -> bool {
-    let mut after = after.clone();
-    blank_origins(&mut before);
-    blank_origins(&mut after);
-    before != after
+    if let (CatalogRecord::Dataset(before), CatalogRecord::Dataset(after)) = (&mut before, after) {
+        for (aspect, provenance) in &mut before.provenance {
+            if let Some(now) = after.provenance.get(aspect) {
+                provenance.origin.clone_from(&now.origin);
+            }
+        }
+    }
+    origin_mut(&mut before).clone_from(origin(after));
+    before != *after
 }
 
 /// Removes what says only where a value came from: two records that differ in nothing else are the same.
 pub fn blank_origins(record: &mut CatalogRecord) {
-    let origin = match record {
-        CatalogRecord::Dataset(r) => {
-            for provenance in r.provenance.values_mut() {
-                provenance.origin = nowhere();
-            }
-            &mut r.origin
+    let nowhere = || Origin { topic: String::new(), partition: 0, offset: 0 };
+    if let CatalogRecord::Dataset(record) = record {
+        for provenance in record.provenance.values_mut() {
+            provenance.origin = nowhere();
         }
-        CatalogRecord::DatasetStats(r) => &mut r.origin,
-        CatalogRecord::Container(r) => &mut r.origin,
-        CatalogRecord::Partition(r) => &mut r.origin,
-        CatalogRecord::Function(r) => &mut r.origin,
-        CatalogRecord::SchemaVersion(r) => &mut r.origin,
-        CatalogRecord::Job(r) => &mut r.origin,
-        CatalogRecord::Run(r) => &mut r.origin,
-        CatalogRecord::Lineage(r) => &mut r.origin,
-        CatalogRecord::ColumnLineage(r) => &mut r.origin,
-        CatalogRecord::Alias(r) => &mut r.origin,
-        CatalogRecord::Quality(r) => &mut r.origin,
-        CatalogRecord::Change(r) => &mut r.origin,
-    };
-    *origin = nowhere();
+    }
+    *origin_mut(record) = nowhere();
 }
 
-fn nowhere() -> Origin {
-    Origin { topic: String::new(), partition: 0, offset: 0 }
+/// Both accessors of the origin, which every record has.
+macro_rules! origin_of {
+    ($record:expr, $($reference:tt)+) => {
+        match $record {
+            CatalogRecord::Dataset(r) => $($reference)+ r.origin,
+            CatalogRecord::DatasetStats(r) => $($reference)+ r.origin,
+            CatalogRecord::Container(r) => $($reference)+ r.origin,
+            CatalogRecord::Partition(r) => $($reference)+ r.origin,
+            CatalogRecord::Function(r) => $($reference)+ r.origin,
+            CatalogRecord::SchemaVersion(r) => $($reference)+ r.origin,
+            CatalogRecord::Job(r) => $($reference)+ r.origin,
+            CatalogRecord::Run(r) => $($reference)+ r.origin,
+            CatalogRecord::Lineage(r) => $($reference)+ r.origin,
+            CatalogRecord::ColumnLineage(r) => $($reference)+ r.origin,
+            CatalogRecord::Alias(r) => $($reference)+ r.origin,
+            CatalogRecord::Quality(r) => $($reference)+ r.origin,
+            CatalogRecord::Change(r) => $($reference)+ r.origin,
+        }
+    };
+}
+
+fn origin(record: &CatalogRecord) -> &Origin {
+    origin_of!(record, &)
+}
+
+fn origin_mut(record: &mut CatalogRecord) -> &mut Origin {
+    origin_of!(record, &mut)
 }

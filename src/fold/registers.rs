@@ -3,7 +3,7 @@
 //! A register keeps a short list of versions, not only the newest: a rename or drop that arrives late falls between
 //! two of them, and what is before it belongs to another era. Knows nothing of heads and outputs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,7 @@ pub(super) struct Core {
     /// Set while statements are on their way back here.
     pub unsettled: Option<Unsettled>,
     stored_values: BTreeSet<String>,
+    packs: Packs,
     dirty_index: BTreeSet<(Source, String)>,
     dirty_keyed: BTreeSet<RegKey>,
     dirty_mentions: BTreeSet<(Source, String)>,
@@ -97,7 +98,7 @@ struct IndexRecord {
 #[derive(Serialize, Deserialize, PartialEq)]
 struct FactRecord {
     #[serde(rename = "n")]
-    version: (u32, i64, i64, u64),
+    version: Version,
     #[serde(rename = "j", default, skip_serializing_if = "Option::is_none")]
     joined: Option<Joined>,
     #[serde(rename = "a", default, skip_serializing_if = "Vec::is_empty")]
@@ -157,6 +158,7 @@ impl Core {
             unsettled: None,
             dirty_schema_version: false,
             stored_values: BTreeSet::new(),
+            packs: Packs::default(),
             dirty_index: BTreeSet::new(),
             dirty_keyed: BTreeSet::new(),
             dirty_mentions: BTreeSet::new(),
@@ -209,10 +211,9 @@ impl Core {
                 let slots = slots.into_iter().filter_map(|slot| {
                     let fact = record.facts.get(slot.f)?;
                     let value = slot.v.or_else(|| slot.h.as_ref().and_then(|hash| values.get(hash).cloned()));
-                    let (epoch, time, seq, hash) = fact.version;
                     let (topic, partition, offset) = fact.origin.clone();
                     Some(Slot {
-                        version: Version { epoch, time, seq, hash },
+                        version: fact.version,
                         joined: fact.joined.clone(),
                         via: fact.via.clone(),
                         origin: Origin { topic, partition, offset },
@@ -271,7 +272,7 @@ impl Core {
         }
         if let Some((sub_key, statement)) = said {
             let subs = mention.said.entry(statement.aspect()).or_default();
-            let better = subs.get(&sub_key).is_none_or(|old| informs(&statement) > informs(old));
+            let better = subs.get(&sub_key).is_none_or(|old| **old != statement && informs(&statement) > informs(old));
             // Keeping the smallest keys is the same whatever comes first.
             let fits = subs.len() < MAX_MENTIONED || subs.last_key_value().is_some_and(|(last, _)| sub_key < *last);
             if better && (fits || subs.contains_key(&sub_key)) {
@@ -350,12 +351,14 @@ impl Core {
             return;
         }
         let mut used = BTreeSet::new();
+        let mut packs = Packs::default();
         let mut packed: BTreeMap<(Source, String), IndexRecord> = BTreeMap::new();
         for (reg, slots) in self.regs.iter().filter(|(reg, _)| place(reg.aspect) == Place::Index) {
             let owner = (reg.source.clone(), reg.sender.clone());
             let write = dirty.contains(&owner);
             for slot in slots {
-                let (hash, value) = pack_value(reg.aspect, slot.value.as_ref());
+                let hash = slot.value.as_ref().and_then(|value| packs.hash(reg.aspect, value, &self.packs));
+                let value = if hash.is_none() { slot.value.clone() } else { None };
                 if let (Some(hash), Some(value)) = (&hash, &slot.value)
                     && used.insert(hash.clone())
                     && !self.stored_values.contains(hash)
@@ -382,6 +385,7 @@ impl Core {
             state.delete(state_key(&[&entity, "c", "v", hash]));
         }
         self.stored_values = used;
+        self.packs = packs;
     }
 
     /// The move of data that goes with a rename.
@@ -418,10 +422,9 @@ impl Core {
 }
 
 fn fact_index(facts: &mut Vec<FactRecord>, slot: &Slot) -> usize {
-    let Version { epoch, time, seq, hash } = slot.version;
     let Origin { topic, partition, offset } = slot.origin.clone();
     let fact = FactRecord {
-        version: (epoch, time, seq, hash),
+        version: slot.version,
         joined: slot.joined.clone(),
         via: slot.via.clone(),
         origin: (topic, partition, offset),
@@ -432,12 +435,26 @@ fn fact_index(facts: &mut Vec<FactRecord>, slot: &Slot) -> usize {
     })
 }
 
-fn pack_value(aspect: Aspect, value: Option<&Arc<Statement>>) -> (Option<String>, Option<Arc<Statement>>) {
-    let Some(value) = value else { return (None, None) };
-    // These change with every run: apart from the index each would cost a record of its own.
-    if matches!(aspect, Aspect::Existence | Aspect::Stats | Aspect::Write | Aspect::DatasetVersion) {
-        return (None, Some(Arc::clone(value)));
+/// How values lie in the state, by their address; holding them keeps the addresses theirs.
+#[derive(Clone, Debug, Default)]
+struct Packs(HashMap<usize, (Arc<Statement>, Option<String>)>);
+
+impl Packs {
+    /// The hash under which a value lies apart, `None` if it lies in the index; `known` spares working it out again.
+    fn hash(&mut self, aspect: Aspect, value: &Arc<Statement>, known: &Self) -> Option<String> {
+        // These change with every run: apart from the index each would cost a record of its own.
+        if matches!(aspect, Aspect::Existence | Aspect::Stats | Aspect::Write | Aspect::DatasetVersion) {
+            return None;
+        }
+        let address = Arc::as_ptr(value) as usize;
+        let hash = match self.0.get(&address).or_else(|| known.0.get(&address)) {
+            Some((_, hash)) => hash.clone(),
+            None => {
+                let text = json(value.as_ref());
+                (text.len() > INLINE_BYTES).then(|| hash_text(&text))
+            }
+        };
+        self.0.entry(address).or_insert_with(|| (Arc::clone(value), hash.clone()));
+        hash
     }
-    let text = json(value.as_ref());
-    if text.len() <= INLINE_BYTES { (None, Some(Arc::clone(value))) } else { (Some(hash_text(&text)), None) }
 }

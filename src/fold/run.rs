@@ -23,6 +23,7 @@ const MAX_FACETS: usize = 200;
 pub(super) struct EdgeSet {
     pub inputs: BTreeSet<EntityId>,
     pub outputs: BTreeSet<EntityId>,
+    #[serde(with = "crate::model::packed_edges")]
     pub columns: BTreeSet<ColumnEdge>,
 }
 
@@ -42,10 +43,14 @@ impl EdgeSet {
         self.columns.is_empty() && (self.inputs.is_empty() || self.outputs.is_empty())
     }
 
-    fn extend(&mut self, other: &Self) {
-        self.inputs.extend(other.inputs.iter().cloned());
-        self.outputs.extend(other.outputs.iter().cloned());
-        self.columns.extend(other.columns.iter().cloned());
+    fn extend(&mut self, other: Self) {
+        if *self == Self::default() {
+            *self = other;
+            return;
+        }
+        self.inputs.extend(other.inputs);
+        self.outputs.extend(other.outputs);
+        self.columns.extend(other.columns);
     }
 
     /// Stores the set under its hash, if it is not there yet.
@@ -102,6 +107,8 @@ pub(super) struct Run {
     pub id: String,
     pub state: String,
     pub set: EdgeSet,
+    /// Under which the set lies in the state, where its events all said the same.
+    set_hash: Option<String>,
     pub first: i64,
     pub last: i64,
     /// Whether what it read and wrote counts as lineage.
@@ -120,7 +127,7 @@ impl Run {
                 registers.insert((state_name.to_owned(), source.to_owned()), from_json(&key, &bytes)?);
             }
         }
-        Self::of(job, run, registers, state)
+        Self::of(job, run, registers, None, state)
     }
 
     /// All runs of a job: only for the rare case that a run takes back what it supported.
@@ -136,7 +143,7 @@ impl Run {
         }
         let mut out = Vec::new();
         for (run, registers) in runs {
-            out.extend(Self::of(job, &run, registers, state)?);
+            out.extend(Self::of(job, &run, registers, None, state)?);
         }
         Ok(out)
     }
@@ -145,6 +152,7 @@ impl Run {
         job: &EntityId,
         run: &str,
         registers: BTreeMap<(String, String), RunRegister>,
+        mut at_hand: Option<(String, EdgeSet)>,
         state: &dyn State,
     ) -> Result<Option<Self>, StateError> {
         let Some(top) = registers.keys().map(|(state, _)| state).max_by_key(|state| (rank(state), *state)) else {
@@ -153,9 +161,13 @@ impl Run {
         let top = top.clone();
         let mut set = EdgeSet::default();
         let hashes: BTreeSet<&String> = registers.values().flat_map(|register| &register.sets).collect();
-        for hash in hashes {
-            set.extend(&EdgeSet::load(job, hash, state)?);
+        for hash in &hashes {
+            set.extend(match at_hand.take_if(|(known, _)| known == *hash) {
+                Some((_, known)) => known,
+                None => EdgeSet::load(job, hash, state)?,
+            });
         }
+        let set_hash = hashes.first().filter(|_| hashes.len() == 1).map(|hash| (*hash).clone());
         // A stream never completes: what it says while it runs holds.
         let counts = |(state, register): (&str, &RunRegister)| {
             state == "COMPLETE" || (register.streaming && matches!(state, "START" | "RUNNING"))
@@ -169,56 +181,74 @@ impl Run {
         let times = if counted.is_empty() { registers.values().collect() } else { counted };
         let first = times.iter().map(|register| register.first).min().unwrap_or(0);
         let last = times.iter().map(|register| register.last).max().unwrap_or(0);
-        Ok(Some(Self { id: run.to_owned(), state: top, set, first, last, succeeded, registers }))
+        Ok(Some(Self { id: run.to_owned(), state: top, set, set_hash, first, last, succeeded, registers }))
     }
 
-    /// Joins an event into its register. Returns whether the register changed.
+    /// Joins an event into its register. The run afterwards; `None` if nothing changed.
     pub fn join(
         job: &EntityId,
         event: &RunEvent,
         streaming: bool,
         fact: &Fact,
+        before: Option<&Self>,
         state: &mut dyn State,
-    ) -> Result<bool, StateError> {
+    ) -> Result<Option<Self>, StateError> {
         let mut set = EdgeSet::default();
         set.inputs.extend(event.inputs.iter().cloned());
         set.outputs.extend(event.outputs.iter().cloned());
         set.columns.extend(event.column_edges.iter().cloned());
-        let hash = if set == EdgeSet::default() { None } else { Some(set.intern(job, state)?) };
+        let said = if set == EdgeSet::default() { None } else { Some((set.intern(job, state)?, set)) };
         let plain = RunEvent {
+            run_id: event.run_id.clone(),
+            state: event.state.clone(),
+            time: event.time,
+            nominal_start: event.nominal_start,
+            nominal_end: event.nominal_end,
+            parent_run: event.parent_run.clone(),
+            parent_job: event.parent_job.clone(),
+            root_run: event.root_run.clone(),
+            error: event.error.clone(),
+            engine: event.engine.clone(),
             inputs: Vec::new(),
             outputs: Vec::new(),
             column_edges: Vec::new(),
             dataset_versions: BTreeMap::new(),
             facets: BTreeMap::new(),
-            ..event.clone()
         };
         let version = fact.version;
         let new = RunRegister {
             version,
             origin: fact.origin.clone(),
             event: plain,
-            sets: hash.into_iter().collect(),
+            sets: said.iter().map(|(hash, _)| hash.clone()).collect(),
             versions: event.dataset_versions.iter().map(|(id, v)| (id.clone(), (version, v.clone()))).collect(),
             facets: event.facets.iter().take(MAX_FACETS).map(|(n, v)| (n.clone(), (version, v.clone()))).collect(),
             first: event.time,
             last: event.time,
             streaming,
         };
-        let key = state_key(&[job.as_str(), "r", &event.run_id, &event.state, fact.source.as_str()]);
-        let old: Option<RunRegister> = match state.get(&key)? {
-            Some(bytes) => Some(from_json(&key, &bytes)?),
-            None => None,
-        };
-        let joined = match &old {
+        let register = (event.state.clone(), fact.source.as_str().to_owned());
+        let old = before.and_then(|run| run.registers.get(&register));
+        let joined = match old {
             Some(old) => join(old.clone(), new),
             None => new,
         };
-        let changed = old.as_ref() != Some(&joined);
-        if changed {
-            state.put(key, json(&joined));
+        if old == Some(&joined) {
+            return Ok(None);
         }
-        Ok(changed)
+        let key = state_key(&[job.as_str(), "r", &event.run_id, &event.state, fact.source.as_str()]);
+        state.put(key, json(&joined));
+        let mut registers = before.map(|run| run.registers.clone()).unwrap_or_default();
+        registers.insert(register, joined);
+        Self::of(job, &event.run_id, registers, said, state)
+    }
+
+    /// Stores what the run read and wrote under its hash, if it is not there yet.
+    pub fn intern(&self, job: &EntityId, state: &mut dyn State) -> Result<String, StateError> {
+        match &self.set_hash {
+            Some(hash) => Ok(hash.clone()),
+            None => self.set.intern(job, state),
+        }
     }
 
     fn in_state<'a>(&'a self, wanted: &'a str) -> impl Iterator<Item = &'a RunRegister> {

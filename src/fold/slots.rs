@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use crate::model::fact::{Existence, ExistenceState, Joined, LocationMoved, Origin, Source, Statement, Version};
 use crate::model::id::EntityId;
@@ -29,7 +30,7 @@ pub(super) struct Slot {
 
 /// Total order of one source's statements inside an entity: by the rename that brought them, inside of that by the one
 /// before, and at last by their own versions.
-pub(super) type Order = Vec<(u32, i64, u8, i64, u64)>;
+pub(super) type Order = SmallVec<[(u32, i64, u8, i64, u64); 2]>;
 
 impl Slot {
     /// Place in the order of `source`.
@@ -41,7 +42,7 @@ impl Slot {
             let epoch = if is_own { at.epoch } else { own.epoch };
             (epoch, at.time, u8::from(is_own), at.seq, at.hash)
         };
-        let mut order = Vec::new();
+        let mut order = Order::new();
         if let Some(joined) = &self.joined {
             order.push(step(&joined.source, joined.version));
             order.extend(joined.earlier.iter().map(|(by, at)| step(by, *at)));

@@ -38,6 +38,11 @@ impl Layer {
         self.by_key.len()
     }
 
+    /// All edges with their keys, in no order.
+    pub(super) fn keyed(&self) -> impl Iterator<Item = (EdgeKey, &Edge)> {
+        self.by_key.iter().filter_map(|(key, number)| Some((*key, self.edge(*number)?)))
+    }
+
     /// Nodes that have edges.
     pub(super) fn nodes(&self) -> usize {
         self.nodes.iter().filter(|node| !(node.out.is_empty() && node.into.is_empty())).count()

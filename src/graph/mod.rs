@@ -7,6 +7,7 @@
 
 mod alias;
 mod columns;
+mod fingerprint;
 mod layer;
 mod names;
 mod paths;

@@ -332,6 +332,12 @@ proptest! {
         let mut fresh = Graph::new();
         for (name, canonical) in aliases.iter().rev() { name_alias(&mut fresh, *name, *canonical); }
         for (a, b) in kept.iter().rev() { put(&mut fresh, &a.to_string(), &b.to_string(), 1); }
+        prop_assert_eq!(live.fingerprint(), fresh.fingerprint());
+        if let Some((a, b)) = kept.first() {
+            fresh.remove_lineage(EdgeKey::of(&format!("job|{a}|{b}")));
+            prop_assert_ne!(live.fingerprint(), fresh.fingerprint());
+            put(&mut fresh, &a.to_string(), &b.to_string(), 1);
+        }
         for start in 0..6_u8 {
             let start = start.to_string();
             for direction in [Direction::Upstream, Direction::Downstream] {

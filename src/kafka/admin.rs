@@ -23,7 +23,7 @@ use super::consumer::{PlainConsumer, Quiet};
 use super::error::{Class, KafkaError};
 use super::record::TopicPartition;
 
-pub use super::offsets::{GroupMember, GroupState, Watermarks};
+pub use super::offsets::{Committed, GroupMember, GroupState, Watermarks};
 
 /// How long one request may take before it counts as a (transient) time-out.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -90,7 +90,7 @@ pub struct Admin {
     committed: PlainConsumer,
     uncommitted: PlainConsumer,
     /// Clients per group for committed offsets; a client belongs to one group for life.
-    groups: Mutex<HashMap<String, Arc<PlainConsumer>>>,
+    groups: Mutex<HashMap<(String, Isolation), Arc<PlainConsumer>>>,
 }
 
 impl Admin {
@@ -257,18 +257,19 @@ impl Admin {
         }
     }
 
-    pub(super) fn group_client(&self, group: &str) -> Result<Arc<PlainConsumer>, KafkaError> {
+    pub(super) fn group_client(&self, group: &str, isolation: Isolation) -> Result<Arc<PlainConsumer>, KafkaError> {
         let mut groups = self.groups.lock().expect("no holder of this lock panics");
-        if let Some(client) = groups.get(group) {
+        let key = (group.to_owned(), isolation);
+        if let Some(client) = groups.get(&key) {
             return Ok(Arc::clone(client));
         }
         let client: PlainConsumer = self
             .config
-            .reader(Isolation::Committed, Some(group))
+            .reader(isolation, Some(group))
             .create_with_context(Quiet)
             .map_err(|e| KafkaError::new(format!("create client of group {group}"), e))?;
         let client = Arc::new(client);
-        groups.insert(group.to_owned(), Arc::clone(&client));
+        groups.insert(key, Arc::clone(&client));
         Ok(client)
     }
 }

@@ -136,8 +136,13 @@ impl KafkaConfig {
     pub(super) fn reader(&self, isolation: Isolation, group: Option<&str>) -> ClientConfig {
         let mut config = self.base();
         self.default(&mut config, "queued.max.messages.kbytes", "4096");
+        // An answer is held in memory until its last record is taken; a record larger than this still arrives.
+        self.default(&mut config, "fetch.max.bytes", "8388608");
         self.default(&mut config, "fetch.queue.backoff.ms", "10");
         self.default(&mut config, "fetch.wait.max.ms", "100");
+        // Brokers take requests of up to 100 MiB unless told otherwise, the client's default is some less: what lies
+        // between could be written and never be read, not even to be dead-lettered.
+        self.default(&mut config, "receive.message.max.bytes", "134217728");
         config.set("enable.auto.commit", "false");
         config.set("enable.auto.offset.store", "false");
         config.set("auto.offset.reset", "error");
@@ -168,7 +173,8 @@ impl KafkaConfig {
     /// An idempotent producer.
     pub(super) fn producer(&self) -> ClientConfig {
         let mut config = self.base();
-        self.default(&mut config, "queue.buffering.max.kbytes", "16384");
+        // The largest record of ours, a dead letter of 17 MiB, has to fit into the queue, or it waits for ever.
+        self.default(&mut config, "queue.buffering.max.kbytes", "24576");
         // Limits stand at the topics; the client must not be the first to refuse. 64 MiB is above any of ours.
         self.default(&mut config, "message.max.bytes", "67108864");
         config.set("enable.idempotence", "true");
@@ -182,7 +188,8 @@ impl KafkaConfig {
         // Back-to-back transactions meet CONCURRENT_TRANSACTIONS; the default back-off makes 1 ms into 97 ms.
         self.default(&mut config, "retry.backoff.ms", "5");
         self.default(&mut config, "retry.backoff.max.ms", "50");
-        self.default(&mut config, "linger.ms", "0");
+        // Stages hand over in bursts: a burst should leave in few requests, and a commit waits for the last of them.
+        self.default(&mut config, "linger.ms", "2");
         config.set("transactional.id", id);
         config.set("transaction.timeout.ms", timeout_ms.to_string());
         config

@@ -1,13 +1,14 @@
 //! A static member of a consumer group whose rebalances are handled synchronously, inside `poll`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, ConsumerGroupMetadata};
-use rdkafka::error::KafkaError as Native;
+use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode};
 use rdkafka::message::Message;
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::Offset;
@@ -15,12 +16,17 @@ use rdkafka::types::RDKafkaRespErr;
 
 use super::config::KafkaConfig;
 use super::error::{Class, KafkaError};
-use super::offsets::{list_offsets, offset_list};
-use super::reader::owned;
+use super::offsets::{Committed, list_committed, list_offsets, offset_list, partition_list};
+use super::reader::owned_up_to;
 use super::record::{Record, TopicPartition};
 
 /// How long the request that wakes a connection may take; its answer is of no use.
 const WAKE: Duration = Duration::from_millis(200);
+/// How long the group may take to say who its members are, and how long to wait before it is asked again.
+const ASK: Duration = Duration::from_secs(1);
+const ASK_AGAIN: Duration = Duration::from_millis(250);
+/// A member that has been dead for a session is gone after so much more.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Whether revoked partitions are still ours while the handler runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +54,8 @@ pub struct GroupOptions {
     pub instance: String,
     /// Session time-out.
     pub session_timeout: Duration,
+    /// Of larger values only the head is handed out.
+    pub largest_value: usize,
 }
 
 /// Member and generation, for [`super::TransactionalProducer::send_offsets`].
@@ -87,6 +95,17 @@ impl ConsumerContext for Quiet {}
 struct GroupContext<H> {
     handler: Mutex<H>,
     lag: Mutex<BTreeMap<TopicPartition, i64>>,
+    /// Partitions that were lost, and not given back yet: the member joins again when they are.
+    lost: Mutex<Option<Lost>>,
+    /// The member has joined, and its id is not known yet.
+    joined: AtomicBool,
+}
+
+struct Lost {
+    partitions: TopicPartitionList,
+    since: Instant,
+    /// A member of our name that is not known to be this one.
+    stranger: Option<String>,
 }
 
 impl<H: RebalanceHandler> ClientContext for GroupContext<H> {
@@ -128,10 +147,16 @@ impl<H: RebalanceHandler> ConsumerContext for GroupContext<H> {
                     tracing::error!(%error, "assignment failed; the group will rebalance");
                 }
                 handler.assigned(&partitions);
+                self.joined.store(true, Ordering::Relaxed);
             }
             _ => {
-                let ownership = if consumer.assignment_lost() { Ownership::Lost } else { Ownership::Held };
-                handler.revoked(&partitions, ownership);
+                if consumer.assignment_lost() {
+                    handler.revoked(&partitions, Ownership::Lost);
+                    *self.lost.lock().expect("no holder of this lock panics") =
+                        Some(Lost { partitions: list.clone(), since: Instant::now(), stranger: None });
+                    return;
+                }
+                handler.revoked(&partitions, Ownership::Held);
                 if let Err(error) = consumer.incremental_unassign(list) {
                     tracing::error!(%error, "revocation failed; the group will rebalance");
                 }
@@ -141,22 +166,52 @@ impl<H: RebalanceHandler> ConsumerContext for GroupContext<H> {
 }
 
 /// A consumer in a group, read_committed, cooperative-sticky, static member, without any automatic offset.
+///
+/// A member that was out of touch for longer than its session (a stopped process, a machine that was cut off) does not
+/// know whether another process has its name by now. The client library would join again, without an id, and the
+/// coordinator would take that for a restart and throw the other one out. So the member first looks who is there.
 pub struct GroupConsumer<H: RebalanceHandler + 'static> {
     inner: BaseConsumer<GroupContext<H>>,
+    largest_value: usize,
     group: String,
+    session: Duration,
+    /// How the ids of members with our instance id begin.
+    our_name: String,
+    /// Our id when the group was last joined.
+    our_id: Mutex<OurId>,
     topics: Mutex<HashMap<String, Arc<str>>>,
+}
+
+#[derive(Default)]
+struct OurId {
+    known: Option<String>,
+    looked_at: Option<Instant>,
 }
 
 impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
     /// A member; it joins with [`Self::subscribe`] and the polls that follow.
     pub fn new(config: &KafkaConfig, options: &GroupOptions, handler: H) -> Result<Self, KafkaError> {
         let session_ms = u32::try_from(options.session_timeout.as_millis()).unwrap_or(u32::MAX);
-        let context = GroupContext { handler: Mutex::new(handler), lag: Mutex::new(BTreeMap::new()) };
+        let context = GroupContext {
+            handler: Mutex::new(handler),
+            lag: Mutex::default(),
+            lost: Mutex::default(),
+            joined: AtomicBool::new(false),
+        };
         let inner = config
             .member(&options.group, &options.instance, session_ms)
             .create_with_context(context)
             .map_err(|e| KafkaError::new(format!("create consumer of group {}", options.group), e))?;
-        Ok(Self { inner, group: options.group.clone(), topics: Mutex::new(HashMap::new()) })
+        Ok(Self {
+            inner,
+            largest_value: options.largest_value,
+            group: options.group.clone(),
+            session: options.session_timeout,
+            // The coordinator makes a member's id from its instance id, a dash and something random.
+            our_name: format!("{}-", options.instance),
+            our_id: Mutex::default(),
+            topics: Mutex::new(HashMap::new()),
+        })
     }
 
     /// Joins the group for these topics.
@@ -172,9 +227,14 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
     /// Takes the next event, waiting up to `timeout`; rebalances run in here. A [`Class::Fatal`] or
     /// [`Class::Fenced`] error ends the member; transient ones are only told.
     pub fn poll(&self, timeout: Duration) -> Result<ConsumerEvent, KafkaError> {
+        self.settle_lost()?;
+        self.learn_id();
         match self.inner.poll(timeout) {
             None => Ok(ConsumerEvent::Nothing),
-            Some(Ok(message)) => Ok(ConsumerEvent::Record(owned(&message, &self.topic(message.topic())))),
+            Some(Ok(message)) => {
+                let topic = self.topic(message.topic());
+                Ok(ConsumerEvent::Record(owned_up_to(&message, &topic, self.largest_value)))
+            }
             Some(Err(Native::PartitionEOF(_))) => Ok(ConsumerEvent::EndOfPartition),
             Some(Err(error)) => {
                 let fatal = self.inner.client().fatal_error();
@@ -191,6 +251,110 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
         }
     }
 
+    /// Asks for our id once after each join.
+    fn learn_id(&self) {
+        if !self.inner.context().joined.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut ours = self.our_id.lock().expect("no holder of this lock panics");
+        if ours.looked_at.is_some_and(|at| at.elapsed() < ASK) {
+            return;
+        }
+        ours.looked_at = Some(Instant::now());
+        match self.member_of_our_name() {
+            Ok(Some(id)) => {
+                ours.known = Some(id);
+                self.inner.context().joined.store(false, Ordering::Relaxed);
+            }
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "our member id is not known yet"),
+        }
+    }
+
+    fn is_ours(&self, id: &str) -> bool {
+        self.our_id.lock().expect("no holder of this lock panics").known.as_deref() == Some(id)
+    }
+
+    /// Gives lost partitions back, which makes the member join again, unless another process has its name.
+    fn settle_lost(&self) -> Result<(), KafkaError> {
+        let mut waiting = self.inner.context().lost.lock().expect("no holder of this lock panics");
+        let Some(mut lost) = waiting.take() else { return Ok(()) };
+        let long = lost.since.elapsed() > self.session + GRACE;
+        let again = match self.member_of_our_name() {
+            Ok(None) => None,
+            Ok(Some(id)) if self.is_ours(&id) => None,
+            Ok(Some(id)) => {
+                // Either another process, or this one in a join whose answer was lost: only the first one lives on.
+                let lives = long || lost.stranger.as_ref().is_some_and(|known| *known != id);
+                if lives {
+                    self.leave(&lost.partitions);
+                    let context = format!("return to group {}", self.group);
+                    return Err(KafkaError::code(context, RDKafkaErrorCode::FencedInstanceId));
+                }
+                lost.stranger = Some(id);
+                let context = format!("return to group {}", self.group);
+                Some(KafkaError::other(Class::Transient, context, "a member of this name is there; does it live?"))
+            }
+            // A cluster in trouble for long must not keep its members out.
+            Err(error) if long => {
+                tracing::warn!(group = self.group, %error, "returning without knowing who is there");
+                None
+            }
+            Err(error) => Some(error),
+        };
+        if let Some(error) = again {
+            *waiting = Some(lost);
+            std::thread::sleep(ASK_AGAIN);
+            return Err(error);
+        }
+        self.inner.incremental_unassign(&lost.partitions).map_err(|e| self.error("give lost partitions back", e))
+    }
+
+    /// The id of the group's member that has our instance id, whatever process it is of.
+    ///
+    /// # Errors
+    /// If the group does not answer: a transient error.
+    pub fn member_of_our_name(&self) -> Result<Option<String>, KafkaError> {
+        // Groups are asked of known brokers only, which a client that has done nothing yet does not have.
+        let _ = self.inner.client().fetch_cluster_id(ASK);
+        let list =
+            self.inner.fetch_group_list(Some(&self.group), ASK).map_err(|e| self.error("look at the members", e))?;
+        let Some(group) = list.groups().iter().find(|group| group.name() == self.group) else { return Ok(None) };
+        if group.state().is_empty() {
+            let context = format!("look at the members of group {}", self.group);
+            return Err(KafkaError::other(Class::Transient, context, "the coordinator cannot describe the group now"));
+        }
+        Ok(group
+            .members()
+            .iter()
+            .map(|member| member.id())
+            .find(|id| id.starts_with(&self.our_name))
+            .map(str::to_owned))
+    }
+
+    /// Whether a fenced member was fenced by its own former self and not by another process: while a broker is away,
+    /// the answer to a rejoin can be lost, and the member goes on with an id that the coordinator has replaced. That
+    /// one never lives on; to see that can take a session.
+    pub fn fenced_by_itself(&self) -> bool {
+        let since = Instant::now();
+        while since.elapsed() < self.session + GRACE {
+            match self.member_of_our_name() {
+                Ok(None) => return true,
+                Ok(Some(id)) if self.is_ours(&id) => return true,
+                Ok(Some(_)) | Err(_) => std::thread::sleep(ASK_AGAIN),
+            }
+        }
+        false
+    }
+
+    /// Gives partitions back without joining again.
+    fn leave(&self, list: &TopicPartitionList) {
+        self.inner.unsubscribe();
+        if let Err(error) = self.inner.incremental_unassign(list) {
+            tracing::debug!(%error, "lost partitions were not given back");
+        }
+    }
+
     /// Member and generation as of now.
     pub fn group_metadata(&self) -> Result<GroupMetadata, KafkaError> {
         self.inner.group_metadata().map(GroupMetadata).ok_or_else(|| {
@@ -204,12 +368,20 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
         partitions: &[TopicPartition],
         timeout: Duration,
     ) -> Result<BTreeMap<TopicPartition, Option<i64>>, KafkaError> {
-        let mut list = TopicPartitionList::with_capacity(partitions.len());
-        for partition in partitions {
-            list.add_partition(&partition.topic, partition.partition);
-        }
+        let list = partition_list(partitions);
         let list = self.inner.committed_offsets(list, timeout).map_err(|e| self.error("fetch offsets", e))?;
         list_offsets(&list).map_err(|e| self.error("fetch offsets", e))
+    }
+
+    /// The stable committed offsets of the group with the notes beside them.
+    pub fn committed_with_notes(
+        &self,
+        partitions: &[TopicPartition],
+        timeout: Duration,
+    ) -> Result<BTreeMap<TopicPartition, Committed>, KafkaError> {
+        let list = self.inner.committed_offsets(partition_list(partitions), timeout);
+        let list = list.map_err(|e| self.error("fetch offsets", e))?;
+        list_committed(&list).map_err(|e| self.error("fetch offsets", e))
     }
 
     /// Moves assigned partitions to these next offsets; what was fetched before is dropped.
@@ -227,12 +399,12 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
 
     /// Stops fetching from these partitions; `poll` goes on to serve the group.
     pub fn pause(&self, partitions: &[TopicPartition]) -> Result<(), KafkaError> {
-        self.inner.pause(&list(partitions)).map_err(|e| self.error("pause", e))
+        self.inner.pause(&partition_list(partitions)).map_err(|e| self.error("pause", e))
     }
 
     /// Fetches from these partitions again.
     pub fn resume(&self, partitions: &[TopicPartition]) -> Result<(), KafkaError> {
-        self.inner.resume(&list(partitions)).map_err(|e| self.error("resume", e))?;
+        self.inner.resume(&partition_list(partitions)).map_err(|e| self.error("resume", e))?;
         // Resuming does not wake the client's connection, which looks for work once a second; a request does.
         for partition in partitions {
             if self.inner.fetch_watermarks(&partition.topic, partition.partition, WAKE).is_err() {
@@ -284,10 +456,12 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
     }
 }
 
-fn list(partitions: &[TopicPartition]) -> TopicPartitionList {
-    let mut list = TopicPartitionList::with_capacity(partitions.len());
-    for partition in partitions {
-        list.add_partition(&partition.topic, partition.partition);
+impl<H: RebalanceHandler + 'static> Drop for GroupConsumer<H> {
+    /// Closing waits for partitions that are to be given back.
+    fn drop(&mut self) {
+        let lost = self.inner.context().lost.lock().expect("no holder of this lock panics").take();
+        if let Some(lost) = lost {
+            self.leave(&lost.partitions);
+        }
     }
-    list
 }

@@ -18,7 +18,7 @@ mod record;
 mod topic_id;
 mod transaction;
 
-pub use admin::{Admin, ConfigValue, Created, GroupMember, GroupState, TopicInfo, TopicSpec, Watermarks};
+pub use admin::{Admin, Committed, ConfigValue, Created, GroupMember, GroupState, TopicInfo, TopicSpec, Watermarks};
 pub use config::{ConfigError, Isolation, KafkaConfig};
 pub use consumer::{ConsumerEvent, GroupConsumer, GroupMetadata, GroupOptions, Ownership, RebalanceHandler};
 pub use error::{Class, KafkaError};

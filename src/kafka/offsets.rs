@@ -20,6 +20,15 @@ pub struct Watermarks {
     pub high: i64,
 }
 
+/// What a group has committed for a partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// The next offset; `None` if it has none.
+    pub offset: Option<i64>,
+    /// What was noted beside it; empty if nothing was.
+    pub note: String,
+}
+
 /// A consumer group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupState {
@@ -58,11 +67,49 @@ impl Admin {
         (0..partitions).map(|p| Ok((p, self.watermarks(&TopicPartition::new(topic, p), isolation)?))).collect()
     }
 
+    /// The ends of all partitions of `topics`, asked for in one go; for [`Isolation::Committed`] the last stable offsets.
+    pub fn ends(&self, topics: &[String], isolation: Isolation) -> Result<BTreeMap<TopicPartition, i64>, KafkaError> {
+        let context = || format!("read the ends of {}", topics.join(", "));
+        let known = self.topics()?;
+        let mut list = TopicPartitionList::new();
+        for topic in topics {
+            let partitions = known.get(topic).ok_or_else(|| no_topic(topic))?.partitions;
+            for partition in 0..partitions {
+                // The end's place as a time to look for is the end.
+                list.add_partition_offset(topic, partition, Offset::End).map_err(|e| KafkaError::new(context(), e))?;
+            }
+        }
+        let list = self
+            .reader(isolation)
+            .offsets_for_times(list, REQUEST_TIMEOUT)
+            .map_err(|e| KafkaError::new(context(), e))?;
+        let ends = list_offsets(&list).map_err(|e| KafkaError::new(context(), e))?;
+        Ok(ends.into_iter().map(|(partition, end)| (partition, end.unwrap_or(0))).collect())
+    }
+
     /// The stable committed offsets of `group`; `None` where it has none. Waits for open transactions to end.
     pub fn committed(
         &self,
         group: &str,
         partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, Option<i64>>, KafkaError> {
+        self.committed_as(group, partitions, Isolation::Committed)
+    }
+
+    /// The same without waiting: what was committed before the transactions that are open now. For those who watch.
+    pub fn committed_so_far(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, Option<i64>>, KafkaError> {
+        self.committed_as(group, partitions, Isolation::Uncommitted)
+    }
+
+    fn committed_as(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+        isolation: Isolation,
     ) -> Result<BTreeMap<TopicPartition, Option<i64>>, KafkaError> {
         let context = || format!("fetch the committed offsets of group {group}");
         if partitions.is_empty() {
@@ -73,10 +120,44 @@ impl Admin {
             list.add_partition(&partition.topic, partition.partition);
         }
         let list = self
-            .group_client(group)?
+            .group_client(group, isolation)?
             .committed_offsets(list, REQUEST_TIMEOUT)
             .map_err(|e| KafkaError::new(context(), e))?;
         list_offsets(&list).map_err(|e| KafkaError::new(context(), e))
+    }
+
+    /// The stable committed offsets of `group` with the notes beside them.
+    pub fn committed_with_notes(
+        &self,
+        group: &str,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, Committed>, KafkaError> {
+        let context = || format!("fetch the committed offsets of group {group}");
+        if partitions.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let list = self
+            .group_client(group, Isolation::Committed)?
+            .committed_offsets(partition_list(partitions), REQUEST_TIMEOUT)
+            .map_err(|e| KafkaError::new(context(), e))?;
+        list_committed(&list).map_err(|e| KafkaError::new(context(), e))
+    }
+
+    /// As [`Self::commit_offsets`], with notes.
+    pub fn commit_noted(
+        &self,
+        group: &str,
+        offsets: &BTreeMap<TopicPartition, (i64, String)>,
+    ) -> Result<(), KafkaError> {
+        let context = || format!("commit offsets for group {group}");
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let noted = offsets.iter().map(|(partition, (offset, note))| (partition, *offset, note.as_str()));
+        let list = noted_list(noted).map_err(|e| KafkaError::new(context(), e))?;
+        self.group_client(group, Isolation::Committed)?
+            .commit(&list, CommitMode::Sync)
+            .map_err(|e| KafkaError::new(context(), e))
     }
 
     /// Commits offsets for `group` from outside. Kafka refuses it while the group has members.
@@ -86,7 +167,9 @@ impl Admin {
             return Ok(());
         }
         let list = offset_list(offsets.iter().map(|(p, o)| (p, *o))).map_err(|e| KafkaError::new(context(), e))?;
-        self.group_client(group)?.commit(&list, CommitMode::Sync).map_err(|e| KafkaError::new(context(), e))
+        self.group_client(group, Isolation::Committed)?
+            .commit(&list, CommitMode::Sync)
+            .map_err(|e| KafkaError::new(context(), e))
     }
 
     /// State and members of `group`.
@@ -117,6 +200,47 @@ pub(super) fn no_topic(topic: &str) -> KafkaError {
         format!("look up topic {topic}"),
         "there is no such topic; run `tributary topology apply`",
     )
+}
+
+/// A native list of partitions.
+pub(super) fn partition_list(partitions: &[TopicPartition]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for partition in partitions {
+        list.add_partition(&partition.topic, partition.partition);
+    }
+    list
+}
+
+/// A native list of next offsets with notes.
+pub(super) fn noted_list<'a>(
+    offsets: impl Iterator<Item = (&'a TopicPartition, i64, &'a str)>,
+) -> Result<TopicPartitionList, rdkafka::error::KafkaError> {
+    let mut list = TopicPartitionList::new();
+    for (partition, offset, note) in offsets {
+        let mut element = list.add_partition(&partition.topic, partition.partition);
+        element.set_offset(Offset::Offset(offset))?;
+        if !note.is_empty() {
+            element.set_metadata(note);
+        }
+    }
+    Ok(list)
+}
+
+/// Offsets and notes of a native list. Fails with the first partition's error.
+pub(super) fn list_committed(
+    list: &TopicPartitionList,
+) -> Result<BTreeMap<TopicPartition, Committed>, rdkafka::error::KafkaError> {
+    let mut committed = BTreeMap::new();
+    for element in list.elements() {
+        element.error()?;
+        let offset = match element.offset() {
+            Offset::Offset(offset) => Some(offset),
+            _ => None,
+        };
+        let key = TopicPartition::new(element.topic(), element.partition());
+        committed.insert(key, Committed { offset, note: element.metadata().to_owned() });
+    }
+    Ok(committed)
 }
 
 /// A native list of next offsets.

@@ -1,13 +1,14 @@
 //! Reads a partition's or a topic's log from somewhere to an end captured at the start, without a group.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError as Native, RDKafkaErrorCode as Code};
-use rdkafka::message::{BorrowedMessage, Headers as _, Message};
+use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers as _, Message};
 use rdkafka::topic_partition_list::Offset;
 
 use super::admin::{Admin, Watermarks};
@@ -229,21 +230,43 @@ impl PartitionReader {
     }
 }
 
+/// What is kept of a value that is cut.
+pub(super) const HEAD_BYTES: usize = 64 << 10;
+
 /// Copies a native message.
 pub(super) fn owned(message: &BorrowedMessage<'_>, topic: &Arc<str>) -> Record {
-    let mut headers = Headers::new();
-    if let Some(native) = message.headers() {
-        for header in native.iter() {
-            headers.push_header(Header { name: header.key.to_owned(), value: header.value.map(<[u8]>::to_vec) });
-        }
-    }
+    owned_up_to(message, topic, usize::MAX)
+}
+
+/// The same, but only the head of a value that is larger than `most` bytes.
+pub(super) fn owned_up_to(message: &BorrowedMessage<'_>, topic: &Arc<str>, most: usize) -> Record {
+    let headers = message.headers().map(owned_headers).unwrap_or_default();
+    let value = message.payload().map(|value| match value.get(..HEAD_BYTES) {
+        Some(head) if value.len() > most => head,
+        _ => value,
+    });
     Record {
         topic: Arc::clone(topic),
         partition: message.partition(),
         offset: message.offset(),
         timestamp_ms: message.timestamp().to_millis(),
         key: message.key().map(<[u8]>::to_vec),
-        value: message.payload().map(<[u8]>::to_vec),
+        value: value.map(<[u8]>::to_vec),
+        cut_bytes: message.payload_len().saturating_sub(value.map_or(0, <[u8]>::len)),
         headers,
     }
+}
+
+/// Copies native headers. The client library panics over a name that is not UTF-8; such a header is kept as one without
+/// a value whose name is U+FFFD: nothing that we read depends on it, and a dead letter shows that there was one.
+fn owned_headers(native: &BorrowedHeaders) -> Headers {
+    let mut headers = Headers::new();
+    for index in 0..native.count() {
+        let read = std::panic::catch_unwind(AssertUnwindSafe(|| native.get(index)));
+        headers.push_header(match read {
+            Ok(header) => Header { name: header.key.to_owned(), value: header.value.map(<[u8]>::to_vec) },
+            Err(_) => Header { name: '\u{fffd}'.into(), value: None },
+        });
+    }
+    headers
 }

@@ -102,6 +102,8 @@ pub struct Record {
     pub key: Option<Vec<u8>>,
     /// Value bytes, `None` for a tombstone.
     pub value: Option<Vec<u8>>,
+    /// Bytes of the value that were not copied, because nobody could take a value that large: `value` is its head.
+    pub cut_bytes: usize,
     /// Headers.
     pub headers: Headers,
 }
@@ -112,9 +114,14 @@ impl Record {
         TopicPartition { topic: Arc::clone(&self.topic), partition: self.partition }
     }
 
-    /// Bytes of key, value and headers.
+    /// Bytes of the whole value.
+    pub fn value_size(&self) -> usize {
+        self.value.as_ref().map_or(0, Vec::len) + self.cut_bytes
+    }
+
+    /// Bytes of key, whole value and headers.
     pub fn size(&self) -> usize {
-        self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len) + self.headers.size()
+        self.key.as_ref().map_or(0, Vec::len) + self.value_size() + self.headers.size()
     }
 }
 

@@ -12,7 +12,7 @@ use rdkafka::producer::{BaseProducer, DeliveryResult, Producer as _, ProducerCon
 use super::config::KafkaConfig;
 use super::consumer::GroupMetadata;
 use super::error::{Class, KafkaError};
-use super::offsets::offset_list;
+use super::offsets::noted_list;
 use super::producer::native;
 use super::record::{OutgoingRecord, TopicPartition};
 
@@ -79,6 +79,10 @@ impl ProducerContext for Collect {
     }
 }
 
+/// How long to wait for the next delivery report. The library's own wait of 1 ms spins until it is over: it rounds what
+/// is left to whole milliseconds, and more than 1 ms would delay commits.
+const REPORT_EVERY: Duration = Duration::from_micros(250);
+
 /// A producer of transactions. Not for sharing: one owner, one open transaction at a time.
 pub struct TransactionalProducer {
     inner: BaseProducer<Collect>,
@@ -141,7 +145,7 @@ impl TransactionalProducer {
                 Err((Native::MessageProduction(Code::QueueFull), back)) if Instant::now() < deadline => back,
                 Err((error, _)) => return Err(self.classify(&format!("produce to {}", record.topic), error)),
             };
-            self.inner.poll(Duration::from_millis(1));
+            self.await_reports();
         }
         // Delivery reports count against the queue until they are served.
         self.unpolled += 1;
@@ -153,14 +157,16 @@ impl TransactionalProducer {
     }
 
     /// Adds the next offsets to read to the open transaction. The group's generation fences a member that lost its
-    /// partitions, so this is called for every transaction of a stage, also where no offset moved.
-    pub fn send_offsets(
+    /// partitions, so this is called for every transaction of a stage, also where no offset moved. `note` says what is
+    /// kept beside the offset of a partition.
+    pub fn send_offsets<'a>(
         &mut self,
-        offsets: &BTreeMap<TopicPartition, i64>,
+        offsets: &'a BTreeMap<TopicPartition, i64>,
+        note: impl Fn(&TopicPartition) -> &'a str,
         group: &GroupMetadata,
         timeout: Duration,
     ) -> Result<(), CommitError> {
-        let list = offset_list(offsets.iter().map(|(p, o)| (p, *o)))
+        let list = noted_list(offsets.iter().map(|(p, o)| (p, *o, note(p))))
             .map_err(|e| CommitError::Fatal(self.error("send_offsets_to_transaction", e)))?;
         self.inner
             .send_offsets_to_transaction(&list, group.native(), timeout)
@@ -169,7 +175,7 @@ impl TransactionalProducer {
 
     /// Waits until each record of the open transaction is acknowledged.
     ///
-    /// In steps of exactly 1 ms: the library's own flush polls in slices of 100 ms, and less than 1 ms rounds to 0.
+    /// In short steps: the library's own flush polls in slices of 100 ms.
     pub fn drain(&mut self, timeout: Duration) -> Result<(), CommitError> {
         let deadline = Instant::now() + timeout;
         while self.inner.in_flight_count() > 0 {
@@ -182,7 +188,7 @@ impl TransactionalProducer {
                     message,
                 )));
             }
-            self.inner.poll(Duration::from_millis(1));
+            self.await_reports();
         }
         let failure = self.reports().failure.take();
         match failure {
@@ -207,7 +213,7 @@ impl TransactionalProducer {
         // The purged records report back before the abort can be sent.
         let deadline = Instant::now() + timeout;
         while self.inner.in_flight_count() > 0 && Instant::now() < deadline {
-            self.inner.poll(Duration::from_millis(1));
+            self.await_reports();
         }
         self.inner.abort_transaction(timeout).map_err(|error| match self.classify("abort_transaction", error) {
             CommitError::Abort(error) => CommitError::Unknown(error),
@@ -218,6 +224,15 @@ impl TransactionalProducer {
     /// For each partition of the tracked topic written in the last transaction: the offset after its last record.
     pub fn delivered(&self) -> HashMap<i32, i64> {
         self.reports().delivered.clone()
+    }
+
+    /// Serves delivery reports, or lets a moment pass if there are none.
+    fn await_reports(&self) {
+        let waiting = self.inner.in_flight_count();
+        self.inner.poll(Duration::ZERO);
+        if self.inner.in_flight_count() == waiting {
+            std::thread::sleep(REPORT_EVERY);
+        }
     }
 
     fn reports(&self) -> std::sync::MutexGuard<'_, Reports> {

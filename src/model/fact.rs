@@ -65,6 +65,7 @@ impl Source {
 
 /// Total order of one source's statements. Compare only within a source; across sources compare [`Version::time`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "VersionParts", into = "VersionParts")]
 pub struct Version {
     /// Configured epoch of the source: raised when a metastore is rebuilt and its event ids start again.
     pub epoch: u32,
@@ -74,6 +75,21 @@ pub struct Version {
     pub seq: i64,
     /// First 8 bytes (big endian) of the SHA-256 of the raw value: breaks ties the same way everywhere.
     pub hash: u64,
+}
+
+/// A version as it is written: a state holds very many.
+type VersionParts = (u32, i64, i64, u64);
+
+impl From<VersionParts> for Version {
+    fn from((epoch, time, seq, hash): VersionParts) -> Self {
+        Self { epoch, time, seq, hash }
+    }
+}
+
+impl From<Version> for VersionParts {
+    fn from(Version { epoch, time, seq, hash }: Version) -> Self {
+        (epoch, time, seq, hash)
+    }
 }
 
 impl Version {
@@ -612,12 +628,12 @@ pub struct RunEvent {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub dataset_versions: BTreeMap<EntityId, String>,
     /// Column lineage of this run.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "super::packed_edges")]
     pub column_edges: Vec<ColumnEdge>,
 }
 
 /// One column-level dependency.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ColumnEdge {
     /// Written dataset.
     pub target: EntityId,
@@ -636,7 +652,6 @@ pub struct ColumnEdge {
     /// Whether the transformation hides values.
     pub masking: bool,
     /// The key is no column of the target's schema.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unmapped: bool,
 }
 

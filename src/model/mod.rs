@@ -3,8 +3,10 @@
 //! Sources speak in [`fact::Fact`]s, `fold` turns them into the [`record`]s of the compacted topics,
 //! sinks and readers know records only. Nothing here knows Kafka, SQL, a clock or randomness.
 
+pub mod check;
 pub mod fact;
 pub mod id;
+pub mod packed_edges;
 pub mod raw;
 pub mod record;
 pub mod reject;

@@ -55,6 +55,8 @@ pub enum ReasonCode {
     LimitExceeded,
     /// The record names an instance that is not configured.
     UnknownInstance,
+    /// The stage itself broke over the record: a defect of this program. Replay it after the repair.
+    Defect,
 }
 
 impl ReasonCode {
@@ -73,6 +75,7 @@ impl ReasonCode {
             Self::UnknownType => "unknown_type",
             Self::LimitExceeded => "limit_exceeded",
             Self::UnknownInstance => "unknown_instance",
+            Self::Defect => "defect",
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The key-value view that a keyed-state transform has of its partition's state.
 
+use std::sync::Arc;
+
 /// Keys and values of a scan, in key order.
 pub type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -15,6 +17,26 @@ pub trait State {
     fn put(&mut self, key: Vec<u8>, value: Vec<u8>);
     /// Removes `key`; a changelog tombstone.
     fn delete(&mut self, key: Vec<u8>);
+    /// Since when nothing but the writes through this handle has changed the state: whoever remembers what he read or
+    /// wrote may go on relying on it while the epoch is the same.
+    fn epoch(&self) -> &Epoch;
+}
+
+/// A stretch of a state's life without undoing, reopening or copying. Equal only to its own clones.
+#[derive(Clone, Debug)]
+pub struct Epoch(Arc<()>);
+
+impl Epoch {
+    /// An epoch that differs from every other one.
+    pub fn begin() -> Self {
+        Self(Arc::new(()))
+    }
+}
+
+impl PartialEq for Epoch {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
 }
 
 /// The local store could not be read; the runtime treats it as fatal for the task and rebuilds from the changelog.
@@ -29,10 +51,24 @@ pub struct StateError {
 }
 
 /// State in a map, for tests and for folding a file without Kafka.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryState {
     entries: std::collections::BTreeMap<Vec<u8>, Vec<u8>>,
     writes: usize,
+    epoch: Epoch,
+}
+
+impl Default for MemoryState {
+    fn default() -> Self {
+        Self { entries: Default::default(), writes: 0, epoch: Epoch::begin() }
+    }
+}
+
+impl Clone for MemoryState {
+    /// The copy has a life of its own.
+    fn clone(&self) -> Self {
+        Self { entries: self.entries.clone(), writes: self.writes, epoch: Epoch::begin() }
+    }
 }
 
 impl MemoryState {
@@ -64,5 +100,9 @@ impl State for MemoryState {
     fn delete(&mut self, key: Vec<u8>) {
         self.writes += 1;
         self.entries.remove(&key);
+    }
+
+    fn epoch(&self) -> &Epoch {
+        &self.epoch
     }
 }

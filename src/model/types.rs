@@ -8,9 +8,9 @@ use super::fact::Column;
 use super::id::child_path;
 
 /// How deep types nest before the rest is kept as text.
-const MAX_DEPTH: usize = 32;
-/// How many fields are flattened of one dataset.
-pub const MAX_FIELDS: usize = 20_000;
+pub const MAX_DEPTH: usize = 32;
+/// How many fields are flattened of one dataset; facts with more are refused before they come here.
+pub const MAX_FIELDS: usize = 100_000;
 
 /// A type in canonical form.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -261,6 +261,21 @@ pub fn flatten(columns: &[Column]) -> Vec<FlatField> {
         flatten_column(column, "", 0, &mut out);
     }
     out
+}
+
+/// How many fields [`flatten`] would make; exact if they are more than `enough`, else at least the named ones.
+pub fn count_fields(columns: &[Column], enough: usize) -> usize {
+    fn nodes(column: &Column) -> usize {
+        1 + column.fields.iter().map(nodes).sum::<usize>()
+    }
+    // A field that only a type's text names stands behind one of these.
+    fn separators(column: &Column) -> usize {
+        let own = column.data_type.bytes().filter(|byte| matches!(byte, b',' | b'<' | b'(')).count();
+        own + column.fields.iter().map(separators).sum::<usize>()
+    }
+    let nodes: usize = columns.iter().map(nodes).sum();
+    let at_most = nodes + columns.iter().map(separators).sum::<usize>();
+    if nodes > enough || at_most <= enough { nodes } else { flatten(columns).len() }
 }
 
 fn flatten_column(column: &Column, parent: &str, depth: usize, out: &mut Vec<FlatField>) {

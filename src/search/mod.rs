@@ -6,6 +6,8 @@
 mod document;
 mod facets;
 mod fields;
+mod home;
+mod inspect;
 mod query;
 mod rank;
 mod tokenize;
@@ -17,6 +19,8 @@ mod tests;
 use std::path::PathBuf;
 
 pub use document::Indexed;
+pub use home::IndexHome;
+pub use inspect::IndexContent;
 pub use query::{Filter, FilterField, Found, Hit, SearchRequest, Searcher};
 pub use writer::{IndexOp, IndexPosition, IndexWriter};
 

@@ -168,7 +168,7 @@ impl IndexWriter {
 }
 
 /// The index in a folder and its positions, if it is one of ours.
-fn existing(folder: &Path) -> Result<Option<(Index, Vec<IndexPosition>)>, SearchError> {
+pub(super) fn existing(folder: &Path) -> Result<Option<(Index, Vec<IndexPosition>)>, SearchError> {
     if !folder.join("meta.json").exists() {
         return Ok(None);
     }

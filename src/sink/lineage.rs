@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::decode::decode;
+use super::decode::{Refused, decode, last_of_each_key};
 use crate::codec::avro::Decoder;
 use crate::failpoint;
 use crate::graph::{EdgeKey, Graph, NodeKind};
@@ -22,7 +22,7 @@ pub struct LineageSink {
     decoder: Arc<Decoder>,
     positions: Positions,
     topic_ids: BTreeMap<TopicPartition, TopicId>,
-    undecodable: u64,
+    refused: Refused,
 }
 
 impl LineageSink {
@@ -33,7 +33,7 @@ impl LineageSink {
             decoder,
             positions: Positions::new(),
             topic_ids: BTreeMap::new(),
-            undecodable: 0,
+            refused: Refused::default(),
         }
     }
 
@@ -85,7 +85,9 @@ impl Sink for LineageSink {
 
     fn write(&mut self, batch: &[StageRecord], delta: &PositionDelta) -> Result<(), SinkError> {
         // Decode first: a registry that is away must not leave half a batch in the graph.
-        let decoded = batch.iter().map(|record| decode(&self.decoder, record)).collect::<Result<Vec<_>, _>>()?;
+        let latest = last_of_each_key(batch);
+        let decode = |record| Ok((record, decode(&self.decoder, record)?));
+        let decoded = latest.into_iter().map(decode).collect::<Result<Vec<_>, SinkError>>()?;
         self.positions.apply(delta)?;
         for (partition, span) in delta.iter() {
             if let Some(id) = span.topic_id {
@@ -93,10 +95,10 @@ impl Sink for LineageSink {
             }
         }
         let mut graph = self.graph.write().unwrap_or_else(PoisonError::into_inner);
-        for record in decoded {
+        for (read, record) in decoded {
             match record.value {
                 Ok(value) => apply(&mut graph, record.topic, &record.key, value),
-                Err(_) => self.undecodable += 1,
+                Err(why) => self.refused.note("lineage", &read.topic, (read.partition, read.offset), &why),
             }
         }
         drop(graph);
@@ -105,7 +107,7 @@ impl Sink for LineageSink {
     }
 
     fn degraded(&self) -> Option<String> {
-        (self.undecodable > 0).then(|| format!("{} records could not be decoded", self.undecodable))
+        self.refused.degraded()
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::decode::decode;
+use super::decode::{Refused, decode, last_of_each_key};
 use crate::codec::avro::Decoder;
 use crate::kafka::{TopicId, TopicPartition};
 use crate::model::record::{CatalogRecord, CatalogTopic};
@@ -59,8 +59,9 @@ pub struct SearchSink {
     ids: Ids,
     failure: Arc<Mutex<Option<String>>>,
     failed: Arc<AtomicBool>,
+    unwell: Arc<AtomicBool>,
     visible: VisiblePositions,
-    undecodable: u64,
+    refused: Refused,
 }
 
 impl SearchSink {
@@ -73,6 +74,7 @@ impl SearchSink {
         let searcher = writer.searcher();
         let failure = Arc::new(Mutex::new(None));
         let failed = Arc::new(AtomicBool::new(false));
+        let unwell = Arc::new(AtomicBool::new(false));
         let visible = VisiblePositions::default();
         show(&visible, &writer);
         let (commands, received) = sync_channel(WAITING_BATCHES);
@@ -83,6 +85,7 @@ impl SearchSink {
             dirty_since: None,
             failure: Arc::clone(&failure),
             failed: Arc::clone(&failed),
+            unwell: Arc::clone(&unwell),
             visible: Arc::clone(&visible),
         };
         let thread = std::thread::Builder::new()
@@ -98,8 +101,9 @@ impl SearchSink {
             ids: Ids::new(),
             failure,
             failed,
+            unwell,
             visible,
-            undecodable: 0,
+            refused: Refused::default(),
         })
     }
 
@@ -153,8 +157,8 @@ impl Sink for SearchSink {
             return Err(SinkError::Transient(why.into()));
         }
         let mut ops = Vec::with_capacity(batch.len());
-        let mut undecodable = 0;
-        for record in batch {
+        let mut refused = Vec::new();
+        for record in last_of_each_key(batch) {
             let decoded = decode(&self.decoder, record)?;
             match (decoded.topic, decoded.value) {
                 (_, Ok(Some(CatalogRecord::Dataset(record)))) => ops.push(IndexOp::PutDataset(record)),
@@ -162,11 +166,13 @@ impl Sink for SearchSink {
                 (CatalogTopic::Datasets, Ok(None)) => ops.push(IndexOp::RemoveDataset(decoded.key)),
                 (CatalogTopic::DatasetStats, Ok(None)) => ops.push(IndexOp::RemoveStats(decoded.key)),
                 (_, Ok(_)) => {}
-                (_, Err(_)) => undecodable += 1,
+                (_, Err(why)) => refused.push((record, why)),
             }
         }
         self.given.apply(delta)?;
-        self.undecodable += undecodable;
+        for (record, why) in refused {
+            self.refused.note("search", &record.topic, (record.partition, record.offset), &why);
+        }
         let positions = delta.iter().map(|(partition, span)| {
             let id = span.topic_id.or(self.ids.get(partition).copied().flatten());
             self.ids.insert(partition.clone(), id);
@@ -182,10 +188,13 @@ impl Sink for SearchSink {
     }
 
     fn degraded(&self) -> Option<String> {
-        if self.failed.load(Ordering::Acquire) {
-            return Some(format!("the search index cannot be written: {}", self.last_failure().unwrap_or_default()));
+        if self.unwell.load(Ordering::Acquire) {
+            return Some(format!(
+                "the search index cannot be written: {}; it is tried again until it can",
+                self.last_failure().unwrap_or_default()
+            ));
         }
-        (self.undecodable > 0).then(|| format!("{} records could not be decoded", self.undecodable))
+        self.refused.degraded()
     }
 }
 
@@ -207,7 +216,10 @@ struct WriterTask {
     positions: BTreeMap<(String, i32), IndexPosition>,
     dirty_since: Option<Instant>,
     failure: Arc<Mutex<Option<String>>>,
+    /// The last commit failed, and the sink has not asked yet where to go on from.
     failed: Arc<AtomicBool>,
+    /// No commit has succeeded since one failed.
+    unwell: Arc<AtomicBool>,
     visible: VisiblePositions,
 }
 
@@ -278,7 +290,10 @@ impl WriterTask {
             .collect();
         all.append(&mut self.positions);
         match self.writer.commit(all.into_values().collect()) {
-            Ok(()) => show(&self.visible, &self.writer),
+            Ok(()) => {
+                self.unwell.store(false, Ordering::Release);
+                show(&self.visible, &self.writer);
+            }
             Err(error) => self.fail(&error),
         }
     }
@@ -292,6 +307,7 @@ impl WriterTask {
             Err(second) => format!("{error}; and it could not be rolled back: {second}"),
         };
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(message);
+        self.unwell.store(true, Ordering::Release);
         self.failed.store(true, Ordering::Release);
     }
 }

@@ -10,6 +10,7 @@ use crate::graph::{Direction, Level, WalkLimits};
 use crate::kafka::{Headers, TopicPartition};
 use crate::model::fact::Origin;
 use crate::model::record::*;
+use crate::model::reject::ReasonCode;
 use crate::search::SearchRequest;
 use crate::stage::{PositionDelta, Sink, SinkError, Span, StageRecord, Start};
 
@@ -44,6 +45,7 @@ fn record(offset: i64, key: &str, topic: CatalogTopic, value: Option<&CatalogRec
         timestamp_ms: None,
         key: Some(key.as_bytes().to_vec()),
         value: value.map(|value| encode_record(value, id).unwrap()),
+        cut_bytes: 0,
         headers: Headers::new(),
     }
 }
@@ -113,7 +115,13 @@ fn the_graph_follows_its_topics_and_refuses_gaps() {
     let mut bad = record(3, "j|x|y", topic, None);
     bad.value = Some(b"{}".to_vec());
     sink.write(&[bad.clone()], &delta(topic, 3, 4, Start::Stored)).unwrap();
-    assert!(sink.degraded().is_some());
+    let said = sink.degraded().unwrap();
+    assert!(said.contains("catalog.lineage-0 at offset 3: invalid_avro"), "{said}");
+    let stray = record(4, "j|x|z", CatalogTopic::Jobs, None);
+    assert!(matches!(decode::decode(&decoder(), &stray).unwrap().value, Ok(None)));
+    let stray = record(4, "other", CatalogTopic::DatasetStats, Some(&stats("a")));
+    let why = decode::decode(&decoder(), &stray).unwrap().value.unwrap_err();
+    assert_eq!((why.code, why.path.as_str()), (ReasonCode::InvalidField, "/id"));
     bad.value = Some(vec![0, 0, 0, 1, 244, 0]); // schema 500: the registry is away
     let away = sink.write(&[bad], &delta(topic, 4, 5, Start::Stored));
     assert!(matches!(away, Err(SinkError::Transient(_))), "{away:?}");

@@ -63,6 +63,11 @@ impl BatchGauge {
         }
     }
 
+    /// [`Self::patience`] in whole milliseconds, the coarsest unit of Kafka clients: they would spin through the rest.
+    pub fn wait(&self, now: Instant) -> Duration {
+        Duration::from_millis(u64::try_from(self.patience(now).as_micros().div_ceil(1_000)).unwrap_or(u64::MAX))
+    }
+
     /// Starts the next batch.
     pub fn close(&mut self, now: Instant) {
         self.records = 0;
@@ -100,6 +105,7 @@ mod tests {
         assert_eq!(gauge.patience(start), Duration::ZERO, "nothing was committed yet: no reason to wait");
         gauge.close(start);
         assert_eq!(gauge.patience(start + Duration::from_millis(10)), Duration::from_millis(15));
+        assert_eq!(gauge.wait(start + Duration::from_micros(10_300)), Duration::from_millis(15), "never a part of one");
         assert_eq!(gauge.patience(start + Duration::from_millis(30)), Duration::ZERO);
     }
 }

@@ -79,7 +79,7 @@ pub(super) fn dead_letter(
     max_record_bytes: usize,
 ) -> OutgoingRecord {
     let mut headers = foreign(&record.headers);
-    let attempt = number::<u32>(&record.headers, ATTEMPT).unwrap_or(0) + 1;
+    let attempt = number::<u32>(&record.headers, ATTEMPT).unwrap_or(0).saturating_add(1);
     let origin = origin_of(record);
     let mut text = |name: &str, value: String| headers.push(name, value);
     text(REASON, rejection.code.as_str().to_owned());
@@ -102,22 +102,17 @@ pub(super) fn dead_letter(
 
     let overhead = 1 << 10;
     let size = record.size() + headers.size() + overhead;
-    let mut value = record.value.clone();
-    let mut key = record.key.clone();
+    let mut kept = usize::MAX;
     if size > max_record_bytes {
-        let full = value.as_ref().map_or(0, Vec::len);
-        headers.push(TRUNCATED, full.to_string());
-        if let Some(value) = &mut value {
-            value.truncate(HEAD_BYTES.min(max_record_bytes / 4));
-        }
-        if let Some(key) = &mut key {
-            key.truncate(HEAD_BYTES.min(max_record_bytes / 4));
-        }
+        headers.push(TRUNCATED, record.value_size().to_string());
+        kept = HEAD_BYTES.min(max_record_bytes / 4);
         // Foreign headers can be what is too large; the original record keeps them.
         if headers.size() > max_record_bytes / 4 {
             headers = ours(&headers);
         }
     }
+    let copied = |bytes: &Vec<u8>| bytes.get(..kept).unwrap_or(bytes).to_vec();
+    let (key, value) = (record.key.as_ref().map(copied), record.value.as_ref().map(copied));
     let place = match &record.key {
         Some(key) => partition_for(key, partitions),
         None => record.partition.rem_euclid(partitions.max(1)),
@@ -147,6 +142,17 @@ impl DeadLetter {
             value: record.value.clone(),
             headers: foreign(headers),
         })
+    }
+
+    /// The same letter with the whole record of which it keeps the head.
+    pub(super) fn with_record(self, record: &Record) -> Self {
+        Self {
+            truncated_bytes: None,
+            key: record.key.clone(),
+            value: record.value.clone(),
+            headers: foreign(&record.headers),
+            ..self
+        }
     }
 
     /// The record to be produced to replay it into its source topic: as received, with its first origin. `None` if
@@ -220,6 +226,7 @@ mod tests {
             timestamp_ms: Some(1_700_000_000_000),
             key: Some(b"db.t".to_vec()),
             value: Some(value),
+            cut_bytes: 0,
             headers: Headers::new().with("trace", "abc"),
         }
     }
@@ -234,6 +241,7 @@ mod tests {
             timestamp_ms: Some(1),
             key: out.key,
             value: out.value,
+            cut_bytes: 0,
             headers: out.headers,
         }
     }
@@ -269,6 +277,9 @@ mod tests {
         let parsed = DeadLetter::parse(&letter(&record(vec![b'x'; 3 << 20]), 1 << 20)).expect("ours");
         assert_eq!(parsed.truncated_bytes, Some(3 << 20));
         assert_eq!(parsed.value.as_ref().map(Vec::len), Some(HEAD_BYTES));
+        let cut = Record { cut_bytes: 50 << 20, ..record(vec![b'x'; 10]) };
+        let parsed_cut = DeadLetter::parse(&letter(&cut, 1 << 20)).expect("ours");
+        assert_eq!((parsed_cut.truncated_bytes, parsed_cut.value), (Some((50 << 20) + 10), cut.value));
         assert!(parsed.replay().is_none());
     }
 

@@ -7,15 +7,17 @@ use crate::kafka::{Headers, OutgoingRecord, partition_for};
 use crate::model::reject::{ReasonCode, Rejection};
 
 use super::fault::Fault;
+use super::spec::OutputTopic;
 
 /// Bytes Kafka adds around a record, at most: batch header, lengths, offsets.
-const FRAMING: usize = 128;
+pub(super) const FRAMING: usize = 128;
 
 #[derive(Debug)]
 struct Target {
     topic: Arc<str>,
     partitions: i32,
     max_record_bytes: usize,
+    is_compacted: bool,
 }
 
 /// One record for an output topic.
@@ -43,11 +45,12 @@ pub struct Outputs {
 }
 
 impl Outputs {
-    /// Outputs for topics given as (name, partitions, largest record in bytes).
-    pub fn new<'a>(topics: impl IntoIterator<Item = (&'a str, i32, usize)>) -> Self {
-        let target = |(name, partitions, max_record_bytes): (&str, i32, usize)| {
-            let topic: Arc<str> = name.into();
-            (Arc::clone(&topic), Target { topic, partitions, max_record_bytes })
+    /// Outputs for topics with their numbers of partitions.
+    pub fn new<'a>(topics: impl IntoIterator<Item = (&'a OutputTopic, i32)>) -> Self {
+        let target = |(spec, partitions): (&OutputTopic, i32)| {
+            let topic: Arc<str> = spec.name.as_str().into();
+            let (max_record_bytes, is_compacted) = (spec.max_record_bytes, spec.is_compacted);
+            (Arc::clone(&topic), Target { topic, partitions, max_record_bytes, is_compacted })
         };
         Self { targets: topics.into_iter().map(target).collect(), ..Self::default() }
     }
@@ -84,6 +87,11 @@ impl Outputs {
         self.send(Output { topic, owner: owner.as_bytes(), key: key.into(), value, headers: Headers::new() });
     }
 
+    /// The partition of `topic` to which `owner` belongs; `None` if the topic is not an output of the stage.
+    pub fn partition_of(&self, topic: &str, owner: &[u8]) -> Option<i32> {
+        self.targets.get(topic).map(|target| partition_for(owner, target.partitions))
+    }
+
     /// Says that the record is valid but has no effect here, and why (a metric label).
     pub fn no_op(&mut self, reason: &'static str) {
         self.no_op = Some(reason);
@@ -94,9 +102,23 @@ impl Outputs {
         &self.records
     }
 
+    /// Takes the records out, each with whether its topic is compacted.
+    pub(super) fn take_records(&mut self) -> impl Iterator<Item = (OutgoingRecord, bool)> {
+        let targets = &self.targets;
+        self.records.drain(..).map(|record| {
+            let is_compacted = targets.get(&record.topic).is_some_and(|target| target.is_compacted);
+            (record, is_compacted)
+        })
+    }
+
     /// The no-op reason, if one was given.
     pub fn no_op_reason(&self) -> Option<&'static str> {
         self.no_op
+    }
+
+    /// What went wrong while collecting: the record is rejected for it.
+    pub fn fault(&self) -> Option<&Fault> {
+        self.fault.as_ref()
     }
 
     /// Takes what went wrong while collecting.
@@ -116,9 +138,13 @@ impl Outputs {
 mod tests {
     use super::*;
 
+    fn outputs(name: &str, partitions: i32, max_record_bytes: usize) -> Outputs {
+        Outputs::new([(&OutputTopic { max_record_bytes, ..OutputTopic::new(name) }, partitions)])
+    }
+
     #[test]
     fn the_owner_places_the_record_whatever_its_key() {
-        let mut outputs = Outputs::new([("out", 12, 1000)]);
+        let mut outputs = outputs("out", 12, 1000);
         outputs.put("out", "foobar", "foobar|1", Some(vec![1]));
         outputs.put("out", "foobar", "foobar|2", None);
         let expected = (-790_332_482_i32 & 0x7fff_ffff) % 12;
@@ -128,7 +154,7 @@ mod tests {
 
     #[test]
     fn an_output_over_the_limit_rejects_its_input() {
-        let mut outputs = Outputs::new([("out", 1, 1000)]);
+        let mut outputs = outputs("out", 1, 1000);
         outputs.put("out", "a", "a", Some(vec![0; 2000]));
         let Some(Fault::Poison(rejection)) = outputs.take_fault() else { panic!("must be poison") };
         assert_eq!(rejection.code, ReasonCode::LimitExceeded);
@@ -136,7 +162,7 @@ mod tests {
 
     #[test]
     fn an_undeclared_topic_is_fatal() {
-        let mut outputs = Outputs::new([("out", 1, 1000)]);
+        let mut outputs = outputs("out", 1, 1000);
         outputs.put("other", "a", "a", None);
         assert!(matches!(outputs.take_fault(), Some(Fault::Fatal(_))));
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::iter::Peekable;
 
-use crate::model::state::{State, StateError};
+use crate::model::state::{Epoch, State, StateError};
 
 use super::store::{Entries, LocalStore, StoreError};
 
@@ -15,17 +15,24 @@ pub struct Overlay {
     store: LocalStore,
     transaction: Changes,
     record: Changes,
+    epoch: Epoch,
 }
 
 impl Overlay {
     /// No changes over `store`.
     pub fn new(store: LocalStore) -> Self {
-        Self { store, transaction: Changes::new(), record: Changes::new() }
+        Self { store, transaction: Changes::new(), record: Changes::new(), epoch: Epoch::begin() }
     }
 
     /// Makes ready to read; call before the first record of a transaction.
     pub fn begin(&mut self) -> Result<(), StateError> {
         self.store.refresh()
+    }
+
+    /// Size of the largest change of the current record as it goes to the changelog, key and value.
+    pub fn largest_change(&self) -> usize {
+        let size = |(key, value): (&Vec<u8>, &Option<Vec<u8>>)| key.len() + value.as_ref().map_or(0, Vec::len);
+        self.record.iter().map(size).max().unwrap_or(0)
     }
 
     /// Keeps the current record's changes; returns whether there were any.
@@ -39,6 +46,7 @@ impl Overlay {
     /// Takes the current record's changes back.
     pub fn reject_record(&mut self) {
         self.record.clear();
+        self.epoch = Epoch::begin();
     }
 
     /// The open transaction's changes: one changelog record each.
@@ -55,7 +63,8 @@ impl Overlay {
     pub fn commit(&mut self, changelog_offset: i64) -> Result<(), StoreError> {
         let changes = self.transaction.iter().map(|(key, value)| (key.as_slice(), value.as_deref()));
         self.store.write(changes, changelog_offset)?;
-        self.drop_changes();
+        self.transaction.clear();
+        self.record.clear();
         Ok(())
     }
 
@@ -63,6 +72,7 @@ impl Overlay {
     pub fn drop_changes(&mut self) {
         self.transaction.clear();
         self.record.clear();
+        self.epoch = Epoch::begin();
     }
 
     /// The store below.
@@ -114,6 +124,10 @@ impl State for Overlay {
 
     fn delete(&mut self, key: Vec<u8>) {
         self.record.insert(key, None);
+    }
+
+    fn epoch(&self) -> &Epoch {
+        &self.epoch
     }
 }
 

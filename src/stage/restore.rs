@@ -1,10 +1,10 @@
 //! Brings a partition's local store to the end of its changelog before the partition's input is resumed.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::failpoint;
-use crate::kafka::{Admin, Isolation, KafkaConfig, PartitionReader, ReadProgress, TopicPartition};
+use crate::kafka::{Admin, Isolation, KafkaConfig, PartitionReader, ReadProgress, TopicId, TopicPartition};
 
 use super::fault::Fault;
 use super::overlay::Overlay;
@@ -13,6 +13,18 @@ use super::store::LocalStore;
 
 /// Entries written to the store in one go while restoring.
 const CHUNK: usize = 20_000;
+
+/// A store that was written last so long ago may lack deletions: tombstones stay readable for seven days.
+const STALE: Duration = Duration::from_secs(6 * 24 * 3600);
+
+/// What is known of a stage's changelog besides its records.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ChangelogKnown {
+    /// Its id, if it can be told.
+    pub(super) id: Option<TopicId>,
+    /// The group's offset was committed together with this very changelog: whatever another one held does not count.
+    pub(super) is_the_groups: bool,
+}
 
 /// A store on its way to the changelog's end.
 pub(super) struct Restore {
@@ -30,21 +42,30 @@ impl Restore {
         admin: &Arc<Admin>,
         spec: &StageSpec,
         partition: i32,
+        known: ChangelogKnown,
     ) -> Result<Self, Fault> {
         let changelog = TopicPartition::new(spec.changelog(), partition);
-        let mut store = LocalStore::open(&spec.store_path(partition), spec.timeouts.durable)?;
+        let path = spec.store_path(partition);
+        let stale = is_stale(&path);
+        let mut store = LocalStore::open(&path, spec.timeouts.durable)?;
         let ends = admin.watermarks(&changelog, Isolation::Uncommitted)?;
-        if store.changelog_offset() > ends.high {
-            return Err(Fault::fatal(format!(
-                "local state of {} holds {changelog} up to offset {}, but that log ends at {}: the changelog was deleted \
-                 and created again, so the state of the partition is lost; run `tributary rebuild state`",
-                spec.stage,
-                store.changelog_offset(),
-                ends.high,
-            )));
-        }
-        if store.changelog_offset() < ends.low {
+        let others = matches!((store.changelog_id()?, known.id), (Some(theirs), Some(ours)) if theirs != ours);
+        if others || store.changelog_offset() > ends.high {
+            if !known.is_the_groups {
+                let what = format!(
+                    "the local state holds it up to offset {}, it ends at {}",
+                    store.changelog_offset(),
+                    ends.high
+                );
+                return Err(state_lost(spec, &changelog, &what));
+            }
             store.clear()?;
+        }
+        if stale || store.changelog_offset() < ends.low {
+            store.clear()?;
+        }
+        if let Some(id) = known.id.filter(|id| !matches!(store.changelog_id(), Ok(Some(kept)) if kept == *id)) {
+            store.set_changelog_id(id)?;
         }
         let from = store.changelog_offset().max(ends.low);
         let reader = PartitionReader::new(kafka, Arc::clone(admin), changelog, from, ends.high, Isolation::Committed)?;
@@ -84,4 +105,20 @@ impl Restore {
     pub(super) fn progress(&self) -> (i64, i64) {
         (self.reader.position(), self.reader.end())
     }
+}
+
+/// The changelog that held a partition's state is gone.
+pub(super) fn state_lost(spec: &StageSpec, changelog: &TopicPartition, what: &str) -> Fault {
+    Fault::fatal(format!(
+        "changelog {changelog} was deleted and created again ({what}): the state of stage {} that it held is lost there. \
+         Where local state is left, in the data directory of the process that ran the partition last, `tributary rebuild \
+         state --from-local` writes it into the new changelog. Without it, `tributary topology apply --accept-loss` lets \
+         the stage begin anew with what its input still holds",
+        spec.stage
+    ))
+}
+
+fn is_stale(path: &std::path::Path) -> bool {
+    let written = std::fs::metadata(path).and_then(|meta| meta.modified());
+    written.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|age| age > STALE))
 }

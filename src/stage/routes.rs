@@ -28,7 +28,7 @@ pub(super) fn routes(admin: &Admin, spec: &StageSpec, keyed: bool) -> Result<Rou
     };
     let mut outputs = Vec::new();
     for topic in &spec.outputs {
-        outputs.push((topic.name.as_str(), partitions(&topic.name)?, topic.max_record_bytes));
+        outputs.push((topic, partitions(&topic.name)?));
     }
     let mut inputs = HashMap::new();
     for input in &spec.inputs {

@@ -40,10 +40,6 @@ pub(super) struct SinkCore {
     pub(super) undo: Option<String>,
     pub(super) fault: Option<Fault>,
     pub(super) last_commit: Option<Instant>,
-    /// When the consumer last told of a broker it could not reach.
-    pub(super) trouble_at: Option<Instant>,
-    /// How often this member was fenced since its last write.
-    member_fenced: u32,
 }
 
 impl SinkCore {
@@ -58,16 +54,7 @@ impl SinkCore {
             undo: None,
             fault: None,
             last_commit: None,
-            trouble_at: None,
-            member_fenced: 0,
         }
-    }
-
-    /// Whether the member was fenced by its own former self, as a transform's member can be: broker trouble is not
-    /// older than `recent`, and it has not happened again and again.
-    pub(super) fn fenced_by_outage(&mut self, recent: Duration) -> bool {
-        self.member_fenced += 1;
-        self.member_fenced <= 3 && self.trouble_at.is_some_and(|at| at.elapsed() < recent)
     }
 
     /// Reads stored positions.
@@ -154,7 +141,6 @@ impl SinkCore {
                     }
                 }
                 self.last_commit = Some(Instant::now());
-                self.member_fenced = 0;
                 self.batch.clear();
             }
             Err(SinkError::Conflict(error)) => self.conflict(&delta, error.to_string()),

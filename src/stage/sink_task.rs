@@ -41,6 +41,8 @@ pub struct SinkSpec {
     pub batch: BatchLimits,
     /// Time-outs.
     pub timeouts: Timeouts,
+    /// The command that makes the view anew when it cannot go on from where it stands.
+    pub repair: String,
 }
 
 impl SinkSpec {
@@ -51,9 +53,11 @@ impl SinkSpec {
         instance: impl Into<String>,
         topics: impl IntoIterator<Item = String>,
     ) -> Self {
+        let name = name.into();
         Self {
             cluster: cluster.into(),
-            name: name.into(),
+            repair: format!("tributary rebuild {name}"),
+            name,
             instance: instance.into(),
             task: 0,
             topics: topics.into_iter().collect(),
@@ -76,7 +80,12 @@ impl SinkSpec {
 /// Starts a sink task in its consumer group: partitions are shared among the tasks of all processes.
 pub fn spawn_sink(kafka: &KafkaConfig, spec: SinkSpec, sink: Box<dyn Sink>, stop: StopToken) -> io::Result<TaskHandle> {
     spawn(kafka, spec, sink, stop, |kafka, spec, core, _| {
-        let options = GroupOptions { group: spec.group(), instance: spec.id(), session_timeout: spec.timeouts.session };
+        let options = GroupOptions {
+            group: spec.group(),
+            instance: spec.id(),
+            session_timeout: spec.timeouts.session,
+            largest_value: usize::MAX,
+        };
         let consumer = GroupConsumer::new(kafka, &options, Arc::clone(core))?;
         let topics: Vec<&str> = spec.topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics)?;
@@ -264,12 +273,10 @@ impl Session<'_> {
                 Ok(ConsumerEvent::EndOfPartition | ConsumerEvent::Nothing) => self.drained = true,
                 Err(error) if error.is_transient() => {
                     self.drained = true;
-                    lock(&self.core).trouble_at = Some(Instant::now());
                     self.shared.update(|status| status.state = TaskState::Degraded(error.to_string()));
                 }
                 Err(error) if error.class == Class::Fenced => {
-                    let recent = self.spec.timeouts.session * 6;
-                    if lock(&self.core).fenced_by_outage(recent) {
+                    if matches!(&self.source, Source::Member(consumer) if consumer.fenced_by_itself()) {
                         return Err(Fault::Transient(error.into()));
                     }
                     return Err(Fault::fatal(format!(
@@ -279,8 +286,8 @@ impl Session<'_> {
                 }
                 Err(error) => {
                     return Err(Fault::fatal(format!(
-                        "{error}: if records were deleted before sink {} read them, run `tributary rebuild {}`",
-                        self.spec.name, self.spec.name
+                        "{error}: if records were deleted before sink {} read them, run `{}`",
+                        self.spec.name, self.spec.repair
                     )));
                 }
             }
@@ -316,7 +323,9 @@ impl Session<'_> {
         match self.place(&waiting) {
             Ok(()) => {
                 backoff.reset();
-                self.shared.update(|status| status.state = TaskState::Running);
+                // What the sink itself complains of is not over because the log can be read.
+                let state = lock(&self.core).degraded().map_or(TaskState::Running, TaskState::Degraded);
+                self.shared.update(|status| status.state = state);
                 Ok(())
             }
             Err(Fault::Transient(cause)) => {
@@ -371,10 +380,7 @@ impl Session<'_> {
     }
 
     fn lost(&self, key: &TopicPartition, what: &str) -> Fault {
-        Fault::fatal(format!(
-            "sink {} cannot go on in {key}: {what}; run `tributary rebuild {}`",
-            self.spec.name, self.spec.name
-        ))
+        Fault::fatal(format!("sink {} cannot go on in {key}: {what}; run `{}`", self.spec.name, self.spec.repair))
     }
 
     fn poll_timeout(&self) -> Duration {
@@ -383,7 +389,7 @@ impl Session<'_> {
             return Duration::ZERO;
         }
         if !core.is_empty() {
-            return if self.drained { core.patience() } else { Duration::ZERO };
+            return if self.drained { core.gauge.wait(Instant::now()) } else { Duration::ZERO };
         }
         let settled = core.partitions.values().all(|f| f.running);
         if settled { Duration::from_millis(100) } else { Duration::from_millis(5) }

@@ -40,12 +40,14 @@ pub struct OutputTopic {
     pub name: String,
     /// The topic's `max.message.bytes`; an output over it dead-letters the record that caused it.
     pub max_record_bytes: usize,
+    /// Readers care for the last value of each key alone, so that a transaction need not write more than one.
+    pub is_compacted: bool,
 }
 
 impl OutputTopic {
-    /// A topic with the default limit of 8 MiB.
+    /// A topic with the default limit of 8 MiB that keeps every record.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), max_record_bytes: DEFAULT_OUTPUT_LIMIT }
+        Self { name: name.into(), max_record_bytes: DEFAULT_OUTPUT_LIMIT, is_compacted: false }
     }
 }
 
@@ -91,6 +93,8 @@ pub struct StageSpec {
     pub inputs: Vec<InputTopic>,
     /// Topics it may write, without changelog and dead letters.
     pub outputs: Vec<OutputTopic>,
+    /// The changelog topic's `max.message.bytes`; a record whose state goes over it is dead-lettered.
+    pub changelog_max_bytes: usize,
     /// Batch bounds.
     pub batch: BatchLimits,
     /// Time-outs.
@@ -116,6 +120,7 @@ impl StageSpec {
             task: 0,
             inputs: Vec::new(),
             outputs: Vec::new(),
+            changelog_max_bytes: DEFAULT_OUTPUT_LIMIT,
             batch: BatchLimits::default(),
             timeouts: Timeouts::default(),
             data_dir: data_dir.into(),
@@ -162,4 +167,9 @@ pub fn changelog_topic(cluster: &str, stage: &str) -> String {
 /// The dead-letter topic of an input topic: `<topic>.dlq`.
 pub fn dead_letter_topic(topic: &str) -> String {
     format!("{topic}.dlq")
+}
+
+/// The topic that says which dead letters were replayed or dropped: `<cluster>-dlq-ledger`.
+pub fn ledger_topic(cluster: &str) -> String {
+    format!("{cluster}-dlq-ledger")
 }

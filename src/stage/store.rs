@@ -7,11 +7,14 @@ use std::time::{Duration, Instant};
 
 use redb::{Database, DatabaseError, Durability, ReadOnlyTable, ReadableDatabase, TableDefinition, TableError};
 
+use crate::kafka::TopicId;
 use crate::model::state::StateError;
 
 const STATE: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("state");
 const META: TableDefinition<'_, &str, i64> = TableDefinition::new("meta");
 const CHANGELOG_OFFSET: &str = "changelog_offset";
+/// The changelog's id in two halves: this table holds whole numbers.
+const CHANGELOG_ID: [&str; 2] = ["changelog_id_high", "changelog_id_low"];
 /// Bytes of page cache per store; a process may hold dozens of partitions.
 const CACHE_BYTES: usize = 16 << 20;
 
@@ -51,7 +54,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The disk or the file failed.
-    #[error("local store {path}")]
+    #[error("local store {path}: {source}")]
     Storage {
         /// The file.
         path: PathBuf,
@@ -60,7 +63,7 @@ pub enum StoreError {
         source: redb::Error,
     },
     /// The folder or file could not be made or removed.
-    #[error("local store {path}")]
+    #[error("local store {path}: {source}")]
     Io {
         /// The file.
         path: PathBuf,
@@ -108,6 +111,62 @@ impl LocalStore {
     /// The changelog offset to go on from; 0 for an empty store.
     pub fn changelog_offset(&self) -> i64 {
         self.changelog_offset
+    }
+
+    /// The id of the changelog that it caches; `None` if it was never told.
+    pub fn changelog_id(&self) -> Result<Option<TopicId>, StoreError> {
+        let halves = (|| -> Result<_, redb::Error> {
+            let table = match self.database.begin_read()?.open_table(META) {
+                Ok(table) => table,
+                Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            };
+            let [high, low] = CHANGELOG_ID.map(|key| table.get(key));
+            Ok(high?.map(|guard| guard.value()).zip(low?.map(|guard| guard.value())))
+        })();
+        let halves = halves.map_err(storage(&self.path))?;
+        Ok(halves.map(|(high, low)| {
+            let mut id = [0; 16];
+            let bytes = high.to_be_bytes().into_iter().chain(low.to_be_bytes());
+            id.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+            TopicId(id)
+        }))
+    }
+
+    /// Says which changelog it caches from now on.
+    pub fn set_changelog_id(&mut self, id: TopicId) -> Result<(), StoreError> {
+        self.view = View::Stale;
+        let whole = u128::from_be_bytes(id.0);
+        let halves = [(whole >> 64) as u64 as i64, whole as u64 as i64];
+        let outcome = (|| -> Result<(), redb::Error> {
+            let transaction = self.database.begin_write()?;
+            {
+                let mut table = transaction.open_table(META)?;
+                for (key, half) in CHANGELOG_ID.into_iter().zip(halves) {
+                    table.insert(key, half)?;
+                }
+            }
+            transaction.commit()?;
+            Ok(())
+        })();
+        outcome.map_err(storage(&self.path))
+    }
+
+    /// Hands out all entries in key order.
+    pub fn for_each(&self, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
+        let outcome = (|| -> Result<(), redb::Error> {
+            let table = match self.database.begin_read()?.open_table(STATE) {
+                Ok(table) => table,
+                Err(TableError::TableDoesNotExist(_)) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            };
+            for entry in table.range::<&[u8]>(..)? {
+                let (key, value) = entry?;
+                each(key.value(), value.value());
+            }
+            Ok(())
+        })();
+        outcome.map_err(storage(&self.path))
     }
 
     /// Removes everything.
@@ -344,6 +403,25 @@ mod tests {
         fs::write(&path, vec![0x5a; length]).expect("writable");
         let store = LocalStore::open(&path, LONG).expect("rebuilt");
         assert_eq!(store.changelog_offset(), 0);
+    }
+
+    #[test]
+    fn it_knows_whose_cache_it_is() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let path = dir.path().join("0.redb");
+        let mut store = LocalStore::open(&path, LONG).expect("new");
+        assert_eq!(store.changelog_id().expect("readable"), None);
+        let id = TopicId([0xfe, 1, 2, 3, 4, 5, 6, 7, 0x88, 9, 10, 11, 12, 13, 14, 15]);
+        store.set_changelog_id(id).expect("writable");
+        put(&mut store, &[("a", Some("x"))], 5);
+        drop(store);
+        let mut store = LocalStore::open(&path, LONG).expect("again");
+        assert_eq!((store.changelog_id().expect("readable"), store.changelog_offset()), (Some(id), 5));
+        let mut entries = Vec::new();
+        store.for_each(&mut |key, value| entries.push((key.to_vec(), value.to_vec()))).expect("readable");
+        assert_eq!(entries, [(b"a".to_vec(), b"x".to_vec())]);
+        store.clear().expect("writable");
+        assert_eq!(store.changelog_id().expect("readable"), None);
     }
 
     #[test]

@@ -14,7 +14,10 @@ use super::fault::Fault;
 
 /// Asks tasks to finish what they have and end. Clones share the request.
 #[derive(Clone, Debug, Default)]
-pub struct StopToken(Arc<AtomicBool>);
+pub struct StopToken {
+    asked: Arc<AtomicBool>,
+    above: Option<Box<StopToken>>,
+}
 
 impl StopToken {
     /// Nobody has asked yet.
@@ -22,14 +25,19 @@ impl StopToken {
         Self::default()
     }
 
+    /// A token for some of the tasks: they end when it is asked, or when this one is.
+    pub fn child(&self) -> Self {
+        Self { asked: Arc::default(), above: Some(Box::new(self.clone())) }
+    }
+
     /// Asks.
     pub fn stop(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.asked.store(true, Ordering::SeqCst);
     }
 
     /// Whether somebody asked.
     pub fn is_stopped(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.asked.load(Ordering::SeqCst) || self.above.as_ref().is_some_and(|above| above.is_stopped())
     }
 }
 
@@ -214,6 +222,16 @@ mod tests {
         assert_eq!(run(|| Ok(())).join().expect("in order").state, TaskState::Stopped);
         assert_eq!(run(|| Err(Fault::fatal("lost"))).join(), Err("lost".to_owned()));
         assert!(run(|| panic!("boom")).join().expect_err("panicked").contains("panicked"));
+    }
+
+    #[test]
+    fn a_part_of_the_tasks_can_be_stopped_alone() {
+        let all = StopToken::new();
+        let (some, others) = (all.child(), all.child());
+        some.stop();
+        assert!(some.is_stopped() && !others.is_stopped() && !all.is_stopped());
+        all.stop();
+        assert!(others.is_stopped());
     }
 
     #[test]

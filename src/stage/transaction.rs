@@ -2,7 +2,9 @@
 //!
 //! It is driven by `transform_task`, and by rebalances, which arrive inside the consumer's poll on the same thread.
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +19,8 @@ use super::batch::BatchGauge;
 use super::counters::Counters;
 use super::dead_letter::dead_letter;
 use super::fault::{Cause, Fault};
-use super::outputs::Outputs;
+use super::outbox::Outbox;
+use super::outputs::{FRAMING, Outputs};
 use super::overlay::Overlay;
 use super::restore::Restore;
 use super::spec::StageSpec;
@@ -64,6 +67,7 @@ pub(super) enum Undo {
 
 struct Open {
     group: GroupMetadata,
+    since: Instant,
     touched: BTreeSet<TopicPartition>,
     batch: Counters,
 }
@@ -82,6 +86,7 @@ pub(super) struct Core {
     logic: Logic,
     pub(super) producer: Option<TransactionalProducer>,
     pub(super) outputs: Outputs,
+    outbox: Outbox,
     pub(super) inputs: HashMap<Arc<str>, InputRoute>,
     pub(super) changelog: Option<Arc<str>>,
     pub(super) partitions: BTreeMap<TopicPartition, Partition>,
@@ -93,10 +98,8 @@ pub(super) struct Core {
     pub(super) fault: Option<Fault>,
     pub(super) fenced: u32,
     pub(super) last_commit: Option<Instant>,
-    /// When the consumer last told of a broker it could not reach.
-    pub(super) trouble_at: Option<Instant>,
-    /// How often this member was fenced since its last commit.
-    pub(super) member_fenced: u32,
+    /// By input topic: what is noted beside its offsets.
+    pub(super) notes: HashMap<Arc<str>, String>,
 }
 
 impl Core {
@@ -108,6 +111,7 @@ impl Core {
             logic,
             producer: None,
             outputs: Outputs::default(),
+            outbox: Outbox::default(),
             inputs: HashMap::new(),
             changelog,
             partitions: BTreeMap::new(),
@@ -119,8 +123,7 @@ impl Core {
             fault: None,
             fenced: 0,
             last_commit: None,
-            trouble_at: None,
-            member_fenced: 0,
+            notes: HashMap::new(),
         }
     }
 
@@ -130,6 +133,13 @@ impl Core {
 
     pub(super) fn is_open(&self) -> bool {
         self.open.is_some()
+    }
+
+    /// Whether the open transaction should take in no more: by number or size of records, or because they have taken
+    /// so long that the rest might not be done before the coordinator gives the transaction up.
+    pub(super) fn is_full(&self) -> bool {
+        let patience = self.spec.timeouts.transaction / 4;
+        self.gauge.is_full() || self.open.as_ref().is_some_and(|open| open.since.elapsed() >= patience)
     }
 
     /// Begins a transaction if none is open. The generation is taken now: a rebalance before the commit then makes the
@@ -152,7 +162,7 @@ impl Core {
             return Ok(false);
         }
         failpoint::hit("stage.begin.after");
-        self.open = Some(Open { group, touched: BTreeSet::new(), batch: Counters::default() });
+        self.open = Some(Open { group, since: Instant::now(), touched: BTreeSet::new(), batch: Counters::default() });
         for partition in self.partitions.values_mut().filter(|p| matches!(p.phase, Phase::Running)) {
             if let Some(overlay) = &mut partition.overlay {
                 overlay.begin()?;
@@ -181,18 +191,25 @@ impl Core {
         let applied = if size > route.max_record_bytes {
             Err(too_large(size, route.max_record_bytes).into())
         } else {
-            match (&mut self.logic, partition.overlay.as_mut()) {
+            // A transform remembers nothing that changes an answer, so it can be called again after it has panicked.
+            let apply = AssertUnwindSafe(|| match (&mut self.logic, partition.overlay.as_mut()) {
                 (Logic::Pure(transform), _) => transform.apply(record, &mut self.outputs),
                 (Logic::Keyed(transform), Some(state)) => transform.apply(record, state, &mut self.outputs),
                 (Logic::Keyed(_), None) => Err(Fault::fatal(format!("{key} runs without its state"))),
-            }
+            });
+            catch_unwind(apply).unwrap_or_else(|panic| Err(defect(&*panic).into()))
         };
         let applied = match self.outputs.take_fault() {
             Some(fault) if applied.is_ok() => Err(fault),
             _ => applied,
         };
+        let applied = applied.and_then(|()| match &partition.overlay {
+            Some(state) if state.largest_change() + FRAMING > self.spec.changelog_max_bytes => {
+                Err(state_too_large(state.largest_change(), self.spec.changelog_max_bytes).into())
+            }
+            _ => Ok(()),
+        });
         failpoint::hit("stage.apply.after");
-        let mut letters = Vec::new();
         match applied {
             Ok(()) => {
                 let changed = partition.overlay.as_mut().is_some_and(Overlay::accept_record);
@@ -208,28 +225,38 @@ impl Core {
                 }
                 self.outputs.clear();
                 open.batch.dead_letter(rejection.code);
-                letters.push(dead_letter(
+                let letter = dead_letter(
                     &self.spec.stage,
                     record,
                     &rejection,
                     &route.dead_letters,
                     route.dead_letter_partitions,
                     route.dead_letter_max_bytes,
-                ));
+                );
+                self.outbox.add(letter, false);
             }
             Err(other) => return Err(other),
         }
-        open.batch.produced += self.outputs.records().len() as u64;
+        for (output, is_compacted) in self.outputs.take_records() {
+            open.batch.produced += u64::from(self.outbox.add(output, is_compacted));
+        }
         partition.next = record.offset + 1;
         open.touched.insert(key);
         self.gauge.add(size);
+        if self.outbox.is_full()
+            && let Err(error) = self.hand_over()
+        {
+            self.fail(error);
+        }
+        Ok(())
+    }
+
+    /// Gives what waits in the outbox to the producer.
+    fn hand_over(&mut self) -> Result<(), CommitError> {
+        let Some(producer) = self.producer.as_mut() else { return Ok(()) };
         failpoint::hit("stage.produce.before");
-        if let Some(producer) = &mut self.producer {
-            let sent = self.outputs.records().iter().chain(&letters).try_for_each(|out| producer.send(out));
-            if let Err(error) = sent {
-                self.fail(error);
-                return Ok(());
-            }
+        for record in self.outbox.take() {
+            producer.send(&record)?;
         }
         failpoint::hit("stage.produce.after");
         Ok(())
@@ -269,6 +296,7 @@ impl Core {
     }
 
     fn try_commit(&mut self, open: &Open, timeout: Duration) -> Result<BTreeMap<TopicPartition, i64>, CommitError> {
+        self.hand_over()?;
         let Some(producer) = self.producer.as_mut() else { return Ok(BTreeMap::new()) };
         if let Some(changelog) = &self.changelog {
             for key in &open.touched {
@@ -293,7 +321,8 @@ impl Core {
             .map(|(key, p)| (key.clone(), p.next))
             .collect();
         failpoint::hit("stage.send_offsets.before");
-        producer.send_offsets(&offsets, &open.group, left(deadline))?;
+        let note = |key: &TopicPartition| self.notes.get(&key.topic).map_or("", String::as_str);
+        producer.send_offsets(&offsets, note, &open.group, left(deadline))?;
         failpoint::hit("stage.send_offsets.after");
         failpoint::hit("stage.commit.before");
         producer.commit(left(deadline))?;
@@ -306,7 +335,6 @@ impl Core {
         self.last_commit = Some(Instant::now());
         self.cause = None;
         self.fenced = 0;
-        self.member_fenced = 0;
         let delivered = self.producer.as_ref().map(TransactionalProducer::delivered).unwrap_or_default();
         failpoint::hit("stage.store.before");
         let mut failure: Option<Cause> = None;
@@ -376,6 +404,7 @@ impl Core {
             }
         }
         self.gauge.close(Instant::now());
+        self.outbox.take();
         for partition in self.partitions.values_mut() {
             partition.next = partition.committed;
             if let Some(overlay) = &mut partition.overlay {
@@ -425,6 +454,23 @@ impl RebalanceHandler for Arc<std::sync::Mutex<Core>> {
 
 fn too_large(size: usize, limit: usize) -> Rejection {
     let message = format!("the record has {size} bytes, the limit of its topic is {limit}; raise the limit and replay");
+    Rejection::new(ReasonCode::LimitExceeded, "", message)
+}
+
+/// A record over which the transform panicked: it would do so again, and hold up all that come after it.
+fn defect(panic: &(dyn Any + Send)) -> Rejection {
+    let said = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let message =
+        format!("the stage panicked over it: {}; report it, and replay it after the repair", said.unwrap_or("?"));
+    Rejection::new(ReasonCode::Defect, "", message)
+}
+
+/// A changelog record over its topic's limit would keep the transaction from ever committing.
+fn state_too_large(size: usize, limit: usize) -> Rejection {
+    let message = format!(
+        "what is kept of its entity would have {size} bytes with it, the changelog's limit is {limit}; entities that \
+         say so much are not supported"
+    );
     Rejection::new(ReasonCode::LimitExceeded, "", message)
 }
 

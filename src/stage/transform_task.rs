@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 
 use crate::failpoint;
 use crate::kafka::{
-    Admin, Class, ConsumerEvent, GroupConsumer, GroupOptions, Isolation, KafkaConfig, KafkaError, Record,
-    TopicPartition, TransactionalProducer,
+    Admin, Class, ConsumerEvent, GroupConsumer, GroupOptions, Isolation, KafkaConfig, KafkaError, Record, TopicId,
+    TopicPartition, TransactionalProducer, topic_ids,
 };
 
 use super::batch::BatchGauge;
 use super::fault::Fault;
-use super::restore::Restore;
+use super::note::OffsetNote;
+use super::restore::{ChangelogKnown, Restore, state_lost};
 use super::routes::routes;
-use super::spec::StageSpec;
+use super::spec::{InputTopic, StageSpec};
 use super::task::{Backoff, Shared, StopToken, TaskHandle, TaskState};
 use super::transaction::{Core, Logic, Phase, Undo};
 use super::transform::{KeyedTransform, Transform};
@@ -94,6 +95,8 @@ struct Session<'a> {
     drained: bool,
     /// The consumer has told of trouble, and nothing has shown since that it is over.
     unwell: bool,
+    /// Ids of the input topics and of the changelog, where they can be told.
+    ids: BTreeMap<String, TopicId>,
 }
 
 impl<'a> Session<'a> {
@@ -103,12 +106,33 @@ impl<'a> Session<'a> {
         let spec = guard.spec.clone();
         let keyed = guard.is_keyed();
         let routes = routes(&admin, &spec, keyed)?;
+        let changelog = spec.changelog();
+        let mut named: Vec<&str> = spec.inputs.iter().map(|input| input.name.as_str()).collect();
+        if keyed {
+            named.push(&changelog);
+        }
+        let ids = topic_ids(kafka, &named)?;
+        guard.notes = spec
+            .inputs
+            .iter()
+            .map(|input| {
+                let note = OffsetNote { topic: ids.get(&input.name).copied(), changelog: ids.get(&changelog).copied() };
+                (input.name.as_str().into(), note.to_string())
+            })
+            .collect();
         guard.outputs = routes.outputs;
         guard.inputs = routes.inputs;
         guard.undo = Undo::Nothing;
         guard.gauge = BatchGauge::new(spec.batch);
         drop(guard);
-        let options = GroupOptions { group: spec.group(), instance: spec.id(), session_timeout: spec.timeouts.session };
+        let largest = |input: &InputTopic| input.max_record_bytes.max(input.dead_letters.max_record_bytes);
+        let options = GroupOptions {
+            group: spec.group(),
+            instance: spec.id(),
+            session_timeout: spec.timeouts.session,
+            // What is larger can be neither taken in nor put aside whole.
+            largest_value: spec.inputs.iter().map(largest).max().unwrap_or(usize::MAX),
+        };
         let consumer = GroupConsumer::new(kafka, &options, Arc::clone(core))?;
         let topics: Vec<&str> = spec.inputs.iter().map(|input| input.name.as_str()).collect();
         consumer.subscribe(&topics)?;
@@ -125,6 +149,7 @@ impl<'a> Session<'a> {
             next_tick: now,
             drained: false,
             unwell: false,
+            ids,
         })
     }
 
@@ -148,10 +173,9 @@ impl<'a> Session<'a> {
                 Err(error) if error.is_transient() => {
                     self.drained = true;
                     self.unwell = true;
-                    lock(&self.core).trouble_at = Some(Instant::now());
                     self.shared.update(|status| status.state = TaskState::Degraded(error.to_string()));
                 }
-                Err(error) if error.class == Class::Fenced && self.fenced_by_outage() => {
+                Err(error) if error.class == Class::Fenced && self.consumer.fenced_by_itself() => {
                     return Err(Fault::Transient(error.into()));
                 }
                 Err(error) => return Err(self.explain(error)),
@@ -278,9 +302,14 @@ impl<'a> Session<'a> {
         if !new.is_empty() {
             let committed = self.committed(&new)?;
             let mut core = lock(&self.core);
-            for (key, offset) in committed {
+            let changelog = self.ids.get(&self.spec.changelog()).copied();
+            for (key, (offset, note)) in committed {
                 if core.is_keyed() {
-                    let restore = Restore::start(&self.kafka, &self.admin, &self.spec, key.partition)?;
+                    let known = ChangelogKnown {
+                        id: changelog,
+                        is_the_groups: changelog.is_some() && note.changelog == changelog,
+                    };
+                    let restore = Restore::start(&self.kafka, &self.admin, &self.spec, key.partition, known)?;
                     core.place(&key, offset, Phase::Restoring(Box::new(restore)));
                 } else {
                     core.place(&key, offset, Phase::Ready);
@@ -336,12 +365,30 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// The committed offsets of new partitions, which must exist and lie within the log.
-    fn committed(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, i64>, Fault> {
+    /// The committed offsets of new partitions, which must exist, lie within the log and belong to the topics that are
+    /// there now.
+    fn committed(&self, partitions: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, (i64, OffsetNote)>, Fault> {
         let group = self.spec.group();
+        let changelog = self.spec.changelog();
         let mut offsets = BTreeMap::new();
-        for (key, offset) in self.consumer.committed(partitions, SLICE)? {
-            let Some(offset) = offset else {
+        for (key, committed) in self.consumer.committed_with_notes(partitions, SLICE)? {
+            let note = OffsetNote::parse(&committed.note);
+            if note.is_other_topic(self.ids.get(&*key.topic).copied()) {
+                return Err(Fault::fatal(format!(
+                    "topic {} was deleted and created again since group {group} read it: what it held unread is lost; to \
+                     read the new one from its beginning run `tributary topology apply --accept-loss`",
+                    key.topic
+                )));
+            }
+            if note.is_other_changelog(self.ids.get(&changelog).copied()) {
+                let changelog = TopicPartition::new(changelog, key.partition);
+                return Err(state_lost(
+                    &self.spec,
+                    &changelog,
+                    "its id is not the one that was noted with the offsets",
+                ));
+            }
+            let Some(offset) = committed.offset else {
                 return Err(Fault::fatal(format!(
                     "group {group} has no committed offset for {key}. A new stage or partition is initialised by \
                      `tributary topology apply`. If this stage has run before, the topic was deleted and created again or \
@@ -364,7 +411,7 @@ impl<'a> Session<'a> {
                     log.high
                 )));
             }
-            offsets.insert(key, offset);
+            offsets.insert(key, (offset, note));
         }
         Ok(offsets)
     }
@@ -388,7 +435,7 @@ impl<'a> Session<'a> {
                 return Err(other);
             }
         }
-        if core.gauge.is_full() && core.undo == Undo::Nothing {
+        if core.is_full() && core.undo == Undo::Nothing {
             core.commit(self.spec.timeouts.transaction);
             drop(core);
             self.publish();
@@ -416,7 +463,7 @@ impl<'a> Session<'a> {
             return Duration::ZERO;
         }
         if core.is_open() {
-            return if self.drained { core.gauge.patience(Instant::now()) } else { Duration::ZERO };
+            return if self.drained { core.gauge.wait(Instant::now()) } else { Duration::ZERO };
         }
         let settled = core.partitions.values().all(|p| matches!(p.phase, Phase::Running));
         if settled { Duration::from_millis(100) } else { Duration::from_millis(5) }
@@ -468,16 +515,6 @@ impl<'a> Session<'a> {
             status.last_commit = last_commit;
             status.lag = lag;
         });
-    }
-
-    /// Whether the member was fenced by its own former self: while a broker is away, the answer to a rejoin can be
-    /// lost, and the member goes on with an id that the coordinator has replaced. A member fenced in calm weather has
-    /// a double. Two doubles fence each other in turns, so this is forgiven a few times only.
-    fn fenced_by_outage(&self) -> bool {
-        let mut core = lock(&self.core);
-        core.member_fenced += 1;
-        let recent = self.spec.timeouts.session * 6;
-        core.member_fenced <= 3 && core.trouble_at.is_some_and(|at| at.elapsed() < recent)
     }
 
     /// A consumer error that ends the task, with what it means.

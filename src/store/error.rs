@@ -47,9 +47,25 @@ pub enum StoreError {
         /// The stored id.
         found: String,
     },
+    /// A table is not there, or not as it was made.
+    #[error(
+        "the catalog's tables are not complete ({0}); `tributary rebuild postgres` makes them again from the topics"
+    )]
+    Incomplete(#[source] sqlx::Error),
     /// The database refused or did not answer.
     #[error("database: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] sqlx::Error),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        // Undefined table, column, function or schema.
+        let code = error.as_database_error().and_then(|fault| fault.code());
+        match code.as_deref() {
+            Some("42P01" | "42703" | "42883" | "3F000") => Self::Incomplete(error),
+            _ => Self::Database(error),
+        }
+    }
 }
 
 impl StoreError {

@@ -5,11 +5,16 @@
 mod error;
 mod positions;
 pub mod read;
+pub mod rebuild;
+mod rejects;
 mod snapshot;
+mod stored;
 mod text;
 mod write;
 
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use sqlx::migrate::Migrator;
@@ -18,7 +23,8 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 pub use error::StoreError;
 pub use positions::{Position, PositionDelta, PositionKey};
 pub use snapshot::GraphRow;
-pub use write::{BatchOutcome, CatalogWrite, Undecodable};
+pub use stored::as_stored;
+pub use write::{BatchOutcome, CatalogWrite, Undecodable, content_hash};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
@@ -31,12 +37,26 @@ pub struct StoreOptions {
     pub max_connections: u32,
     /// How long to wait for a connection before the call fails as unavailable.
     pub acquire_timeout: Duration,
+    /// The schema of the tables; `None` = as the URL and the server's search path say.
+    pub schema: Option<String>,
 }
 
 impl StoreOptions {
     /// Sensible defaults for a URL.
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), max_connections: 8, acquire_timeout: Duration::from_secs(10) }
+        Self { url: url.into(), max_connections: 8, acquire_timeout: Duration::from_secs(10), schema: None }
+    }
+
+    /// What each connection starts with.
+    fn connect_options(&self) -> Result<PgConnectOptions, StoreError> {
+        let options = PgConnectOptions::from_str(&self.url)
+            .map_err(|source| StoreError::Configuration { source })?
+            .application_name("tributary");
+        Ok(match &self.schema {
+            // Rows and positions are lost together in a crash of the server, so nothing has to wait for the disk.
+            Some(schema) => options.options([("search_path", schema.as_str()), ("synchronous_commit", "off")]),
+            None => options,
+        })
     }
 }
 
@@ -44,6 +64,8 @@ impl StoreOptions {
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
+    /// Whether `sink_rejects` may hold something.
+    has_rejects: Arc<AtomicBool>,
 }
 
 impl Store {
@@ -52,15 +74,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::Configuration`] if the URL is wrong, else as the database answers.
     pub async fn connect(options: &StoreOptions) -> Result<Self, StoreError> {
-        let connect = PgConnectOptions::from_str(&options.url)
-            .map_err(|source| StoreError::Configuration { source })?
-            .application_name("tributary");
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(options.acquire_timeout)
-            .connect_with(connect)
+            .connect_with(options.connect_options()?)
             .await?;
-        Ok(Self { pool })
+        Ok(Self { pool, has_rejects: Arc::default() })
     }
 
     /// Brings the schema up to date. Several processes may call it at once; one of them migrates.

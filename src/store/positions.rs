@@ -46,35 +46,6 @@ impl Store {
         let mut connection = self.pool.acquire().await?;
         read(&mut connection, sink).await
     }
-
-    /// Forgets a sink's positions, for a rebuild from the start of the topics.
-    ///
-    /// # Errors
-    /// As the database answers.
-    pub async fn forget_positions(&self, sink: &str) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM positions WHERE sink = $1").bind(sink).execute(&self.pool).await?;
-        Ok(())
-    }
-
-    /// Empties every table that sinks fill and forgets the sink's positions, in one transaction.
-    ///
-    /// # Errors
-    /// As the database answers.
-    pub async fn truncate(&self, sink: &str) -> Result<(), StoreError> {
-        let mut transaction = self.pool.begin().await?;
-        sqlx::query(
-            "TRUNCATE datasets, columns, dataset_tags, column_tags, owners, dataset_stats, containers, partitions, \
-             functions, schema_versions, jobs, runs, lineage_edges, column_lineage_edges, aliases, dataset_quality, \
-             changes",
-        )
-        .execute(&mut *transaction)
-        .await?;
-        for table in ["DELETE FROM positions WHERE sink = $1", "DELETE FROM sink_rejects WHERE sink = $1"] {
-            sqlx::query(table).bind(sink).execute(&mut *transaction).await?;
-        }
-        transaction.commit().await?;
-        Ok(())
-    }
 }
 
 pub(super) async fn read(connection: &mut PgConnection, sink: &str) -> Result<Vec<Position>, StoreError> {

@@ -92,7 +92,7 @@ pub fn carry_out(admin: &Admin, plan: &Plan) -> Result<(), KafkaError> {
 }
 
 /// Tries again while the cluster is still settling.
-fn patiently<T>(mut attempt: impl FnMut() -> Result<T, KafkaError>) -> Result<T, KafkaError> {
+pub(super) fn patiently<T>(mut attempt: impl FnMut() -> Result<T, KafkaError>) -> Result<T, KafkaError> {
     let started = Instant::now();
     loop {
         match attempt() {

@@ -79,7 +79,7 @@ fn dot(topology: &Topology) -> String {
             Role::Facts => "shape=box, style=filled, fillcolor=\"#e5e7eb\"",
             Role::Catalog => "shape=cylinder, style=filled, fillcolor=\"#dcfce7\"",
             Role::Events => "shape=box, style=filled, fillcolor=\"#dcfce7\"",
-            Role::Changelog | Role::Registry => "shape=cylinder, style=filled, fillcolor=\"#e5e7eb\"",
+            Role::Changelog | Role::Ledger | Role::Registry => "shape=cylinder, style=filled, fillcolor=\"#e5e7eb\"",
         };
         let id = quoted(&format!("topic {}", topic.name));
         text.push_str(&format!("  {id} [label={}, {style}];\n", quoted(&topic.name)));
@@ -128,7 +128,7 @@ fn mermaid(topology: &Topology) -> String {
     for topic in &topology.topics {
         let (name, id) = (label(&topic.name), id(&topic.name));
         let line = match topic.role {
-            Role::Catalog | Role::Changelog | Role::Registry => format!("  {id}[(\"{name}\")]\n"),
+            Role::Catalog | Role::Changelog | Role::Ledger | Role::Registry => format!("  {id}[(\"{name}\")]\n"),
             Role::Raw | Role::DeadLetters | Role::Facts | Role::Events => format!("  {id}[\"{name}\"]\n"),
         };
         text.push_str(&line);

@@ -236,7 +236,7 @@ impl Linter<'_> {
             }
         }
         for name in stage.outputs.iter().filter_map(|name| self.topology.topic(name)) {
-            if matches!(name.role, Role::Raw | Role::DeadLetters | Role::Changelog | Role::Registry) {
+            if matches!(name.role, Role::Raw | Role::DeadLetters | Role::Changelog | Role::Ledger | Role::Registry) {
                 let message = format!("{} is a topic for {}, not an output", name.name, name.role.as_str());
                 self.say(Rule::Shape, &stage.name, message);
             }
@@ -244,7 +244,9 @@ impl Linter<'_> {
         for name in stage.inputs.iter().filter_map(|name| self.topology.topic(name)) {
             let wanted = match stage.kind {
                 StageKind::Sink | StageKind::Follower => matches!(name.role, Role::Catalog | Role::Events),
-                StageKind::Transform | StageKind::Keyed => !matches!(name.role, Role::Changelog | Role::Registry),
+                StageKind::Transform | StageKind::Keyed => {
+                    !matches!(name.role, Role::Changelog | Role::Ledger | Role::Registry)
+                }
             };
             if !wanted {
                 let message = format!(
@@ -278,6 +280,9 @@ impl Linter<'_> {
                         format!("the stage keeps its state in <cluster>-{of}-changelog"),
                     );
                 }
+            }
+            (Role::Ledger, None) if !topic.name.ends_with("-dlq-ledger") => {
+                self.say(Rule::Companions, &topic.name, "`tributary dlq` keeps its ledger in <cluster>-dlq-ledger");
             }
             (Role::DeadLetters | Role::Changelog, None) => {
                 self.say(Rule::Companions, &topic.name, "say `of` what it is")

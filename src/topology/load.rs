@@ -48,7 +48,7 @@ pub struct Topic {
 impl Topic {
     /// Whether Kafka keeps the latest record of each key and drops the others.
     pub fn is_compacted(&self) -> bool {
-        matches!(self.role, Role::Catalog | Role::Changelog | Role::Registry)
+        matches!(self.role, Role::Catalog | Role::Changelog | Role::Ledger | Role::Registry)
     }
 }
 
@@ -68,6 +68,8 @@ pub enum Role {
     Events,
     /// State of a keyed stage.
     Changelog,
+    /// What people did with dead letters.
+    Ledger,
     /// The schema registry's log.
     Registry,
 }
@@ -82,6 +84,7 @@ impl Role {
             Self::Catalog => "catalog",
             Self::Events => "events",
             Self::Changelog => "changelog",
+            Self::Ledger => "ledger",
             Self::Registry => "registry",
         }
     }

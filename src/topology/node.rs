@@ -2,25 +2,28 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::codec::avro::{Decoder, Limits, RawSubject};
+use crate::codec::Limits;
+use crate::codec::avro::{Decoder, RawSubject};
 use crate::codec::hms::HmsLimits;
 use crate::config::Config;
 use crate::fold::{FoldConfig, Folder, Patterns};
 use crate::kafka::KafkaConfig;
+use crate::model::check::FactLimits;
 use crate::model::id::{IdError, Identity};
 use crate::normalize::hms::{HmsNormalizer, HmsSourceConfig};
 use crate::normalize::openlineage::{OpenLineageConfig, OpenLineageNormalizer};
 use crate::registry::client::RegistryClient;
 use crate::stage::{
-    BatchLimits, DataDir, InputTopic, OutputTopic, Sink, SinkSpec, StageSpec, StopToken, TaskHandle, TaskState,
-    TaskStatus, Timeouts, spawn_follower, spawn_keyed, spawn_sink, spawn_transform,
+    BatchLimits, DataDir, InputTopic, OutputTopic, Sink, StageSpec, StopToken, TaskHandle, TaskState, TaskStatus,
+    Timeouts, spawn_follower, spawn_keyed, spawn_sink, spawn_transform,
 };
 
-use super::load::{Stage, Topology};
+use super::load::{Role, Stage, Topology};
 use super::readable::{self, ReadableError, Reading};
+use super::rebuild::Source;
 use super::schemas::{RegistrySchemas, SubjectError, register_all};
 use super::stages::{FoldStage, NormalizeStage, RawSource, SchemaIds};
 
@@ -63,7 +66,7 @@ pub struct Node {
     decoder: Arc<Decoder>,
     ids: SchemaIds,
     identity: Arc<Identity>,
-    tasks: Vec<TaskHandle>,
+    tasks: Mutex<Vec<TaskHandle>>,
 }
 
 impl Node {
@@ -77,12 +80,12 @@ impl Node {
     ) -> Result<Self, NodeError> {
         let identity = Arc::new(Identity::new(config.identity.clone())?);
         let ids = register_all(registry)?;
-        let limits = Limits { depth: config.limits.depth, values: config.limits.values };
-        let decoder = Decoder::new(Arc::new(RegistrySchemas(registry.clone()))).with_limits(limits);
+        let decoder = Decoder::new(Arc::new(RegistrySchemas(registry.clone()))).with_limits(json_limits(&config));
         let decoder = Arc::new(decoder);
         let stop = StopToken::new();
         let (registry, readable) = (registry.clone(), BTreeSet::new());
-        Ok(Self { config, kafka, topology, data, registry, readable, stop, decoder, ids, identity, tasks: Vec::new() })
+        let tasks = Mutex::default();
+        Ok(Self { config, kafka, topology, data, registry, readable, stop, decoder, ids, identity, tasks })
     }
 
     /// Names as this installation reads them.
@@ -114,17 +117,22 @@ impl Node {
                     instance: source.instance,
                     epoch: source.epoch,
                     limits: self.hms_limits(),
+                    facts: fact_limits(&self.config),
                     identity: Arc::clone(&self.identity),
                 };
                 sources.insert(source.topic, RawSource::Hms(Box::new(HmsNormalizer::new(config)?)));
             }
-            let openlineage =
-                OpenLineageConfig { identity: Arc::clone(&self.identity), ..OpenLineageConfig::default() };
+            let openlineage = OpenLineageConfig {
+                identity: Arc::clone(&self.identity),
+                max_facet_bytes: self.config.limits.facet_bytes,
+                json: json_limits(&self.config),
+                facts: fact_limits(&self.config),
+            };
             let normalizer = OpenLineageNormalizer::new(openlineage);
             sources.insert(OPENLINEAGE_TOPIC.to_owned(), RawSource::OpenLineage(Box::new(normalizer)));
             spec.inputs.retain(|input| sources.contains_key(&input.name));
             let stage = NormalizeStage::new(sources, Arc::clone(&self.decoder), &self.ids);
-            self.tasks.push(spawn_transform(&self.kafka, spec, Box::new(stage), self.stop.clone())?);
+            self.add(spawn_transform(&self.kafka, spec, Box::new(stage), self.stop.clone())?);
         }
         Ok(())
     }
@@ -137,8 +145,8 @@ impl Node {
             let ignored = self.config.identity.ignore.clone().map_or_else(Patterns::default, Patterns::new);
             let case_blind = self.identity.instances().with_case_sensitive(false);
             let folder = Folder::new(FoldConfig { ignored, case_blind, ..FoldConfig::default() });
-            let stage = FoldStage::new(folder, Arc::clone(&self.decoder), self.ids.clone());
-            self.tasks.push(spawn_keyed(&self.kafka, spec, Box::new(stage), self.stop.clone())?);
+            let stage = FoldStage::new(folder, Arc::clone(&self.decoder), self.ids.clone(), fact_limits(&self.config));
+            self.add(spawn_keyed(&self.kafka, spec, Box::new(stage), self.stop.clone())?);
         }
         Ok(())
     }
@@ -146,39 +154,74 @@ impl Node {
     /// Starts a sink in its consumer group.
     pub fn start_sink(&mut self, name: &str, sink: Box<dyn Sink>) -> Result<(), NodeError> {
         self.check_inputs(name)?;
-        let spec = self.sink_spec(name)?;
-        self.tasks.push(spawn_sink(&self.kafka, spec, sink, self.stop.clone())?);
+        let spec = self.source().spec(name, self.stage(name)?.inputs.clone());
+        self.add(spawn_sink(&self.kafka, spec, sink, self.stop.clone())?);
         Ok(())
     }
 
     /// Starts a follower of all partitions.
     pub fn start_follower(&mut self, name: &str, sink: Box<dyn Sink>) -> Result<(), NodeError> {
         self.check_inputs(name)?;
-        let spec = self.sink_spec(name)?;
-        self.tasks.push(spawn_follower(&self.kafka, spec, sink, self.stop.clone())?);
+        let spec = self.source().spec(name, self.stage(name)?.inputs.clone());
+        self.add(spawn_follower(&self.kafka, spec, sink, self.stop.child())?);
         Ok(())
+    }
+
+    /// What a view of this node is built with.
+    pub fn source(&self) -> Source {
+        Source {
+            kafka: self.kafka.clone(),
+            config: self.config.clone(),
+            topology: self.topology.clone(),
+            decoder: Arc::clone(&self.decoder),
+            instance: self.data.instance().to_owned(),
+            stop: self.stop.clone(),
+        }
+    }
+
+    /// Lets `next` go on in place of the follower `name`, which ends first.
+    pub fn replace(&self, name: &str, next: TaskHandle) {
+        let mut tasks = self.tasks();
+        let old = tasks.iter().position(|task| task.status().stage == name).map(|at| tasks.swap_remove(at));
+        tasks.push(next);
+        drop(tasks);
+        if let Some(old) = old {
+            old.stop();
+            if let Err(reason) = old.join() {
+                tracing::warn!(name, reason, "the follower that was replaced had failed");
+            }
+        }
     }
 
     /// What each task is doing.
     pub fn statuses(&self) -> Vec<TaskStatus> {
-        self.tasks.iter().map(TaskHandle::status).collect()
+        self.tasks().iter().map(TaskHandle::status).collect()
     }
 
     /// The reason of the first task that has failed.
     pub fn failure(&self) -> Option<String> {
-        self.tasks.iter().find_map(failure_of)
+        self.tasks().iter().find_map(failure_of)
+    }
+
+    fn add(&self, task: TaskHandle) {
+        self.tasks().push(task);
+    }
+
+    fn tasks(&self) -> std::sync::MutexGuard<'_, Vec<TaskHandle>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks all tasks to finish what they have, and waits for them. Reasons of those that failed.
     pub fn shut_down(&self) -> Vec<String> {
         self.stop.stop();
-        for task in &self.tasks {
+        let tasks = self.tasks();
+        for task in tasks.iter() {
             // The task bounds its own drain; a little more covers a call that was under way.
             task.wait_until(self.config.shutdown_timeout + DRAIN_GRACE, |status| {
                 matches!(status.state, TaskState::Stopped | TaskState::Failed(_))
             });
         }
-        self.tasks.iter().filter_map(failure_of).collect()
+        tasks.iter().filter_map(failure_of).collect()
     }
 
     /// A stage whose input may hold records that it cannot read must not start.
@@ -205,14 +248,24 @@ impl Node {
         let mut input = InputTopic::new(topic);
         input.max_record_bytes = self.config.limits.record_bytes;
         if let Some(letters) = self.topology.dead_letters_of(topic) {
-            input.dead_letters = self.output(&letters.name);
+            input.dead_letters = OutputTopic {
+                name: letters.name.clone(),
+                max_record_bytes: letters.max_message_bytes.unwrap_or(self.config.limits.record_bytes),
+                is_compacted: false,
+            };
         }
         input
     }
 
     fn output(&self, topic: &str) -> OutputTopic {
-        let declared = self.topology.topic(topic).and_then(|topic| topic.max_message_bytes);
-        OutputTopic { name: topic.to_owned(), max_record_bytes: declared.unwrap_or(self.config.limits.output_bytes) }
+        let declared = self.topology.topic(topic);
+        let limit = declared.and_then(|topic| topic.max_message_bytes);
+        let ours = self.config.limits.output_bytes;
+        OutputTopic {
+            name: topic.to_owned(),
+            max_record_bytes: limit.map_or(ours, |bytes| bytes.min(ours)),
+            is_compacted: declared.is_some_and(|topic| topic.role == Role::Catalog),
+        }
     }
 
     fn stage_spec(&self, name: &str, task: usize) -> Result<StageSpec, NodeError> {
@@ -221,22 +274,14 @@ impl Node {
         spec.task = task;
         spec.inputs = stage.inputs.iter().map(|topic| self.input(topic)).collect();
         spec.outputs = stage.outputs.iter().map(|topic| self.output(topic)).collect();
-        spec.batch = self.batch(name);
-        spec.timeouts = self.timeouts();
-        Ok(spec)
-    }
-
-    fn sink_spec(&self, name: &str) -> Result<SinkSpec, NodeError> {
-        let topics = self.stage(name)?.inputs.clone();
-        let mut spec = SinkSpec::new(self.config.kafka.cluster.clone(), name, self.data.instance(), topics);
+        spec.changelog_max_bytes = self.output(&spec.changelog()).max_record_bytes;
         spec.batch = self.batch(name);
         spec.timeouts = self.timeouts();
         Ok(spec)
     }
 
     fn batch(&self, stage: &str) -> BatchLimits {
-        let stage = self.config.stage(stage);
-        BatchLimits { records: stage.batch_records, bytes: stage.batch_bytes, interval: stage.batch_delay }
+        batch_limits(&self.config, stage)
     }
 
     fn timeouts(&self) -> Timeouts {
@@ -245,7 +290,11 @@ impl Node {
 
     fn hms_limits(&self) -> HmsLimits {
         let limits = &self.config.limits;
-        HmsLimits { max_message_bytes: limits.decompressed_bytes, max_depth: limits.depth }
+        HmsLimits {
+            max_message_bytes: limits.decompressed_bytes,
+            max_name_bytes: limits.name_bytes,
+            json: json_limits(&self.config),
+        }
     }
 
     fn hms_sources(&self) -> Vec<crate::config::HmsSource> {
@@ -254,6 +303,28 @@ impl Node {
         }
         vec![crate::config::HmsSource { topic: HMS_TOPIC.to_owned(), instance: None, epoch: 0, names: Vec::new() }]
     }
+}
+
+fn json_limits(config: &Config) -> Limits {
+    Limits { depth: config.limits.depth, values: config.limits.values }
+}
+
+fn fact_limits(config: &Config) -> FactLimits {
+    let limits = &config.limits;
+    FactLimits {
+        bytes: limits.output_bytes,
+        name_bytes: limits.name_bytes,
+        depth: limits.depth,
+        columns: limits.columns,
+        facets: limits.facets,
+        edges: limits.edges,
+    }
+}
+
+/// Bounds of a stage's batches.
+pub(super) fn batch_limits(config: &Config, stage: &str) -> BatchLimits {
+    let stage = config.stage(stage);
+    BatchLimits { records: stage.batch_records, bytes: stage.batch_bytes, interval: stage.batch_delay }
 }
 
 fn failure_of(task: &TaskHandle) -> Option<String> {

@@ -82,13 +82,32 @@ fn describe(behind: &[Behind]) -> String {
 
 /// Ends of all partitions of `topics`, whoever wrote them and whether committed or not.
 pub fn ends(admin: &Admin, topics: &[String]) -> Result<Offsets, KafkaError> {
-    let mut all = Offsets::new();
-    for topic in topics {
-        for (partition, marks) in admin.topic_watermarks(topic, Isolation::Uncommitted)? {
-            all.insert(TopicPartition::new(topic.as_str(), partition), marks.high);
+    admin.ends(topics, Isolation::Uncommitted)
+}
+
+impl Reader<'_> {
+    /// Where it stands in those of `partitions` that it has a position in. Does not wait for open transactions.
+    ///
+    /// # Errors
+    /// If Kafka or its store does not answer.
+    pub fn positions(&self, admin: &Admin, partitions: &[TopicPartition]) -> Result<Offsets, QuietError> {
+        match &self.progress {
+            Progress::Group(group) => {
+                let committed = admin.committed_so_far(group, partitions)?;
+                Ok(committed.into_iter().filter_map(|(partition, offset)| Some((partition, offset?))).collect())
+            }
+            Progress::Stored(_) => self.stored(),
         }
     }
-    Ok(all)
+
+    fn stored(&self) -> Result<Offsets, QuietError> {
+        match &self.progress {
+            Progress::Stored(positions) => {
+                positions().map_err(|message| QuietError::Positions { reader: self.name.clone(), message })
+            }
+            Progress::Group(_) => Ok(Offsets::new()),
+        }
+    }
 }
 
 /// Who has not reached `ends` yet. A partition that never held a record needs no position.
@@ -97,17 +116,16 @@ pub fn behind(admin: &Admin, readers: &[Reader<'_>], ends: &Offsets) -> Result<V
     for reader in readers {
         let wanted: Vec<TopicPartition> =
             ends.keys().filter(|one| reader.topics.iter().any(|topic| **topic == *one.topic)).cloned().collect();
-        let positions = match &reader.progress {
-            Progress::Group(group) => admin.committed(group, &wanted)?,
-            Progress::Stored(positions) => {
-                let stored =
-                    positions().map_err(|message| QuietError::Positions { reader: reader.name.clone(), message })?;
-                stored.into_iter().map(|(partition, offset)| (partition, Some(offset))).collect()
+        let positions: Offsets = match &reader.progress {
+            Progress::Group(group) => {
+                let stable = admin.committed(group, &wanted)?;
+                stable.into_iter().filter_map(|(partition, offset)| Some((partition, offset?))).collect()
             }
+            Progress::Stored(_) => reader.stored()?,
         };
         for partition in wanted {
             let end = ends[&partition];
-            let position = positions.get(&partition).copied().flatten();
+            let position = positions.get(&partition).copied();
             if end > 0 && position.is_none_or(|position| position < end) {
                 found.push(Behind { reader: reader.name.clone(), partition, position, end });
             }

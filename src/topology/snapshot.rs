@@ -15,7 +15,10 @@ pub enum SnapshotError {
     #[error(transparent)]
     Kafka(#[from] KafkaError),
     /// A record of ours does not decode: it was written by somebody else.
-    #[error("{topic}-{partition} at offset {offset} is not a catalog record; who else writes to this topic?")]
+    #[error(
+        "{topic}-{partition} at offset {offset} is not a catalog record; who else writes to this topic? Write a right \
+         value or a tombstone for its key"
+    )]
     Foreign {
         /// Topic.
         topic: String,
@@ -29,41 +32,40 @@ pub enum SnapshotError {
     },
 }
 
-/// Hands out every committed record of `topic` in log order per partition; `None` is a tombstone.
+/// Hands out every committed record of `topic` in log order per partition; `None` is a tombstone. A record that is not
+/// ours is an error at the end, unless another one follows under its key.
 pub fn read_topic(
     reader: &LogReader,
     decoder: &Decoder,
     topic: CatalogTopic,
     each: &mut dyn FnMut(String, Option<CatalogRecord>),
 ) -> Result<(), SnapshotError> {
-    let mut failed = None;
+    let mut foreign = BTreeMap::new();
     reader.read_topic(topic.name(), &mut |record| {
-        if failed.is_some() {
-            return;
-        }
+        let key = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned();
         match decode(decoder, topic, &record) {
-            Ok((key, value)) => each(key, value),
-            Err(error) => failed = Some(error),
+            Ok(value) => {
+                // What follows under the same key puts it right.
+                foreign.remove(&key);
+                each(key, value);
+            }
+            Err(error) => {
+                foreign.insert(key, error);
+            }
         }
     })?;
-    failed.map_or(Ok(()), Err)
+    foreign.into_values().next().map_or(Ok(()), Err)
 }
 
-fn decode(
-    decoder: &Decoder,
-    topic: CatalogTopic,
-    record: &Record,
-) -> Result<(String, Option<CatalogRecord>), SnapshotError> {
-    let key = String::from_utf8_lossy(record.key.as_deref().unwrap_or_default()).into_owned();
-    let value = record.value.as_deref().map(|bytes| decoder.record(topic, bytes)).transpose().map_err(|source| {
+fn decode(decoder: &Decoder, topic: CatalogTopic, record: &Record) -> Result<Option<CatalogRecord>, SnapshotError> {
+    record.value.as_deref().map(|bytes| decoder.record(topic, bytes)).transpose().map_err(|source| {
         SnapshotError::Foreign {
             topic: record.topic.to_string(),
             partition: record.partition,
             offset: record.offset,
             source: Box::new(source),
         }
-    })?;
-    Ok((key, value))
+    })
 }
 
 /// The latest value of each live key of `topic`.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::codec::avro::{self, DecodeError, Decoder, RawSubject};
 use crate::fold::{FoldOutcome, FoldOutput, Folder};
+use crate::model::check::{FactLimits, check_read};
 use crate::model::fact::Fact;
 use crate::model::raw::{Normalized, RawRecord};
 use crate::model::record::CatalogTopic;
@@ -91,12 +92,13 @@ pub struct FoldStage {
     folder: Folder,
     decoder: Arc<Decoder>,
     ids: SchemaIds,
+    limits: FactLimits,
 }
 
 impl FoldStage {
-    /// A stage that folds with `folder` and writes under `ids`.
-    pub fn new(folder: Folder, decoder: Arc<Decoder>, ids: SchemaIds) -> Self {
-        Self { folder, decoder, ids }
+    /// A stage that folds facts within `limits` with `folder` and writes under `ids`.
+    pub fn new(folder: Folder, decoder: Arc<Decoder>, ids: SchemaIds, limits: FactLimits) -> Self {
+        Self { folder, decoder, ids, limits }
     }
 }
 
@@ -106,6 +108,8 @@ impl KeyedTransform for FoldStage {
             Rejection::new(ReasonCode::EmptyValue, "", "a fact has no value; who else writes to this topic?")
         })?;
         let fact = self.decoder.fact(value).map_err(decode_fault)?;
+        check_read(&fact, &self.limits)?;
+        check_place(&fact, record, outputs)?;
         let mut folded = FoldOutput::default();
         let outcome = self.folder.apply(&fact, state, &mut folded)?;
         for output in folded.records {
@@ -131,6 +135,21 @@ impl KeyedTransform for FoldStage {
             outputs.no_op(reason);
         }
         Ok(())
+    }
+}
+
+/// Each entity has one owner, the task of its partition: a fact that lies in another one would give it two.
+fn check_place(fact: &Fact, record: &StageRecord, outputs: &Outputs) -> Result<(), Rejection> {
+    match outputs.partition_of(FACTS, fact.entity.as_str().as_bytes()) {
+        Some(partition) if partition != record.partition => Err(Rejection::new(
+            ReasonCode::InvalidField,
+            "/entity",
+            format!(
+                "facts about {} belong to partition {partition} (murmur2 of the entity), not {}; who else writes here?",
+                fact.entity, record.partition
+            ),
+        )),
+        _ => Ok(()),
     }
 }
 

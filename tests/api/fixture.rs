@@ -425,6 +425,7 @@ fn writes() -> Vec<CatalogWrite> {
         offset: i64::try_from(offset).unwrap(),
         key,
         value: Some(record),
+        hash: None,
     };
     records().into_iter().enumerate().map(write).collect()
 }

@@ -12,6 +12,8 @@ const SERVERS: &str = "TRIBUTARY_TEST_SERVERS";
 const CLUSTER: &str = "TRIBUTARY_TEST_CLUSTER";
 const DATA: &str = "TRIBUTARY_TEST_DATA";
 const UNTIL: &str = "TRIBUTARY_TEST_UNTIL";
+/// Session time-out of a child.
+pub const SESSION: Duration = Duration::from_secs(6);
 /// Exit code of a child whose task failed.
 pub const FAILED: i32 = 3;
 
@@ -43,7 +45,7 @@ fn process() {
     spec.inputs = vec![tributary::stage::InputTopic::new(format!("{cluster}.in"))];
     spec.outputs = vec![tributary::stage::OutputTopic::new(format!("{cluster}.out"))];
     spec.batch.records = 50;
-    spec.timeouts.session = Duration::from_secs(6);
+    spec.timeouts.session = SESSION;
     let transform = Count { topic: format!("{cluster}.out") };
     let task = spawn_keyed(&KafkaConfig::plain(servers).unwrap(), spec, Box::new(transform), StopToken::new()).unwrap();
     task.wait_until(PATIENCE * 2, |status| {

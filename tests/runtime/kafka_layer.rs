@@ -34,8 +34,15 @@ fn topics_are_created_described_altered_and_deleted() {
     assert_eq!(admin.create_topics(std::slice::from_ref(&spec)).unwrap(), [Created::Before]);
     assert_eq!(admin.partition_count(&name).unwrap(), Some(3));
     admin.alter_configs(&name, &BTreeMap::from([("retention.ms".to_owned(), "1234567".to_owned())])).unwrap();
-    let configs = admin.describe_configs(&[&name]).unwrap().remove(&name).unwrap();
-    assert_eq!(configs["retention.ms"].value.as_deref(), Some("1234567"));
+    // A busy broker answers from what it knew until the controller's word reaches it.
+    let started = std::time::Instant::now();
+    let configs = loop {
+        let configs = admin.describe_configs(&[&name]).unwrap().remove(&name).unwrap();
+        if configs["retention.ms"].value.as_deref() == Some("1234567") {
+            break configs;
+        }
+        assert!(started.elapsed() < TIMEOUT, "retention.ms is {:?}", configs["retention.ms"]);
+    };
     assert_eq!(configs["cleanup.policy"].value.as_deref(), Some("compact"), "what was set before stays");
     admin.add_partitions(&name, 4).unwrap();
     let key = TopicPartition::new(name.as_str(), 3);
@@ -52,10 +59,20 @@ fn topics_are_created_described_altered_and_deleted() {
     assert_ne!(id_of(&name), before, "a new topic of the same name has another id");
 }
 
+/// Creates a topic of one partition and waits until it is known: a busy broker learns of it a moment later.
+fn create(topic: &str) {
+    let admin = Admin::new(&kafka()).unwrap();
+    admin.create_topics(&[TopicSpec::new(topic, 1)]).unwrap();
+    let started = std::time::Instant::now();
+    while admin.partition_count(topic).unwrap().is_none() {
+        assert!(started.elapsed() < TIMEOUT, "{topic} did not appear");
+    }
+}
+
 #[test]
 fn a_log_is_read_to_its_end_past_markers_and_aborted_records() {
     let topic = unique("log");
-    Admin::new(&kafka()).unwrap().create_topics(&[TopicSpec::new(topic.as_str(), 1)]).unwrap();
+    create(&topic);
     assert_eq!(read_all(&topic), []);
     let mut producer = TransactionalProducer::new(&kafka(), &unique("txn"), TIMEOUT).unwrap();
     producer.init().unwrap();
@@ -79,7 +96,7 @@ fn a_log_is_read_to_its_end_past_markers_and_aborted_records() {
 #[test]
 fn the_newer_producer_of_an_id_fences_the_older() {
     let topic = unique("fence");
-    Admin::new(&kafka()).unwrap().create_topics(&[TopicSpec::new(topic.as_str(), 1)]).unwrap();
+    create(&topic);
     let id = unique("txn");
     let mut old = TransactionalProducer::new(&kafka(), &id, TIMEOUT).unwrap();
     old.init().unwrap();

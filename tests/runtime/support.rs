@@ -63,7 +63,13 @@ pub fn initialise(admin: &Admin, spec: &StageSpec, partitions: i32) {
         .iter()
         .flat_map(|input| (0..partitions).map(|p| (TopicPartition::new(input.name.as_str(), p), 0)))
         .collect();
-    admin.commit_offsets(&spec.group(), &offsets).unwrap();
+    // A topic that was created a moment ago is not known to every part of a busy broker.
+    let started = std::time::Instant::now();
+    while let Err(error) = admin.commit_offsets(&spec.group(), &offsets) {
+        let unknown = error.code_name().is_some_and(|code| code.starts_with("Unknown"));
+        assert!(unknown && started.elapsed() < PATIENCE, "{error}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Produces records `key → id` and waits for their acknowledgement.
@@ -99,6 +105,12 @@ impl KeyedTransform for Count {
         let id = text(record.value.as_deref());
         if id.starts_with("poison") {
             return Err(Rejection::new(ReasonCode::InvalidField, "/id", "poisoned for the test").into());
+        }
+        if id == "defect" {
+            panic!("a defect of the test's own");
+        }
+        if id == "bloat" {
+            state.put(b"bloat".to_vec(), vec![b'b'; 1_000]);
         }
         let value = format!("{} {id}", before + 1);
         outputs.put(&self.topic, &text(Some(&key)), key, Some(value.into_bytes()));

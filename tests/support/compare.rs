@@ -78,7 +78,8 @@ fn short_hash(bytes: &[u8]) -> String {
 }
 
 fn row_hash(record: &CatalogRecord) -> String {
-    short_hash(&encode_record(record, 0).unwrap())
+    // Without the frame of five bytes.
+    short_hash(&encode_record(record, 0).unwrap()[5..])
 }
 
 impl Site {
@@ -88,9 +89,7 @@ impl Site {
 
     /// Decodes by the schemas that this site's registry holds.
     fn decoder(&self) -> Decoder {
-        let log = KafkaLog::new(self.kafka(), "_schemas", "tests");
-        let handle = RegistryHandle::start(Arc::new(log), &RegistryOptions::default()).unwrap();
-        Decoder::new(Arc::new(RegistrySchemas(RegistryClient::InProcess(handle))))
+        Decoder::new(Arc::new(RegistrySchemas(self.registry())))
     }
 
     /// Committed records of a topic: transaction markers and aborted records do not count.
@@ -245,6 +244,23 @@ impl Site {
                 (topic.name(), latest.into_iter().map(|(key, record)| (key, format!("{record:?}"))).collect())
             })
             .collect()
+    }
+
+    /// The registry, asked in this process.
+    pub fn registry(&self) -> RegistryClient {
+        let log = KafkaLog::new(self.kafka(), "_schemas", "tests");
+        RegistryClient::InProcess(RegistryHandle::start(Arc::new(log), &RegistryOptions::default()).unwrap())
+    }
+
+    /// Rows that the sink has put aside: topic, partition, offset, reason.
+    pub fn rejects(&self) -> Vec<(String, i32, i64, String)> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut connection = PgConnection::connect(&self.stack.database_url().unwrap()).await.unwrap();
+            let sql = "SELECT topic, partition, record_offset, reason FROM sink_rejects";
+            let rows = sqlx::query(sql).fetch_all(&mut connection).await.unwrap();
+            rows.iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect()
+        })
     }
 
     /// Rows that the sink has put aside.

@@ -4,6 +4,7 @@ pub mod compare;
 pub mod events;
 pub mod python;
 pub mod site;
+pub mod wire;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -146,6 +146,11 @@ impl Running {
         Self { child: command.spawn().unwrap(), log, metrics }
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// kill -9.
     pub fn kill(mut self) {
         self.child.kill().unwrap();

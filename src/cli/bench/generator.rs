@@ -6,6 +6,8 @@
 
 use serde_json::{Value, json};
 
+use crate::cli::draw::draw as hash;
+
 /// One raw record to produce.
 #[derive(Clone, Debug)]
 pub struct RawEvent {
@@ -251,14 +253,6 @@ fn timestamp(millis: i64) -> String {
     chrono::DateTime::from_timestamp_millis(millis)
         .unwrap_or_default()
         .to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
-}
-
-/// SplitMix64 of two numbers: a random draw that depends on nothing but them.
-fn hash(seed: u64, index: u64) -> u64 {
-    let mut z = seed.wrapping_add(index.wrapping_mul(0x9e37_79b9_7f4a_7c15)).wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -3,7 +3,10 @@
 pub mod generator;
 pub mod procstat;
 
+mod catalog;
+mod latency;
 mod pipeline;
+mod rekey;
 
 use clap::Subcommand;
 
@@ -15,10 +18,13 @@ use super::exit::Failure;
 pub enum BenchCommand {
     /// Raw events into Postgres, search and lineage: throughput, CPU by process, memory, latency
     Pipeline(pipeline::PipelineArgs),
+    /// Fill empty catalog topics with a catalog of any size, for measuring what works on it
+    Catalog(catalog::CatalogArgs),
 }
 
 pub(super) fn run(flags: &SettingFlags, command: &BenchCommand) -> Result<(), Failure> {
     match command {
         BenchCommand::Pipeline(args) => pipeline::run(flags, args),
+        BenchCommand::Catalog(args) => catalog::run(flags, args),
     }
 }

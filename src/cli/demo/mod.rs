@@ -14,19 +14,15 @@ use super::exit::{Because, Failure, Reason};
 use super::flow::Flow;
 use super::processes::{Plan, Process, start_missing};
 use super::produce::produce_lines;
+use super::recorded::{HMS, HMS_TOPIC, OPENLINEAGE, OPENLINEAGE_TOPIC};
 use super::{dlq, topology};
 use crate::config::Origin;
-use crate::kafka::{Isolation, LogReader, Producer};
+use crate::kafka::{Isolation, Producer};
+use crate::stage::Letter;
 
-/// 797 notifications of a Hive Metastore 3.1.3, recorded from the running server; the last 42 belong to the Spark run.
-const HMS: &[u8] = include_bytes!("../../../demo/hms-notifications.jsonl.gz");
-/// 261 events of one Spark 3.5.6 run against that metastore.
-const OPENLINEAGE: &[u8] = include_bytes!("../../../demo/openlineage-events.jsonl.gz");
 /// A notification cut off in the middle of its message.
 const POISONED: &[u8] = br#"{"eventId":798,"eventTime":1795242200,"eventType":"CREATE_TABLE","dbName":"spark_shop","tableName":"cut_off","message":"{\"server\":\"thrift://hms-1.lake:9083\",\"tableObjJson\":\"{\\\"1\\\":{\\\"str\\\":","messageFormat":"json-0.2"}"#;
 
-const HMS_TOPIC: &str = "hms.notifications";
-const OPENLINEAGE_TOPIC: &str = "openlineage.events";
 const QUIET_LIMIT: Duration = Duration::from_secs(180);
 
 /// How the demo ends.
@@ -82,10 +78,11 @@ pub(super) fn run(flags: &SettingFlags, args: &DemoArgs) -> Result<(), Failure> 
     process.wait_followers(&ends, QUIET_LIMIT)?;
     say("pipeline", &format!("quiet after {:.1} s", fed.elapsed().as_secs_f64()));
 
-    let reader = LogReader::new(&context.kafka, Isolation::Committed).because(Reason::Unavailable)?;
+    let ledger = dlq::ledger(&context)?;
     let mut letters = Vec::new();
     for topic in flow.dead_letters() {
-        letters.extend(dlq::read(&reader, &topic)?);
+        let each = &mut |letter: Letter| letters.push((letter.place.to_string(), letter.letter));
+        ledger.each(&topic, each).because(Reason::Unavailable)?;
     }
     let mut text = Vec::new();
     if let Some(catalog) = &process.catalog {

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::codec::Limits;
+use crate::codec::json::{Allowance, pointer};
 use crate::model::reject::{ReasonCode, Rejection};
 
 /// A raw topic that accepts framed Avro.
@@ -22,7 +24,7 @@ impl RawSubject {
         }
     }
 
-    pub(super) fn to_plain_json(self, resolved: Value) -> Result<Vec<u8>, Rejection> {
+    pub(super) fn to_plain_json(self, resolved: Value, limits: Limits) -> Result<Vec<u8>, Rejection> {
         let Value::Object(mut fields) = resolved else {
             return Err(Rejection::new(ReasonCode::InvalidAvro, "", "the datum is no record"));
         };
@@ -30,7 +32,7 @@ impl RawSubject {
             if let Some(Value::String(event)) = fields.remove("event") {
                 return Ok(event.into_bytes());
             }
-            open_event(&mut fields)?;
+            open_event(&mut fields, &mut Allowance::new(limits))?;
         }
         // A null in the record means that the sender left the field out.
         fields.retain(|_, value| !value.is_null());
@@ -40,10 +42,10 @@ impl RawSubject {
 }
 
 /// Replaces the facets' texts by the facets.
-fn open_event(event: &mut Map<String, Value>) -> Result<(), Rejection> {
+fn open_event(event: &mut Map<String, Value>, allowance: &mut Allowance) -> Result<(), Rejection> {
     for name in ["run", "job", "dataset"] {
         if let Some(Value::Object(part)) = event.get_mut(name) {
-            open_facets(part).map_err(|fault| fault.within(&format!("/{name}")))?;
+            open_facets(part, allowance).map_err(|fault| fault.within(&format!("/{name}")))?;
         }
     }
     let is_run = event.get("run").is_some_and(|run| !run.is_null());
@@ -51,7 +53,7 @@ fn open_event(event: &mut Map<String, Value>) -> Result<(), Rejection> {
         let Some(Value::Array(datasets)) = event.get_mut(name) else { continue };
         for (index, dataset) in datasets.iter_mut().enumerate() {
             if let Value::Object(dataset) = dataset {
-                open_facets(dataset).map_err(|fault| fault.within(&format!("/{name}/{index}")))?;
+                open_facets(dataset, allowance).map_err(|fault| fault.within(&format!("/{name}/{index}")))?;
             }
         }
         // A DatasetEvent has no inputs and no outputs at all.
@@ -62,18 +64,13 @@ fn open_event(event: &mut Map<String, Value>) -> Result<(), Rejection> {
     Ok(())
 }
 
-fn open_facets(part: &mut Map<String, Value>) -> Result<(), Rejection> {
+fn open_facets(part: &mut Map<String, Value>, allowance: &mut Allowance) -> Result<(), Rejection> {
     for family in ["facets", "inputFacets", "outputFacets"] {
         let Some(Value::Object(facets)) = part.get_mut(family) else { continue };
         for (name, facet) in facets.iter_mut() {
             if let Value::String(text) = facet {
-                *facet = serde_json::from_str(text).map_err(|error| {
-                    Rejection::new(
-                        ReasonCode::InvalidJson,
-                        format!("/{family}/{name}"),
-                        format!("the facet's text is not JSON: {error}"),
-                    )
-                })?;
+                let path = || format!("/{family}/{}", pointer(name));
+                *facet = allowance.parse(text).map_err(|fault| fault.within(&path()))?;
             }
         }
         if facets.is_empty() && family != "facets" {

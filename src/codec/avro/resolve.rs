@@ -11,22 +11,9 @@ use apache_avro::schema::{
 };
 use serde_json::{Map, Number, Value};
 
+pub use crate::codec::Limits;
+use crate::codec::json::{pointer, too_deep, too_many};
 use crate::model::reject::{ReasonCode, Rejection};
-
-/// How much a foreign datum may ask for.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Nesting of records, arrays, maps and unions.
-    pub depth: usize,
-    /// Values of any type in one datum.
-    pub values: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { depth: 64, values: 1_000_000 }
-    }
-}
 
 /// Decodes `datum` as `writer` wrote it into the shape of `reader`. `references` are the schemas that the writer
 /// schema refers to.
@@ -49,6 +36,7 @@ pub fn decode_to_json(
         rest: datum,
         writer_names: writer_names.get_names(),
         reader_names: reader_names.get_names(),
+        limits,
         values_left: limits.values,
         depth_left: limits.depth,
     };
@@ -63,6 +51,7 @@ struct Decoder<'a> {
     rest: &'a [u8],
     writer_names: &'a NamesRef<'a>,
     reader_names: &'a NamesRef<'a>,
+    limits: Limits,
     values_left: usize,
     depth_left: usize,
 }
@@ -148,17 +137,16 @@ fn deref<'s>(schema: &'s Schema, names: &NamesRef<'s>) -> Result<&'s Schema, Rej
 
 impl<'a> Decoder<'a> {
     fn read(&mut self, writer: &'a Schema, reader: &'a Schema) -> Result<Value, Rejection> {
-        self.values_left = self
-            .values_left
-            .checked_sub(1)
-            .ok_or_else(|| Rejection::new(ReasonCode::LimitExceeded, "", "the datum holds too many values"))?;
-        self.depth_left = self
-            .depth_left
-            .checked_sub(1)
-            .ok_or_else(|| Rejection::new(ReasonCode::LimitExceeded, "", "the datum is nested too deeply"))?;
+        self.take_value()?;
+        self.depth_left = self.depth_left.checked_sub(1).ok_or_else(|| too_deep("", self.limits))?;
         let value = self.read_inner(writer, reader);
         self.depth_left += 1;
         value
+    }
+
+    fn take_value(&mut self) -> Result<(), Rejection> {
+        self.values_left = self.values_left.checked_sub(1).ok_or_else(|| too_many("", self.limits))?;
+        Ok(())
     }
 
     fn read_inner(&mut self, writer: &'a Schema, reader: &'a Schema) -> Result<Value, Rejection> {
@@ -233,6 +221,8 @@ impl<'a> Decoder<'a> {
                 invalid("the writer's schema lacks this field and it has no default")
                     .within(&format!("/{}", field.name))
             })?;
+            // A writer may leave out everything: what its values are filled up with takes memory, too.
+            self.take_value()?;
             object.insert(field.name.clone(), default);
         }
         Ok(Value::Object(object))
@@ -381,11 +371,6 @@ fn real(value: f64) -> Value {
 
 fn latin1(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
-}
-
-/// A name as a JSON pointer's segment (RFC 6901).
-fn pointer(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
 }
 
 fn invalid(message: impl Into<String>) -> Rejection {

@@ -371,7 +371,9 @@ fn every_record_comes_back_as_it_went() {
             let topic = record.topic();
             let bytes = encode_record(&record, id_of(topic.name())).unwrap();
             assert_eq!(split_frame(&bytes).unwrap().0, id_of(topic.name()));
-            assert_eq!(decoder().record(topic, &bytes).unwrap(), record, "{}", topic.name());
+            let decoder = decoder();
+            assert_eq!(decoder.record(topic, &bytes).unwrap(), record, "{}", topic.name());
+            assert_eq!(decoder.resolved(), 0, "{} took the slow way", topic.name());
         }
     }
 }
@@ -458,7 +460,9 @@ fn facts_come_back_as_they_went() {
     ]);
     for fact in [all, fact(vec![])] {
         let bytes = encode_fact(&fact, id_of("catalog.facts")).unwrap();
-        assert_eq!(decoder().fact(&bytes).unwrap(), fact);
+        let decoder = decoder();
+        assert_eq!(decoder.fact(&bytes).unwrap(), fact);
+        assert_eq!(decoder.resolved(), 0, "facts took the slow way");
     }
 }
 

@@ -4,6 +4,7 @@
 //! from the writer's schema, which is slower and bounded.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, RwLock};
 
 use apache_avro::Schema;
@@ -169,12 +170,18 @@ pub struct Decoder {
     schemas: Arc<dyn WriterSchemas>,
     known: RwLock<HashMap<u32, Arc<Known>>>,
     limits: Limits,
+    resolved: AtomicU64,
 }
 
 impl Decoder {
     /// A decoder that asks `schemas` for what it has not seen.
     pub fn new(schemas: Arc<dyn WriterSchemas>) -> Self {
-        Self { schemas, known: RwLock::default(), limits: Limits::default() }
+        Self { schemas, known: RwLock::default(), limits: Limits::default(), resolved: AtomicU64::new(0) }
+    }
+
+    /// How many values were not simply read, because another schema than our current one wrote them.
+    pub fn resolved(&self) -> u64 {
+        self.resolved.load(Ordering::Relaxed)
     }
 
     /// The same with other limits on values of foreign writers.
@@ -224,7 +231,7 @@ impl Decoder {
         let (id, datum) = split_frame(value)?;
         let known = self.known(id)?;
         let resolved = decode_to_json(datum, &known.schema, &known.references, &own.schema, self.limits)?;
-        Ok(subject.to_plain_json(resolved)?)
+        Ok(subject.to_plain_json(resolved, self.limits)?)
     }
 
     fn typed<T: DeserializeOwned>(&self, topic: CatalogTopic, value: &[u8]) -> Result<Box<T>, DecodeError> {
@@ -244,6 +251,7 @@ impl Decoder {
             }
             // The careful decoder below finds the place of the fault.
         }
+        self.resolved.fetch_add(1, Ordering::Relaxed);
         let resolved = decode_to_json(datum, &known.schema, &known.references, &own.schema, self.limits)?;
         serde_json::from_value(resolved)
             .map_err(|error| Rejection::new(ReasonCode::InvalidAvro, "", error.to_string()).into())
@@ -270,8 +278,10 @@ impl Decoder {
     }
 }
 
-/// A fact as it lies on the wire, borrowed for writing.
+/// A fact as it lies on the wire, borrowed for writing. The names of these structs are those of the schema's records:
+/// the library refuses others, and every fact would take the slow way.
 #[derive(Serialize)]
+#[serde(rename = "Fact")]
 struct WireFact<'a> {
     entity: &'a str,
     kind: &'static str,
@@ -283,6 +293,7 @@ struct WireFact<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(rename = "Version")]
 struct WireVersion {
     epoch: i64,
     time: i64,
@@ -291,6 +302,7 @@ struct WireVersion {
 }
 
 #[derive(Serialize)]
+#[serde(rename = "Entry")]
 struct WireEntry<'a> {
     aspect: &'static str,
     sub_key: &'a str,
@@ -298,6 +310,7 @@ struct WireEntry<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(rename = "Fact")]
 struct WireFactOwned {
     entity: String,
     kind: String,
@@ -309,6 +322,7 @@ struct WireFactOwned {
 }
 
 #[derive(Deserialize)]
+#[serde(rename = "Entry")]
 struct WireEntryOwned {
     aspect: String,
     sub_key: String,

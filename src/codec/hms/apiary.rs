@@ -4,6 +4,7 @@
 
 use serde_json::{Map, Value};
 
+use super::HmsLimits;
 use super::envelope::missing;
 use super::event::{Change, HmsEvent, check_partition, check_table};
 use super::thrift::{self, Object, Struct, from_named};
@@ -18,8 +19,8 @@ pub fn is_apiary(object: &Map<String, Value>) -> bool {
 /// Decodes a value of the listener.
 ///
 /// # Errors
-/// `unknown_type`, `missing_field`, `invalid_field` with the path.
-pub fn decode(object: &Map<String, Value>) -> Result<HmsEvent, Rejection> {
+/// `unknown_type`, `missing_field`, `invalid_field`, `limit_exceeded` with the path.
+pub fn decode(object: &Map<String, Value>, limits: HmsLimits) -> Result<HmsEvent, Rejection> {
     let event_type = object.get("eventType").and_then(Value::as_str).unwrap_or_default();
     let parameters = object.get("parameters").and_then(Value::as_object);
     let event_id = parameters.and_then(|map| map.get("DB_NOTIFICATION_EVENT_ID_KEY_NAME")).and_then(|id| match id {
@@ -31,24 +32,23 @@ pub fn decode(object: &Map<String, Value>) -> Result<HmsEvent, Rejection> {
         Some(Value::String(status)) => status == "false",
         _ => false,
     };
-    let change = if failed { Change::Silent("hms_failed_operation") } else { change(event_type, object)? };
+    let change = if failed { Change::Silent("hms_failed_operation") } else { change(event_type, object, limits)? };
     Ok(HmsEvent { event_id, event_time: None, server: String::new(), catalog: None, change })
 }
 
-fn change(event_type: &str, object: &Map<String, Value>) -> Result<Change, Rejection> {
+fn change(event_type: &str, object: &Map<String, Value>, limits: HmsLimits) -> Result<Change, Rejection> {
+    let table = |name: &str| table(object, name, limits);
     Ok(match event_type {
-        "ON_CREATE_TABLE" => Change::CreateTable(table(object, "table")?),
-        "ON_DROP_TABLE" => Change::DropTable(table(object, "table")?),
-        "ON_ALTER_TABLE" => {
-            Change::AlterTable { before: table(object, "oldTable")?, after: table(object, "newTable")? }
-        }
+        "ON_CREATE_TABLE" => Change::CreateTable(table("table")?),
+        "ON_DROP_TABLE" => Change::DropTable(table("table")?),
+        "ON_ALTER_TABLE" => Change::AlterTable { before: table("oldTable")?, after: table("newTable")? },
         "ON_ADD_PARTITION" => {
-            let table = table(object, "table")?;
+            let table = table("table")?;
             let partitions = partitions(&table, object, "partitions")?;
             Change::AddPartitions { table, partitions }
         }
         "ON_DROP_PARTITION" => {
-            let table = table(object, "table")?;
+            let table = table("table")?;
             let dropped = partitions(&table, object, "partitions")?;
             Change::DropPartitions {
                 table,
@@ -56,7 +56,7 @@ fn change(event_type: &str, object: &Map<String, Value>) -> Result<Change, Rejec
             }
         }
         "ON_ALTER_PARTITION" => {
-            let table = table(object, "table")?;
+            let table = table("table")?;
             let before = Some(partition(&table, object, "oldPartition")?);
             let after = vec![partition(&table, object, "newPartition")?];
             Change::AlterPartitions { table, before, after }
@@ -82,9 +82,9 @@ fn read(object: &Map<String, Value>, name: &str, schema: &Struct) -> Result<Obje
     from_named(schema, value).map_err(|rejection| rejection.within(&path))
 }
 
-fn table(object: &Map<String, Value>, name: &str) -> Result<Object, Rejection> {
+fn table(object: &Map<String, Value>, name: &str, limits: HmsLimits) -> Result<Object, Rejection> {
     let table = read(object, name, &thrift::TABLE)?;
-    check_table(&table, &format!("/{name}"))?;
+    check_table(&table, &format!("/{name}"), limits)?;
     Ok(table)
 }
 

@@ -3,6 +3,7 @@
 //! Field names are taken without regard to case and underscores, numbers may be strings, unknown fields are ignored.
 //! Knows no event types.
 
+use std::cell::RefCell;
 use std::io::Read;
 
 use base64::Engine;
@@ -10,8 +11,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::HmsLimits;
+use super::event::check_name;
 use super::thrift::{Object, Struct, json_type};
 use super::tjson;
+use crate::codec::json::Allowance;
 use crate::model::reject::{ReasonCode, Rejection};
 
 /// Seconds of the year 10000: what is larger is milliseconds or nonsense.
@@ -20,28 +23,22 @@ const MAX_EVENT_TIME: i64 = 253_402_300_800;
 /// Parses a raw value into a JSON object.
 ///
 /// # Errors
-/// `invalid_utf8`, `invalid_json`; `limit_exceeded` for JSON nested deeper than 128.
-pub fn parse_object(value: &[u8]) -> Result<Map<String, Value>, Rejection> {
+/// `invalid_utf8`, `invalid_json`; `limit_exceeded` for JSON that is nested too deeply or holds too many values.
+pub fn parse_object(value: &[u8], allowance: &mut Allowance) -> Result<Map<String, Value>, Rejection> {
     let text = std::str::from_utf8(value).map_err(|error| {
         Rejection::new(ReasonCode::InvalidUtf8, "", format!("not UTF-8 from byte {}", error.valid_up_to()))
     })?;
-    object_from(text, "")
+    object_from(text, "", allowance)
 }
 
-fn object_from(text: &str, path: &str) -> Result<Map<String, Value>, Rejection> {
-    match serde_json::from_str(text) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(other) => Err(Rejection::new(
+fn object_from(text: &str, path: &str, allowance: &mut Allowance) -> Result<Map<String, Value>, Rejection> {
+    match allowance.parse(text).map_err(|fault| fault.within(path))? {
+        Value::Object(object) => Ok(object),
+        other => Err(Rejection::new(
             ReasonCode::InvalidJson,
             path,
             format!("expected a JSON object, found {}", json_type(&other)),
         )),
-        Err(error) => {
-            // serde_json bounds its recursion and says so only in words.
-            let deep = error.to_string().starts_with("recursion limit");
-            let code = if deep { ReasonCode::LimitExceeded } else { ReasonCode::InvalidJson };
-            Err(Rejection::new(code, path, format!("not JSON: {error}")))
-        }
     }
 }
 
@@ -103,31 +100,31 @@ impl Envelope {
         })
     }
 
-    /// Decodes the message.
+    /// Decodes the message, which is gone from the envelope afterwards: it may be large.
     ///
     /// # Errors
     /// `missing_field` without a message, `invalid_compression`, `limit_exceeded` if it unpacks to more than allowed,
     /// `invalid_json`, `unknown_type` for an unknown format.
-    pub fn body(&self, limits: HmsLimits) -> Result<Body, Rejection> {
+    pub fn body(&mut self, limits: HmsLimits, mut allowance: Allowance) -> Result<Body, Rejection> {
         let path = "/message";
-        let text = match &self.message {
+        let text = match self.message.take() {
             None => return Err(missing(path)),
             Some(Value::String(text)) => text,
-            Some(Value::Object(fields)) => return Ok(Body { fields: fields.clone(), limits }),
+            Some(Value::Object(fields)) => return Ok(Body { fields, limits, allowance: RefCell::new(allowance) }),
             Some(other) => {
                 return Err(Rejection::new(
                     ReasonCode::InvalidField,
                     path,
-                    format!("expected a string, found {}", json_type(other)),
+                    format!("expected a string, found {}", json_type(&other)),
                 ));
             }
         };
         let format = self.message_format.as_deref().unwrap_or_default();
         let fields = if format.starts_with("json") || (format.is_empty() && text.trim_start().starts_with('{')) {
             check_size(text.len(), limits)?;
-            object_from(text, path)?
+            object_from(&text, path, &mut allowance)?
         } else if format.starts_with("gzip(json") || format.is_empty() {
-            object_from(&gunzip(text, limits)?, path)?
+            object_from(&gunzip(text, limits)?, path, &mut allowance)?
         } else {
             return Err(Rejection::new(
                 ReasonCode::UnknownType,
@@ -135,7 +132,7 @@ impl Envelope {
                 format!("message format {format:?} is neither json-0.2 nor gzip(json-2.0)"),
             ));
         };
-        Ok(Body { fields, limits })
+        Ok(Body { fields, limits, allowance: RefCell::new(allowance) })
     }
 }
 
@@ -143,16 +140,20 @@ fn check_size(bytes: usize, limits: HmsLimits) -> Result<(), Rejection> {
     if bytes <= limits.max_message_bytes {
         return Ok(());
     }
-    Err(Rejection::new(
-        ReasonCode::LimitExceeded,
-        "/message",
-        format!("message is larger than the limit of {} bytes", limits.max_message_bytes),
-    ))
+    Err(too_large("/message", limits))
 }
 
-fn gunzip(text: &str, limits: HmsLimits) -> Result<String, Rejection> {
+/// The rejection of a message that is larger than allowed.
+pub(super) fn too_large(path: &str, limits: HmsLimits) -> Rejection {
+    let message =
+        format!("the message has more than {} bytes, the limit (limits.decompressed_bytes)", limits.max_message_bytes);
+    Rejection::new(ReasonCode::LimitExceeded, path, message)
+}
+
+fn gunzip(text: String, limits: HmsLimits) -> Result<String, Rejection> {
     let fault = |what: String| Rejection::new(ReasonCode::InvalidCompression, "/message", what);
     let packed = STANDARD.decode(text.trim()).map_err(|error| fault(format!("not base64: {error}")))?;
+    drop(text);
     let mut unpacked = Vec::new();
     // One byte more than allowed tells a full message from an endless one without unpacking it.
     let allowed = u64::try_from(limits.max_message_bytes).unwrap_or(u64::MAX).saturating_add(1);
@@ -201,9 +202,15 @@ pub(super) fn missing(path: &str) -> Rejection {
 pub struct Body {
     fields: Map<String, Value>,
     limits: HmsLimits,
+    allowance: RefCell<Allowance>,
 }
 
 impl Body {
+    /// What the record may cost.
+    pub fn limits(&self) -> HmsLimits {
+        self.limits
+    }
+
     /// A string; numbers are accepted.
     pub fn text(&self, name: &str) -> Result<Option<String>, Rejection> {
         match self.fields.get(name) {
@@ -214,9 +221,12 @@ impl Body {
         }
     }
 
-    /// A string that must be there and say something.
+    /// A name that must be there and say something.
     pub fn required_text(&self, name: &str) -> Result<String, Rejection> {
-        self.text(name)?.filter(|text| !text.is_empty()).ok_or_else(|| missing(&format!("/message/{name}")))
+        let path = || format!("/message/{name}");
+        let text = self.text(name)?.filter(|text| !text.is_empty()).ok_or_else(|| missing(&path()))?;
+        check_name(&text, self.limits).map_err(|fault| fault.within(&path()))?;
+        Ok(text)
     }
 
     /// A list of anything; absent is empty.
@@ -277,7 +287,8 @@ impl Body {
         let Some(text) = value.as_str() else {
             return Err(self.wrong(name, "a string with Thrift JSON", value));
         };
-        tjson::read(schema, text, self.limits.max_depth).map_err(|fault| fault.within(&format!("/message/{name}")))
+        tjson::read(schema, text, &mut self.allowance.borrow_mut())
+            .map_err(|fault| fault.within(&format!("/message/{name}")))
     }
 
     fn wrong(&self, name: &str, expected: &str, found: &Value) -> Rejection {

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::HmsLimits;
 use super::envelope::{Body, Envelope, missing};
 use super::thrift::{self, Object, Struct};
+use crate::codec::json::Allowance;
 use crate::model::reject::{ReasonCode, Rejection};
 
 /// One event with where and when it happened.
@@ -166,7 +167,7 @@ impl ConstraintKind {
 ///
 /// # Errors
 /// `unknown_type` for an event type no version of the metastore is known to write; else the first fault in the message.
-pub fn decode(envelope: &Envelope, limits: HmsLimits) -> Result<HmsEvent, Rejection> {
+pub fn decode(mut envelope: Envelope, limits: HmsLimits, allowance: Allowance) -> Result<HmsEvent, Rejection> {
     let (change, server) = match silent(&envelope.event_type) {
         Some(reason) => (Change::Silent(reason), String::new()),
         None if !is_known(&envelope.event_type) => {
@@ -177,8 +178,8 @@ pub fn decode(envelope: &Envelope, limits: HmsLimits) -> Result<HmsEvent, Reject
             ));
         }
         None => {
-            let body = envelope.body(limits)?;
-            (change(envelope, &body)?, body.text("server")?.unwrap_or_default())
+            let body = envelope.body(limits, allowance)?;
+            (change(&envelope, &body)?, body.text("server")?.unwrap_or_default())
         }
     };
     Ok(HmsEvent {
@@ -300,7 +301,7 @@ fn change(envelope: &Envelope, body: &Body) -> Result<Change, Rejection> {
         },
         "CREATE_FUNCTION" => {
             let function = body.required_object("functionObjJson", &thrift::FUNCTION)?;
-            require(&function, "/message/functionObjJson", &[(1, "functionName"), (2, "dbName")])?;
+            require(&function, "/message/functionObjJson", &[(1, "functionName"), (2, "dbName")], body.limits())?;
             Change::CreateFunction(function)
         }
         "DROP_FUNCTION" => Change::DropFunction {
@@ -336,7 +337,7 @@ fn change(envelope: &Envelope, body: &Body) -> Result<Change, Rejection> {
 fn database(envelope: &Envelope, body: &Body, name: &str) -> Result<Object, Rejection> {
     let mut object = match body.object(name, &thrift::DATABASE)? {
         Some(object) => {
-            require(&object, &format!("/message/{name}"), &[(1, "name")])?;
+            require(&object, &format!("/message/{name}"), &[(1, "name")], body.limits())?;
             object
         }
         // 2.3, and drops before 4.0, give the name only.
@@ -353,7 +354,7 @@ fn database(envelope: &Envelope, body: &Body, name: &str) -> Result<Object, Reje
 
 fn table(envelope: &Envelope, body: &Body, name: &str) -> Result<Object, Rejection> {
     let mut object = body.required_object(name, &thrift::TABLE)?;
-    check_table(&object, &format!("/message/{name}"))?;
+    check_table(&object, &format!("/message/{name}"), body.limits())?;
     fill_catalog(&mut object, "catName", envelope);
     Ok(object)
 }
@@ -376,8 +377,8 @@ fn fill_catalog(object: &mut Object, field: &str, envelope: &Envelope) {
 }
 
 /// What every reader of a table relies on. `path` is that of the table.
-pub(super) fn check_table(table: &Object, path: &str) -> Result<(), Rejection> {
-    require(table, path, &[(1, "tableName"), (2, "dbName")])
+pub(super) fn check_table(table: &Object, path: &str, limits: HmsLimits) -> Result<(), Rejection> {
+    require(table, path, &[(1, "tableName"), (2, "dbName")], limits)
 }
 
 /// What every reader of a partition relies on: as many values as its table has keys. `path` is that of the partition.
@@ -393,14 +394,26 @@ pub(super) fn check_partition(table: &Object, partition: &Object, path: &str) ->
     Ok(())
 }
 
-fn require(object: &Object, path: &str, fields: &[(i16, &str)]) -> Result<(), Rejection> {
+/// Names must be there, and not longer than allowed.
+fn require(object: &Object, path: &str, fields: &[(i16, &str)], limits: HmsLimits) -> Result<(), Rejection> {
     for (id, name) in fields {
-        if object.non_empty(name).is_none() {
+        let Some(text) = object.non_empty(name) else {
             let message = format!("required field {name} is missing or empty");
             return Err(Rejection::new(ReasonCode::MissingField, format!("{path}/{id}"), message));
-        }
+        };
+        check_name(text, limits).map_err(|fault| fault.within(&format!("{path}/{id}")))?;
     }
     Ok(())
+}
+
+/// Names become ids, which have to fit where ids are kept.
+pub(super) fn check_name(name: &str, limits: HmsLimits) -> Result<(), Rejection> {
+    if name.len() <= limits.max_name_bytes {
+        return Ok(());
+    }
+    let message =
+        format!("the name has {} bytes, the limit (limits.name_bytes) is {}", name.len(), limits.max_name_bytes);
+    Err(Rejection::new(ReasonCode::LimitExceeded, "", message))
 }
 
 fn partition(table: &Object, body: &Body, name: &str) -> Result<Object, Rejection> {
@@ -424,10 +437,10 @@ fn dropped_values(table: &Object, body: &Body) -> Result<Vec<Vec<String>>, Rejec
     for (index, item) in body.list("partitions")?.iter().enumerate() {
         let path = format!("/message/partitions/{index}");
         let mut values = Vec::new();
+        let fields = item.as_object().into_iter().flatten();
+        let by_key: BTreeMap<String, &Value> = fields.map(|(name, value)| (name.to_lowercase(), value)).collect();
         for key in &keys {
-            let lower = key.to_lowercase();
-            let found = item.as_object().and_then(|map| map.iter().find(|(name, _)| name.to_lowercase() == lower));
-            let Some((_, value)) = found else {
+            let Some(value) = by_key.get(&key.to_lowercase()) else {
                 return Err(Rejection::new(
                     ReasonCode::MissingField,
                     path,
@@ -451,10 +464,8 @@ fn constraints(kind: ConstraintKind, body: &Body) -> Result<Change, Rejection> {
     for (index, column) in columns.iter().enumerate() {
         let path = format!("/message/{list}/{index}");
         for field in [database, table, name] {
-            if column.non_empty(field).is_none() {
-                let id = schema.named(field).map_or(0, |field| field.id);
-                require(column, &path, &[(id, field)])?;
-            }
+            let id = schema.named(field).map_or(0, |field| field.id);
+            require(column, &path, &[(id, field)], body.limits())?;
         }
     }
     Ok(Change::AddConstraints { kind, columns })
@@ -472,7 +483,8 @@ fn column_stats(body: &Body) -> Result<Object, Rejection> {
     let path = "/message/colStatsJson";
     let stats = body.required_object("colStatsJson", &thrift::COLUMN_STATISTICS)?;
     let description = stats.map("statsDesc").cloned().ok_or_else(|| missing(&format!("{path}/1")))?;
-    require(&Object(description), &format!("{path}/1/rec"), &[(2, "dbName"), (3, "tableName")])?;
+    let names = [(2, "dbName"), (3, "tableName")];
+    require(&Object(description), &format!("{path}/1/rec"), &names, body.limits())?;
     for (index, column) in stats.list("statsObj").iter().enumerate() {
         if column.get("colName").and_then(Value::as_str).is_none() {
             return Err(missing(&format!("{path}/2/lst/{}/1", index + 2)));

@@ -13,20 +13,24 @@ pub mod tjson;
 #[cfg(test)]
 mod tests;
 
-use crate::model::reject::{ReasonCode, Rejection};
+use super::Limits;
+use super::json::Allowance;
+use crate::model::reject::Rejection;
 
 /// What a record may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HmsLimits {
     /// Largest message in bytes, after unpacking.
     pub max_message_bytes: usize,
-    /// Deepest nesting of Thrift values.
-    pub max_depth: usize,
+    /// Longest name of a catalog, database, table or function in bytes.
+    pub max_name_bytes: usize,
+    /// Nesting of each JSON text, and values in all of the record's texts together.
+    pub json: Limits,
 }
 
 impl Default for HmsLimits {
     fn default() -> Self {
-        Self { max_message_bytes: 64 << 20, max_depth: 64 }
+        Self { max_message_bytes: 16 << 20, max_name_bytes: 2_000, json: Limits::default() }
     }
 }
 
@@ -36,12 +40,12 @@ impl Default for HmsLimits {
 /// A [`Rejection`] with the path of the first fault.
 pub fn decode(value: &[u8], limits: HmsLimits) -> Result<event::HmsEvent, Rejection> {
     if value.len() > limits.max_message_bytes {
-        let message = format!("value is larger than the limit of {} bytes", limits.max_message_bytes);
-        return Err(Rejection::new(ReasonCode::LimitExceeded, "", message));
+        return Err(envelope::too_large("", limits));
     }
-    let object = envelope::parse_object(value)?;
+    let mut allowance = Allowance::new(limits.json);
+    let object = envelope::parse_object(value, &mut allowance)?;
     if apiary::is_apiary(&object) {
-        return apiary::decode(&object);
+        return apiary::decode(&object, limits);
     }
-    event::decode(&envelope::Envelope::from_object(object)?, limits)
+    event::decode(envelope::Envelope::from_object(object)?, limits, allowance)
 }

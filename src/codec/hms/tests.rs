@@ -8,8 +8,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::event::{Change, HmsEvent};
-use super::thrift::{STORAGE_DESCRIPTOR, TABLE, from_named};
+use super::thrift::{Object, STORAGE_DESCRIPTOR, Struct, TABLE, from_named};
 use super::{HmsLimits, decode, tjson};
+use crate::codec::Limits;
+use crate::codec::json::Allowance;
 use crate::model::reject::{ReasonCode, Rejection};
 
 const TABLE_JSON: &str =
@@ -32,6 +34,10 @@ fn read(value: &Value) -> Result<HmsEvent, Rejection> {
 fn rejected(value: &Value, code: ReasonCode, path: &str) {
     let rejection = read(value).unwrap_err();
     assert_eq!((rejection.code, rejection.path.as_str()), (code, path), "{rejection}");
+}
+
+fn thrift(schema: &Struct, text: &str, depth: usize) -> Result<Object, Rejection> {
+    tjson::read(schema, text, &mut Allowance::new(Limits { depth, ..Limits::default() }))
 }
 
 fn gzip(bytes: &[u8]) -> String {
@@ -136,7 +142,7 @@ fn message_faults_lead_to_their_place() {
 #[test]
 fn thrift_json_faults() {
     let deep = format!("{}{}", "{\"99\":{\"rec\":".repeat(100), "}}".repeat(100));
-    assert_eq!(tjson::read(&TABLE, &deep, 64).unwrap_err().code, ReasonCode::LimitExceeded);
+    assert_eq!(thrift(&TABLE, &deep, 64).unwrap_err().code, ReasonCode::LimitExceeded);
     for text in [
         "",
         "{",
@@ -152,7 +158,7 @@ fn thrift_json_faults() {
         "{\"1\":{\"what\":1}}",
         "{\"1\":{\"str\":\"\\ud800\"}}",
     ] {
-        let code = tjson::read(&TABLE, text, 64).unwrap_err().code;
+        let code = thrift(&TABLE, text, 64).unwrap_err().code;
         assert_eq!(code, ReasonCode::InvalidThriftJson, "{text}");
     }
 }
@@ -161,7 +167,7 @@ fn thrift_json_faults() {
 fn unknown_ids_and_odd_maps_are_kept() {
     let text = r#"{"2":{"str":"x"},"5":{"tf":1},"11":{"rec":{"3":{"map":["lst","str",1,{["str",2,"a","b\u00e9"]:"loc"}]}}},
         "77":{"set":["i64",2,1,-2]},"78":{"dbl":"NaN"},"79":{"dbl":1.5}}"#;
-    let object = tjson::read(&STORAGE_DESCRIPTOR, text, 64).unwrap();
+    let object = thrift(&STORAGE_DESCRIPTOR, text, 64).unwrap();
     let expected = json!({ "location": "x", "compressed": 1, "field_77": [1, -2], "field_78": "NaN", "field_79": 1.5,
         "skewedInfo": { "skewedColValueLocationMaps": { "[\"a\",\"bé\"]": "loc" } } });
     assert_eq!(Value::Object(object.0), expected);
@@ -212,13 +218,13 @@ proptest! {
     fn damaged_thrift_json_never_panics(at in 0..TABLE_JSON.len(), with in "\\PC{0,3}") {
         let mut text = TABLE_JSON.to_owned();
         text.replace_range(at..=at, &with);
-        let _ = tjson::read(&TABLE, &text, 16);
-        let _ = tjson::read(&TABLE, &TABLE_JSON[..at], 16);
+        let _ = thrift(&TABLE, &text, 16);
+        let _ = thrift(&TABLE, &TABLE_JSON[..at], 16);
     }
 
     #[test]
     fn strings_come_back(text in any::<String>()) {
-        let object = tjson::read(&TABLE, &format!("{{\"1\":{{\"str\":{}}}}}", json!(text)), 8).unwrap();
+        let object = thrift(&TABLE, &format!("{{\"1\":{{\"str\":{}}}}}", json!(text)), 8).unwrap();
         prop_assert_eq!(object.text("tableName"), Some(text.as_str()));
     }
 }

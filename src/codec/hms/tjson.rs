@@ -10,14 +10,16 @@ use std::borrow::Cow;
 use serde_json::{Map, Number, Value};
 
 use super::thrift::{Object, Struct, Wire, key_text};
+use crate::codec::json::{Allowance, pointer, too_deep};
 use crate::model::reject::{ReasonCode, Rejection};
 
-/// Reads one struct; `max_depth` bounds nested structs, lists and maps.
+/// Reads one struct; structs, lists and maps nest as deep as `allowance` says, and each value is taken from it.
 ///
 /// # Errors
 /// `invalid_thrift_json` or `limit_exceeded`; the path is a JSON pointer into `text`, the message names the field.
-pub fn read(schema: &Struct, text: &str, max_depth: usize) -> Result<Object, Rejection> {
-    let mut reader = Reader { text, position: 0, depth_left: max_depth };
+pub fn read(schema: &Struct, text: &str, allowance: &mut Allowance) -> Result<Object, Rejection> {
+    let depth_left = allowance.limits().depth;
+    let mut reader = Reader { text, position: 0, depth_left, allowance };
     let fields = reader.structure(Some(schema))?;
     reader.skip_space();
     if reader.position < text.len() {
@@ -30,6 +32,7 @@ struct Reader<'a> {
     text: &'a str,
     position: usize,
     depth_left: usize,
+    allowance: &'a mut Allowance,
 }
 
 impl<'a> Reader<'a> {
@@ -68,6 +71,7 @@ impl<'a> Reader<'a> {
     }
 
     fn value(&mut self, code: &str, wire: Option<&Wire>) -> Result<Value, Rejection> {
+        self.allowance.take()?;
         let fits = match wire {
             None => true,
             Some(Wire::Bool) => code == "tf",
@@ -132,7 +136,8 @@ impl<'a> Reader<'a> {
                     _ => self.string()?.into_owned(),
                 };
                 self.expect(b':')?;
-                let value = self.value(&value_code, wire).map_err(|fault| fault.within(&format!("/3/{key}")))?;
+                let value =
+                    self.value(&value_code, wire).map_err(|fault| fault.within(&format!("/3/{}", pointer(&key))))?;
                 map.insert(key, value);
                 found += 1;
                 if self.take(b'}') {
@@ -156,7 +161,7 @@ impl<'a> Reader<'a> {
 
     fn enter(&mut self) -> Result<(), Rejection> {
         let Some(left) = self.depth_left.checked_sub(1) else {
-            return Err(Rejection::new(ReasonCode::LimitExceeded, "", "nested deeper than the configured limit"));
+            return Err(too_deep("", self.allowance.limits()));
         };
         self.depth_left = left;
         Ok(())

@@ -90,10 +90,15 @@ impl Parser<'_> {
             _ => self.parse_plain(word)?,
         };
         // Postgres writes arrays behind the element.
+        let mut arrays = depth;
         while self.rest().trim_start().starts_with("[]") {
             self.eat('[');
             self.eat(']');
             kind = ColumnType::Array(Box::new(kind));
+            arrays += 1;
+            if arrays > MAX_DEPTH {
+                return None;
+            }
         }
         Some(kind)
     }

@@ -73,4 +73,7 @@ fn nested_text_and_nested_lists_flatten_alike() {
 fn hostile_depth_is_kept_as_text() {
     let deep = "array<".repeat(500);
     assert!(matches!(ColumnType::parse(&deep), ColumnType::Plain { .. }));
+    let postgres = format!("int{}", "[]".repeat(100_000));
+    assert!(matches!(ColumnType::parse(&postgres), ColumnType::Plain { .. }));
+    assert_eq!(ColumnType::parse("int[][]"), ColumnType::parse("array<array<int>>"));
 }

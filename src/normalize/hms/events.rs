@@ -1,6 +1,6 @@
 //! What each kind of metastore event states. Knows no formats.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
@@ -258,7 +258,8 @@ impl Context<'_> {
             // Constraints came with catalogs, in 3.0.
             return after.text("catName").map(|_| mark(COLUMNS_FACET.to_owned())).into_iter().collect();
         }
-        let gone = old.iter().filter(|column| !new.contains(column));
+        let kept: BTreeSet<_> = new.iter().collect();
+        let gone = old.iter().filter(|column| !kept.contains(column));
         unique(gone.map(|column| mark(format!("{COLUMNS_FACET}/{}", column.0))))
     }
 

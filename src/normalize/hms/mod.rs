@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::codec::hms::event::{Change, HmsEvent};
 use crate::codec::hms::{HmsLimits, decode};
+use crate::model::check::{FactLimits, check_made};
 use crate::model::fact::{Source, Version};
 use crate::model::id::{IdError, Identity};
 use crate::model::raw::{Normalized, RawRecord};
@@ -36,6 +37,8 @@ pub struct HmsSourceConfig {
     pub limits: HmsLimits,
     /// Other names of metastores and of the places where tables lie.
     pub identity: Arc<Identity>,
+    /// What its facts may say.
+    pub facts: FactLimits,
 }
 
 /// Normalizer of one topic of metastore events.
@@ -45,6 +48,7 @@ pub struct HmsNormalizer {
     epoch: u32,
     limits: HmsLimits,
     identity: Arc<Identity>,
+    facts: FactLimits,
 }
 
 impl HmsNormalizer {
@@ -54,7 +58,8 @@ impl HmsNormalizer {
     /// If the configured instance is no namespace.
     pub fn new(config: HmsSourceConfig) -> Result<Self, IdError> {
         let configured = config.instance.as_deref().map(|name| known(name, &config.identity)).transpose()?;
-        Ok(Self { configured, epoch: config.epoch, limits: config.limits, identity: config.identity })
+        let HmsSourceConfig { epoch, limits, facts, identity, .. } = config;
+        Ok(Self { configured, epoch, limits, facts, identity })
     }
 
     /// The facts of one record.
@@ -78,7 +83,11 @@ impl HmsNormalizer {
             metastore: &metastore,
             identity: &self.identity,
         };
-        Ok(events::facts(&context, &event.change))
+        let normalized = events::facts(&context, &event.change);
+        if let Normalized::Facts(facts) = &normalized {
+            facts.iter().try_for_each(|fact| check_made(fact, &self.facts))?;
+        }
+        Ok(normalized)
     }
 
     fn metastore(&self, event: &HmsEvent) -> Result<Metastore, Rejection> {

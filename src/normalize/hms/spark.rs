@@ -3,7 +3,7 @@
 //! Spark writes its schema as JSON, split into parts where the metastore limits a value's length, because the
 //! metastore's own columns cannot hold upper-case names or are a stand-in (`col array<string>` of Delta tables).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -29,8 +29,9 @@ pub fn columns(parameters: &BTreeMap<String, String>) -> Option<Vec<Column>> {
     let schema: Value = serde_json::from_str(&text).ok()?;
     let mut columns = fields(&schema, MAX_DEPTH)?;
     let keys = numbered(parameters, "schema.numPartCols", "schema.partCol.").unwrap_or_default();
+    let keys: BTreeSet<String> = keys.iter().map(|key| key.to_lowercase()).collect();
     for column in &mut columns {
-        column.partition_key = keys.iter().any(|key| key.to_lowercase() == column.name.to_lowercase());
+        column.partition_key = keys.contains(&column.name.to_lowercase());
     }
     Some(columns)
 }

@@ -1,8 +1,8 @@
 //! Collects entries into facts: one fact per entity of an event, one entry per register.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use crate::model::fact::{EntityKind, Entry, Fact, Origin, Source, Version};
+use crate::model::fact::{Aspect, EntityKind, Entry, Fact, Origin, Source, Version};
 use crate::model::id::EntityId;
 
 /// The facts of one event, in the order in which their entities came up.
@@ -11,7 +11,14 @@ pub(super) struct Collector {
     version: Version,
     origin: Origin,
     facts: Vec<Fact>,
-    by_entity: HashMap<EntityId, usize>,
+    by_entity: HashMap<EntityId, Place>,
+}
+
+/// A fact under way.
+struct Place {
+    index: usize,
+    /// Registers that it fills: wide partial schemas have an entry per column, and an event may name a dataset often.
+    taken: HashSet<(Aspect, String)>,
 }
 
 impl Collector {
@@ -21,8 +28,7 @@ impl Collector {
 
     /// Adds entries to the fact of `entity`; what was said first under a register stands.
     pub fn add(&mut self, entity: &EntityId, kind: EntityKind, entries: impl IntoIterator<Item = Entry>) {
-        let index = *self.by_entity.entry(entity.clone()).or_insert(self.facts.len());
-        if index == self.facts.len() {
+        let place = self.by_entity.entry(entity.clone()).or_insert_with(|| {
             self.facts.push(Fact {
                 entity: entity.clone(),
                 kind,
@@ -32,12 +38,11 @@ impl Collector {
                 via: Vec::new(),
                 entries: Vec::new(),
             });
-        }
-        let Some(fact) = self.facts.get_mut(index) else { return };
-        // Wide partial schemas have an entry per column, so a scan per entry would be quadratic.
-        let mut taken: std::collections::HashSet<_> =
-            fact.entries.iter().map(|entry| (entry.aspect, entry.sub_key.clone())).collect();
-        fact.entries.extend(entries.into_iter().filter(|entry| taken.insert((entry.aspect, entry.sub_key.clone()))));
+            Place { index: self.facts.len() - 1, taken: HashSet::new() }
+        });
+        let Some(fact) = self.facts.get_mut(place.index) else { return };
+        let new = entries.into_iter().filter(|entry| place.taken.insert((entry.aspect, entry.sub_key.clone())));
+        fact.entries.extend(new);
     }
 
     /// The facts that say something.

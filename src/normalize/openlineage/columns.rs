@@ -1,5 +1,7 @@
 //! Columns and column lineage of a dataset.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::model::fact::{Column, ColumnEdge};
 use crate::model::id::{ARRAY_ELEMENT, MAP_VALUE, child_path, field_path};
 
@@ -68,28 +70,76 @@ fn renamed(fields: Vec<SchemaField>, name: &str) -> Vec<Column> {
     fields.into_iter().map(|field| Column { name: name.to_owned(), ..column(field) }).collect()
 }
 
-/// The path of a field of `columns` that a facet names, spelled as the schema spells it.
-pub(super) fn field_of(name: &str, columns: &[Column], folds_case: bool) -> String {
-    let same = |column: &&Column| column.name == name || (folds_case && column.name.eq_ignore_ascii_case(name));
-    match columns.iter().find(same) {
-        Some(column) => child_path("", &column.name),
-        None => lineage_path(name, columns, false),
+/// The fields of a schema, for facets that name them.
+pub(super) struct FieldNames {
+    known: Known,
+    /// Top-level names as the schema spells them, by themselves or by their lower case.
+    spelled: HashMap<String, String>,
+    folds_case: bool,
+}
+
+impl FieldNames {
+    pub fn of(columns: &[Column], folds_case: bool) -> Self {
+        let key = |name: &str| if folds_case { name.to_lowercase() } else { name.to_owned() };
+        let spelled = columns.iter().rev().map(|column| (key(&column.name), column.name.clone())).collect();
+        Self { known: Known::of(columns), spelled, folds_case }
+    }
+
+    /// The path of a field that a facet names, spelled as the schema spells it.
+    pub fn path(&self, name: &str) -> String {
+        let key = if self.folds_case { name.to_lowercase() } else { name.to_owned() };
+        match self.spelled.get(&key) {
+            Some(spelled) => child_path("", spelled),
+            None => lineage_path(name, &self.known, false),
+        }
     }
 }
 
 /// The path of a field that column lineage names. A dot in the name separates struct fields only where the dataset's
 /// own columns say so, since names may hold dots.
-fn lineage_path(name: &str, columns: &[Column], folds_case: bool) -> String {
+fn lineage_path(name: &str, columns: &Known, folds_case: bool) -> String {
     let name = if folds_case { name.to_lowercase() } else { name.to_owned() };
-    let same = |column: &Column, part: &str| column.name.eq_ignore_ascii_case(part);
-    let is_column = columns.iter().any(|column| same(column, &name));
     let mut parts = name.split('.');
     let first = parts.next().unwrap_or_default();
-    let in_struct = columns.iter().any(|column| same(column, first) && !column.fields.is_empty());
-    if !is_column && in_struct {
+    if !columns.has(&name) && columns.has_struct(first) {
         parts.fold(child_path("", first), |path, part| child_path(&path, part))
     } else {
         field_path([name.as_str()])
+    }
+}
+
+/// A dataset's own columns by name: lineage names them as often as there are fields, and tables can be wide.
+#[derive(Default)]
+struct Known {
+    /// By name in ASCII lower case: whether one of that name has fields.
+    ascii: HashMap<String, bool>,
+    lower: HashSet<String>,
+}
+
+impl Known {
+    fn of(columns: &[Column]) -> Self {
+        let mut known = Self::default();
+        for column in columns {
+            *known.ascii.entry(column.name.to_ascii_lowercase()).or_default() |= !column.fields.is_empty();
+            known.lower.insert(column.name.to_lowercase());
+        }
+        known
+    }
+
+    fn is_empty(&self) -> bool {
+        self.ascii.is_empty()
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.ascii.contains_key(&name.to_ascii_lowercase())
+    }
+
+    fn has_struct(&self, name: &str) -> bool {
+        self.ascii.get(&name.to_ascii_lowercase()).copied().unwrap_or_default()
+    }
+
+    fn has_lower(&self, name: &str) -> bool {
+        self.lower.contains(&name.to_lowercase())
     }
 }
 
@@ -102,12 +152,12 @@ pub(super) fn edges(
     mut resolve: impl FnMut(&str, &str) -> Named,
 ) -> Vec<ColumnEdge> {
     let mut edges = Vec::new();
+    let columns = Known::of(columns);
     for (name, field) in facet.fields.iter().filter(|(name, _)| !is_metadata(name)) {
         let top = name.split('.').next().unwrap_or_default();
-        let is_known =
-            columns.iter().any(|c| c.name.to_lowercase() == name.to_lowercase() || c.name.eq_ignore_ascii_case(top));
+        let is_known = columns.has_lower(name) || columns.has(top);
         let unmapped = complete && !columns.is_empty() && !is_known;
-        let path = lineage_path(name, columns, target.folds_case);
+        let path = lineage_path(name, &columns, target.folds_case);
         for input in &field.input_fields {
             push(&mut edges, input, Some(field), target, &path, unmapped, &mut resolve);
         }
@@ -140,7 +190,7 @@ fn push(
         target: target.id.clone(),
         target_field: target_field.to_owned(),
         source: source.id.clone(),
-        source_field: lineage_path(&input.field, &[], source.folds_case),
+        source_field: lineage_path(&input.field, &Known::default(), source.folds_case),
         kind: kind.to_uppercase(),
         subtype: subtype.to_uppercase(),
         description: description.to_owned(),

@@ -1,5 +1,6 @@
 //! What an event says about one dataset.
 
+use std::cell::LazyCell;
 use std::collections::BTreeSet;
 
 use serde::de::DeserializeOwned;
@@ -12,9 +13,9 @@ use crate::model::fact::{
 };
 use crate::model::id::{EntityId, ResolvedName, child_path, encode, name_key, table_directory};
 
-use super::columns::field_of;
+use super::columns::FieldNames;
 use super::envelope::{Dataset, Facets};
-use super::facets::{self, is_deleted};
+use super::facets::{self, Keep, is_deleted};
 
 pub(super) type Named = ResolvedName;
 
@@ -41,7 +42,7 @@ pub(super) struct Context<'a> {
     pub run: Option<&'a str>,
     /// Whether the producer's schemas list all columns.
     pub schemas_are_complete: bool,
-    pub max_facet_bytes: usize,
+    pub keep: Keep,
 }
 
 /// What the normalizer needs of a dataset besides its entries.
@@ -82,8 +83,10 @@ pub(super) fn read(
     parts.lineage = reader.take("columnLineage").filter(|_| !matches!(role, Role::Input | Role::Declared));
     reader.schema(role, &mut parts.columns);
     reader.symlinks(named, link);
-    reader.descriptive(&parts.columns, named.folds_case);
-    reader.quality(cx.run.unwrap_or_default(), &parts.columns, named.folds_case);
+    // Only some facets name fields.
+    let fields = LazyCell::new(|| FieldNames::of(&parts.columns, named.folds_case));
+    reader.descriptive(&|name| fields.path(name));
+    reader.quality(cx.run.unwrap_or_default(), &|name| fields.path(name));
     parts.version = reader.take::<facets::DatasetVersion>("version").map(|facet| facet.dataset_version);
     match role {
         Role::Written => reader.written(change),
@@ -140,7 +143,7 @@ impl Reader<'_> {
         match serde_json::from_str(raw.get()) {
             Ok(facet) => Some(facet),
             Err(error) => {
-                let value = facets::malformed(raw, &error, self.cx.max_facet_bytes);
+                let value = facets::malformed(raw, &error, self.cx.keep);
                 self.entries.push(Entry::keyed(name, Statement::Facet(value)));
                 None
             }
@@ -189,7 +192,7 @@ impl Reader<'_> {
         }
     }
 
-    fn descriptive(&mut self, columns: &[Column], folds_case: bool) {
+    fn descriptive(&mut self, field: &dyn Fn(&str) -> String) {
         if let Some(facet) = self.take::<facets::Documentation>("documentation") {
             self.entries.push(Entry::of(Statement::Description(facet.description)));
             self.rest("documentation", "contentType", facet.content_type);
@@ -198,7 +201,7 @@ impl Reader<'_> {
             self.entries.push(Entry::of(Statement::Owners(owners(facet))));
         }
         if let Some(facet) = self.take::<facets::Tags>("tags") {
-            self.entries.push(Entry::of(Statement::Tags(tags(facet, columns, folds_case))));
+            self.entries.push(Entry::of(Statement::Tags(tags(facet, field))));
         }
         if let Some(facet) = self.take::<facets::DatasetType>("datasetType") {
             self.entries.push(Entry::of(Statement::DatasetKind(facet.dataset_type.to_lowercase())));
@@ -274,16 +277,15 @@ impl Reader<'_> {
         }
     }
 
-    fn quality(&mut self, run: &str, columns: &[Column], folds_case: bool) {
+    fn quality(&mut self, run: &str, field: &dyn Fn(&str) -> String) {
         if let Some(facet) = self.take::<facets::QualityMetrics>("dataQualityMetrics") {
             let stats =
                 Stats { rows: facet.row_count, bytes: facet.bytes, files: facet.file_count, extra: Value::Null };
             if stats != Stats::default() {
                 self.entries.push(Entry::of(Statement::Stats(stats)));
             }
-            let column = |(name, metrics): (String, Value)| {
-                Entry::keyed(encode(&field_of(&name, columns, folds_case)), Statement::ColumnStats(metrics))
-            };
+            let column =
+                |(name, metrics): (String, Value)| Entry::keyed(encode(&field(&name)), Statement::ColumnStats(metrics));
             self.entries.extend(facet.column_metrics.into_iter().map(column));
             self.rest("dataQualityMetrics", "lastUpdated", facet.last_updated);
         }
@@ -305,7 +307,7 @@ impl Reader<'_> {
             details.insert("assertion".to_owned(), Value::String(assertion.assertion));
             let quality = Quality {
                 status: if assertion.success { "passed" } else { "failed" }.to_owned(),
-                field: assertion.column.map(|column| field_of(&column, columns, folds_case)),
+                field: assertion.column.map(|column| field(&column)),
                 value: Value::Object(details),
                 run: run.to_owned(),
             };
@@ -345,11 +347,12 @@ impl Reader<'_> {
             match (with_run, is_deleted(raw)) {
                 (true, true) => {}
                 (true, false) => {
-                    self.of_run.insert(name.to_string(), facets::kept(raw, self.cx.max_facet_bytes));
+                    // It lies below the dataset and its own name among the facets of the run.
+                    self.of_run.insert(name.to_string(), facets::kept(raw, self.cx.keep.inside(2)));
                 }
                 (false, true) => self.entries.push(Entry::retract(Aspect::Facet, &**name)),
                 (false, false) => {
-                    let kept = facets::kept(raw, self.cx.max_facet_bytes);
+                    let kept = facets::kept(raw, self.cx.keep);
                     self.entries.push(Entry::keyed(&**name, Statement::Facet(kept)));
                 }
             }
@@ -373,9 +376,8 @@ pub(super) fn owners(facet: facets::Ownership) -> Vec<Owner> {
     owners
 }
 
-pub(super) fn tags(facet: facets::Tags, columns: &[Column], folds_case: bool) -> Vec<Tag> {
-    let field =
-        |name: Option<String>| name.filter(|name| !name.is_empty()).map(|name| field_of(&name, columns, folds_case));
+pub(super) fn tags(facet: facets::Tags, path: &dyn Fn(&str) -> String) -> Vec<Tag> {
+    let field = |name: Option<String>| name.filter(|name| !name.is_empty()).map(|name| path(&name));
     let mut tags: Vec<Tag> =
         facet.tags.into_iter().map(|tag| Tag { key: tag.key, value: tag.value, field: field(tag.field) }).collect();
     tags.sort();

@@ -10,6 +10,8 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::codec::Limits;
+use crate::model::check::{FactLimits, count_facets};
 use crate::model::reject::{ReasonCode, Rejection};
 
 /// A string that borrows from the input where it has no escapes.
@@ -226,9 +228,52 @@ pub(super) struct Dataset<'a> {
     pub own_facets: usize,
 }
 
-/// Decodes an event and checks its core.
-pub(super) fn decode(json: &str) -> Result<Event<'_>, Rejection> {
-    let Object(raw): Object<RawEvent<'_>> = serde_json::from_str(json).map_err(|error| diagnose(json, &error))?;
+impl Event<'_> {
+    /// Whether names and numbers of facets keep within the limits; ids are made of the names.
+    pub fn check(&self, limits: &FactLimits) -> Result<(), Rejection> {
+        let job = |job: &Job<'_>| {
+            named(&job.namespace, &job.name, limits, "/job")?;
+            count_facets(job.facets.0.len(), limits, "/job/facets")
+        };
+        let dataset = |dataset: &Dataset<'_>, path: &str| {
+            named(&dataset.namespace, &dataset.name, limits, path)?;
+            count_facets(dataset.facets.0.len(), limits, &format!("{path}/facets"))
+        };
+        let all = |datasets: &[Dataset<'_>], field: &str| {
+            let mut numbered = datasets.iter().enumerate();
+            numbered.try_for_each(|(index, one)| dataset(one, &format!("/{field}/{index}")))
+        };
+        match &self.subject {
+            Subject::Run { run, job: of, inputs, outputs } => {
+                count_facets(run.facets.0.len(), limits, "/run/facets")?;
+                job(of)?;
+                all(inputs, "inputs")?;
+                all(outputs, "outputs")
+            }
+            Subject::Job { job: of, inputs, outputs } => {
+                job(of)?;
+                all(inputs, "inputs")?;
+                all(outputs, "outputs")
+            }
+            Subject::Dataset(of) => dataset(of, "/dataset"),
+        }
+    }
+}
+
+fn named(namespace: &str, name: &str, limits: &FactLimits, path: &str) -> Result<(), Rejection> {
+    for (text, field) in [(namespace, "namespace"), (name, "name")] {
+        if text.len() > limits.name_bytes {
+            let message = format!("{} bytes, the limit (limits.name_bytes) is {}", text.len(), limits.name_bytes);
+            return Err(Rejection::new(ReasonCode::LimitExceeded, format!("{path}/{field}"), message));
+        }
+    }
+    Ok(())
+}
+
+/// Decodes an event and checks its core. `limits` are for finding out what is wrong with one.
+pub(super) fn decode(json: &str, limits: Limits) -> Result<Event<'_>, Rejection> {
+    let Object(raw): Object<RawEvent<'_>> =
+        serde_json::from_str(json).map_err(|error| diagnose(json, &error, limits))?;
     let time = required(raw.event_time, "/eventTime")?;
     let time = super::time::parse_micros(&time).ok_or_else(|| {
         invalid("/eventTime", format!("{:?} is no ISO 8601 date-time such as 2026-01-31T12:00:00Z", shorten(&time)))
@@ -276,9 +321,11 @@ fn checked_run(run: RawRun<'_>, state: State) -> Result<Run<'_>, Rejection> {
     Ok(Run { id: uuid.hyphenated().to_string(), state, facets: run.facets })
 }
 
-fn checked_job(job: RawJob<'_>) -> Result<Job<'_>, Rejection> {
-    let namespace = required(job.namespace, "/job/namespace")?;
-    Ok(Job { namespace, name: required(job.name, "/job/name")?, facets: job.facets })
+fn checked_job<'a>(job: RawJob<'a>) -> Result<Job<'a>, Rejection> {
+    // A job is known by nothing else.
+    let said = |text: Option<Text<'a>>, path| required(text.filter(|text| !text.is_empty()), path);
+    let namespace = said(job.namespace, "/job/namespace")?;
+    Ok(Job { namespace, name: said(job.name, "/job/name")?, facets: job.facets })
 }
 
 fn datasets<'a>(raw: Option<Vec<Object<RawDataset<'a>>>>, field: &str) -> Result<Vec<Dataset<'a>>, Rejection> {
@@ -314,19 +361,24 @@ fn shorten(text: &str) -> String {
 }
 
 /// Finds where the core has the wrong shape. Only runs for events that are rejected anyway, so it may be slow.
-fn diagnose(json: &str, error: &serde_json::Error) -> Rejection {
-    let unreadable = || Rejection::new(ReasonCode::InvalidJson, "", error.to_string());
-    if serde_json::from_str::<IgnoredAny>(json).is_err() {
-        return unreadable();
-    }
-    // Values nested too deeply or numbers out of range end here as unreadable.
-    let Ok(value) = serde_json::from_str::<Value>(json) else { return unreadable() };
-    let Value::Object(event) = &value else {
-        return Rejection::new(ReasonCode::InvalidJson, "", "an event is a JSON object");
+fn diagnose(json: &str, error: &serde_json::Error, limits: Limits) -> Rejection {
+    let unreadable = || Rejection::new(ReasonCode::InvalidJson, "", format!("not JSON: {error}"));
+    let event = match crate::codec::json::parse(json, limits) {
+        Ok(Value::Object(event)) => event,
+        Ok(_) => return Rejection::new(ReasonCode::InvalidJson, "", "an event is a JSON object"),
+        // What a facet may hold and a value cannot is not what is wrong.
+        Err(fault) if is_in_facet(&fault.path) && serde_json::from_str::<IgnoredAny>(json).is_ok() => {
+            return unreadable();
+        }
+        Err(fault) => return fault,
     };
-    wrong_shape(event).map_or_else(unreadable, |(path, expected)| {
+    wrong_shape(&event).map_or_else(unreadable, |(path, expected)| {
         Rejection::new(ReasonCode::InvalidField, path, format!("must be {expected}"))
     })
+}
+
+fn is_in_facet(path: &str) -> bool {
+    path.split('/').any(|step| matches!(step, "facets" | "inputFacets" | "outputFacets"))
 }
 
 fn wrong_shape(event: &serde_json::Map<String, Value>) -> Option<(String, &'static str)> {

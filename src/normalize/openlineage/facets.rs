@@ -6,6 +6,9 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::codec::Limits;
+use crate::codec::json;
+
 /// Producers that do not know a size write Java's largest long.
 const UNKNOWN: i64 = i64::MAX;
 
@@ -164,20 +167,36 @@ pub(super) fn is_deleted(raw: &RawValue) -> bool {
         && serde_json::from_str::<Marker>(raw.get()).is_ok_and(|marker| marker._deleted == Some(Value::Bool(true)))
 }
 
-/// A facet as JSON for keeping. What JSON values cannot hold (numbers out of range, 128 levels and more) and what
-/// exceeds `limit` bytes is kept as its size and beginning; the raw record has the whole.
-pub(super) fn kept(raw: &RawValue, limit: usize) -> Value {
+/// How large facets may be that are kept as they are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keep {
+    /// Bytes of JSON.
+    pub bytes: usize,
+    /// Nesting and values.
+    pub json: Limits,
+}
+
+impl Keep {
+    /// The same for a facet that is put `levels` deep into a value.
+    pub fn inside(self, levels: usize) -> Self {
+        Self { json: Limits { depth: self.json.depth.saturating_sub(levels), ..self.json }, ..self }
+    }
+}
+
+/// A facet as JSON for keeping. What JSON values cannot hold (numbers out of range, broken surrogates) and what is over
+/// a limit is kept as its size and beginning; the raw record has the whole.
+pub(super) fn kept(raw: &RawValue, keep: Keep) -> Value {
     let text = raw.get();
-    let parsed = if text.len() <= limit { serde_json::from_str(text).ok() } else { None };
+    let parsed = if text.len() <= keep.bytes { json::parse(text, keep.json).ok() } else { None };
     parsed.unwrap_or_else(|| {
-        let beginning: String = text.chars().take(1024.min(limit)).collect();
+        let beginning: String = text.chars().take(1024.min(keep.bytes)).collect();
         serde_json::json!({ "_truncated": true, "bytes": text.len(), "beginning": beginning })
     })
 }
 
 /// A known facet that does not parse: kept as it is, with the reason beside it.
-pub(super) fn malformed(raw: &RawValue, error: &serde_json::Error, limit: usize) -> Value {
-    match kept(raw, limit) {
+pub(super) fn malformed(raw: &RawValue, error: &serde_json::Error, keep: Keep) -> Value {
+    match kept(raw, keep.inside(1)) {
         Value::Object(mut object) => {
             object.insert("_malformed".to_owned(), Value::String(error.to_string()));
             Value::Object(object)

@@ -9,6 +9,9 @@ use super::facets;
 const INTEGRATIONS: &[&str] =
     &["spark", "airflow", "dbt", "trino", "flink", "hive", "dagster", "debezium", "great_expectations"];
 
+/// Longest word for an integration, characters.
+const MAX_INTEGRATION: usize = 64;
+
 /// The facets that decide which job it is.
 pub(super) struct JobFacets {
     /// Lower case.
@@ -49,7 +52,9 @@ impl JobFacets {
 /// The word for a [`crate::model::fact::Source`].
 pub(super) fn integration(by_facet: &str, producer: &str) -> String {
     if !by_facet.is_empty() {
-        return by_facet.to_lowercase();
+        // It becomes part of keys: a word, and not a long one.
+        let word = |c: char| if c.is_alphanumeric() || matches!(c, '_' | '-' | '.') { c } else { '_' };
+        return by_facet.to_lowercase().chars().take(MAX_INTEGRATION).map(word).collect();
     }
     let producer = producer.to_lowercase();
     // Clients name the integration after the repository; the host may hold any word.
@@ -162,5 +167,7 @@ mod tests {
         );
         assert_eq!(integration("", "https://github.com/apache/airflow/tree/providers-openlineage/2.20.3"), "airflow");
         assert_eq!(integration("", "producer"), "other");
+        assert_eq!(integration("My Tool/2\0", "x"), "my_tool_2_");
+        assert_eq!(integration(&"x".repeat(1_000), "x").len(), 64);
     }
 }

@@ -21,6 +21,9 @@ use std::sync::Arc;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::codec::Limits;
+use crate::codec::json;
+use crate::model::check::{FactLimits, check_made};
 use crate::model::fact::{
     Aspect, EntityKind, Entry, ExistenceState, ReportedName, Source, SqlText, Statement, Version,
 };
@@ -31,6 +34,7 @@ use crate::model::reject::{ReasonCode, Rejection};
 use collect::Collector;
 use dataset::{Context, Named, Parts, Role};
 use envelope::{Dataset, Event, Job, Run, State, Subject};
+use facets::Keep;
 use job::{JobFacets, Shape};
 
 /// What an installation decides about reading events.
@@ -40,11 +44,20 @@ pub struct OpenLineageConfig {
     pub identity: Arc<Identity>,
     /// A facet without a place of its own that is larger than this, in bytes of JSON, is kept as its size and beginning.
     pub max_facet_bytes: usize,
+    /// Nesting of facets without a place of their own, and values in one event.
+    pub json: Limits,
+    /// What the facts of an event may say.
+    pub facts: FactLimits,
 }
 
 impl Default for OpenLineageConfig {
     fn default() -> Self {
-        Self { identity: Arc::new(Identity::default()), max_facet_bytes: 64 * 1024 }
+        Self {
+            identity: Arc::new(Identity::default()),
+            max_facet_bytes: 64 * 1024,
+            json: Limits::default(),
+            facts: FactLimits::default(),
+        }
     }
 }
 
@@ -78,15 +91,32 @@ impl OpenLineageNormalizer {
             let message = format!("byte {} is not UTF-8", error.valid_up_to());
             Rejection::new(ReasonCode::InvalidUtf8, "", message)
         })?;
+        json::check_values(text, self.config.json)?;
         let hash = hash(record.value.unwrap_or(json));
-        match envelope::decode(text) {
-            Ok(event) => Ok(self.facts(record, event, hash)),
+        match self.decode(text) {
+            Ok(event) => self.checked(self.facts(record, event, hash)),
             // Python writes NaN and Infinity, which JSON does not have; they mean that a number is unknown.
             Err(rejection) => match without_non_numbers(text) {
-                Some(mended) => envelope::decode(&mended).map(|event| self.facts(record, event, hash)),
+                Some(mended) => {
+                    let event = self.decode(&mended)?;
+                    self.checked(self.facts(record, event, hash))
+                }
                 None => Err(rejection),
             },
         }
+    }
+
+    fn decode<'a>(&self, text: &'a str) -> Result<Event<'a>, Rejection> {
+        let event = envelope::decode(text, self.config.json)?;
+        event.check(&self.config.facts)?;
+        Ok(event)
+    }
+
+    fn checked(&self, normalized: Normalized) -> Result<Normalized, Rejection> {
+        if let Normalized::Facts(facts) = &normalized {
+            facts.iter().try_for_each(|fact| check_made(fact, &self.config.facts))?;
+        }
+        Ok(normalized)
     }
 
     fn facts(&self, record: &RawRecord<'_>, event: Event<'_>, hash: u64) -> Normalized {
@@ -160,16 +190,16 @@ impl OpenLineageNormalizer {
         mut facts: Collector,
     ) -> Normalized {
         let Seen { run, job, inputs, outputs, ref known, .. } = *seen;
-        let limit = self.config.max_facet_bytes;
+        let keep = self.keep();
         let id = EntityId::job(&job.namespace, name);
-        let (mut said, dependencies) = run::run_event(run, seen.time, known, limit);
+        let (mut said, dependencies) = run::run_event(run, seen.time, known, keep);
         let succeeded = known.succeeded(run.state);
         let cx = Context {
             time: seen.time,
             job: Some(&id),
             run: Some(&run.id),
             schemas_are_complete: known.integration != "dbt",
-            max_facet_bytes: limit,
+            keep,
         };
         let (read_as, written_as) = match (kind, succeeded) {
             (RunKind::Observed, true) => (Role::Input, Role::Written),
@@ -218,7 +248,7 @@ impl OpenLineageNormalizer {
             ids.sort();
             ids.dedup();
         }
-        let mut entries = run::job_entries(job, name, known, limit);
+        let mut entries = run::job_entries(job, name, known, keep);
         if name != &*job.name {
             let reported =
                 ReportedName { namespace: job.namespace.to_string(), name: job.name.to_string(), issues: Vec::new() };
@@ -291,8 +321,11 @@ impl OpenLineageNormalizer {
     }
 
     fn context<'a>(&self, time: i64, run: Option<&'a str>) -> Context<'a> {
-        let max_facet_bytes = self.config.max_facet_bytes;
-        Context { time, job: None, run, schemas_are_complete: true, max_facet_bytes }
+        Context { time, job: None, run, schemas_are_complete: true, keep: self.keep() }
+    }
+
+    fn keep(&self) -> Keep {
+        Keep { bytes: self.config.max_facet_bytes, json: self.config.json }
     }
 }
 

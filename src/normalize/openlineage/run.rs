@@ -10,7 +10,7 @@ use crate::model::id::EntityId;
 
 use super::dataset::{owners, tags};
 use super::envelope::{self, Facets};
-use super::facets::{self, is_deleted};
+use super::facets::{self, Keep, is_deleted};
 use super::job::JobFacets;
 use super::time::parse_micros;
 
@@ -18,24 +18,24 @@ use super::time::parse_micros;
 fn take<T: DeserializeOwned>(
     facets: &Facets<'_>,
     name: &str,
-    limit: usize,
+    keep: Keep,
     bad: &mut BTreeMap<String, Value>,
 ) -> Option<T> {
     let raw = facets.get(name).filter(|raw| raw.get() != "null" && !is_deleted(raw))?;
     serde_json::from_str(raw.get())
         .inspect_err(|error| {
-            bad.insert(name.to_owned(), facets::malformed(raw, error, limit));
+            bad.insert(name.to_owned(), facets::malformed(raw, error, keep));
         })
         .ok()
 }
 
 /// The entries that describe the job.
-pub(super) fn job_entries(job: &envelope::Job<'_>, name: &str, known: &JobFacets, limit: usize) -> Vec<Entry> {
+pub(super) fn job_entries(job: &envelope::Job<'_>, name: &str, known: &JobFacets, keep: Keep) -> Vec<Entry> {
     let facets = &job.facets;
     let mut bad = BTreeMap::new();
-    let sql: Option<facets::Sql> = take(facets, "sql", limit, &mut bad);
-    let code: Option<facets::SourceCode> = take(facets, "sourceCode", limit, &mut bad);
-    let place: Option<facets::SourceCodeLocation> = take(facets, "sourceCodeLocation", limit, &mut bad);
+    let sql: Option<facets::Sql> = take(facets, "sql", keep, &mut bad);
+    let code: Option<facets::SourceCode> = take(facets, "sourceCode", keep, &mut bad);
+    let place: Option<facets::SourceCodeLocation> = take(facets, "sourceCodeLocation", keep, &mut bad);
     let rest = |facet: &str, field: &str, value: Value| {
         Entry::keyed(facet, Statement::Facet(serde_json::json!({ field: value })))
     };
@@ -56,16 +56,16 @@ pub(super) fn job_entries(job: &envelope::Job<'_>, name: &str, known: &JobFacets
         dialect,
     };
     let mut entries = vec![Entry::of(Statement::Job(statement))];
-    if let Some(facet) = take::<facets::Documentation>(facets, "documentation", limit, &mut bad) {
+    if let Some(facet) = take::<facets::Documentation>(facets, "documentation", keep, &mut bad) {
         entries.push(Entry::of(Statement::Description(facet.description)));
         rests.extend(facet.content_type.map(|text| rest("documentation", "contentType", text.into())));
     }
     entries.append(&mut rests);
-    if let Some(facet) = take::<facets::Ownership>(facets, "ownership", limit, &mut bad) {
+    if let Some(facet) = take::<facets::Ownership>(facets, "ownership", keep, &mut bad) {
         entries.push(Entry::of(Statement::Owners(owners(facet))));
     }
-    if let Some(facet) = take::<facets::Tags>(facets, "tags", limit, &mut bad) {
-        entries.push(Entry::of(Statement::Tags(tags(facet, &[], false))));
+    if let Some(facet) = take::<facets::Tags>(facets, "tags", keep, &mut bad) {
+        entries.push(Entry::of(Statement::Tags(tags(facet, &str::to_owned))));
     }
     let deleted = [("documentation", Aspect::Description), ("ownership", Aspect::Owners), ("tags", Aspect::Tags)];
     for (name, aspect) in deleted {
@@ -77,11 +77,11 @@ pub(super) fn job_entries(job: &envelope::Job<'_>, name: &str, known: &JobFacets
     for (name, raw) in facets.0.iter().filter(|(_, raw)| raw.get() != "null") {
         match &**name {
             "jobType" if !known.job_type_is_read => {
-                entries.push(Entry::keyed(&**name, Statement::Facet(facets::kept(raw, limit))));
+                entries.push(Entry::keyed(&**name, Statement::Facet(facets::kept(raw, keep))));
             }
             "sql" | "sourceCode" | "jobType" | "documentation" | "ownership" | "tags" => {}
             _ if is_deleted(raw) => entries.push(Entry::retract(Aspect::Facet, &**name)),
-            _ => entries.push(Entry::keyed(&**name, Statement::Facet(facets::kept(raw, limit)))),
+            _ => entries.push(Entry::keyed(&**name, Statement::Facet(facets::kept(raw, keep)))),
         }
     }
     entries
@@ -95,15 +95,15 @@ fn location(place: facets::SourceCodeLocation) -> String {
 }
 
 /// The run as one event shows it, without lineage; and the jobs it waits for.
-pub(super) fn run_event(run: &envelope::Run<'_>, time: i64, known: &JobFacets, limit: usize) -> (RunEvent, Vec<Entry>) {
+pub(super) fn run_event(run: &envelope::Run<'_>, time: i64, known: &JobFacets, keep: Keep) -> (RunEvent, Vec<Entry>) {
     let facets = &run.facets;
     let mut kept = BTreeMap::new();
-    let nominal: Option<facets::NominalTime> = take(facets, "nominalTime", limit, &mut kept);
-    let engine: Option<facets::Engine> = take(facets, "processing_engine", limit, &mut kept);
-    let error: Option<facets::ErrorMessage> = take(facets, "errorMessage", limit, &mut kept);
-    let extraction: Option<facets::ExtractionError> = take(facets, "extractionError", limit, &mut kept);
-    let exception: Option<facets::SparkException> = take(facets, "spark.exception", limit, &mut kept);
-    let waits: Option<facets::Dependencies> = take(facets, "jobDependencies", limit, &mut kept);
+    let nominal: Option<facets::NominalTime> = take(facets, "nominalTime", keep, &mut kept);
+    let engine: Option<facets::Engine> = take(facets, "processing_engine", keep, &mut kept);
+    let error: Option<facets::ErrorMessage> = take(facets, "errorMessage", keep, &mut kept);
+    let extraction: Option<facets::ExtractionError> = take(facets, "extractionError", keep, &mut kept);
+    let exception: Option<facets::SparkException> = take(facets, "spark.exception", keep, &mut kept);
+    let waits: Option<facets::Dependencies> = take(facets, "jobDependencies", keep, &mut kept);
     let extraction = extraction.and_then(|facet| facet.errors.into_iter().next()).map(|first| first.error_message);
     let exception = exception.and_then(|facet| facet.stack_trace.lines().next().map(str::to_owned));
     let start = nominal.as_ref().and_then(|facet| parse_micros(&facet.nominal_start_time));
@@ -117,7 +117,7 @@ pub(super) fn run_event(run: &envelope::Run<'_>, time: i64, known: &JobFacets, l
         let has_place = has_place && !(name.starts_with("parent") && known.parent.is_none());
         let has_place = has_place && (&**name != "nominalTime" || times_are_read);
         if !has_place && !kept.contains_key(&**name) {
-            kept.insert(name.to_string(), facets::kept(raw, limit));
+            kept.insert(name.to_string(), facets::kept(raw, keep));
         }
     }
     let adapter = engine.as_ref().and_then(|facet| facet.openlineage_adapter_version.clone());

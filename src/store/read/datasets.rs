@@ -313,7 +313,7 @@ impl Reader {
     }
 }
 
-async fn heads(connection: &mut PgConnection, ids: &[String]) -> Result<Vec<DatasetRecord>, ReadError> {
+pub(super) async fn heads(connection: &mut PgConnection, ids: &[String]) -> Result<Vec<DatasetRecord>, ReadError> {
     let rows: Vec<DatasetRow> = sqlx::query_as("SELECT * FROM datasets WHERE id = ANY($1) ORDER BY id")
         .bind(ids)
         .fetch_all(&mut *connection)

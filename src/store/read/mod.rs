@@ -2,7 +2,9 @@
 //!
 //! Bound parameters only, unexpired rows only. Knows tables; knows nothing of what the answers are shown for.
 
+mod all;
 mod datasets;
+mod hashes;
 mod jobs;
 mod lineage;
 mod rows;
@@ -14,6 +16,7 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgPool, Postgres, Transaction};
 
 pub use datasets::{DatasetBundle, DatasetCard, UnresolvedPage};
+pub use hashes::{row_key, row_of};
 pub use jobs::{JobBundle, RunPage};
 
 /// Reads the catalog's tables. Cheap to clone: all clones share the pool.

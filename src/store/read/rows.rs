@@ -39,7 +39,7 @@ fn text(value: Value) -> String {
     }
 }
 
-fn texts(map: Json<BTreeMap<String, Value>>) -> BTreeMap<String, String> {
+pub(super) fn texts(map: Json<BTreeMap<String, Value>>) -> BTreeMap<String, String> {
     map.0.into_iter().map(|(key, value)| (key, text(value))).collect()
 }
 

@@ -12,7 +12,7 @@ use super::error::data_fault;
 use super::positions::{self, PositionDelta};
 use super::text::{self, Cleaner};
 use super::{Store, StoreError};
-use crate::codec::avro::encode_record;
+use crate::codec::avro::{HEADER_BYTES, encode_record};
 use crate::failpoint;
 use crate::model::record::{CatalogRecord, CatalogTopic};
 
@@ -29,6 +29,14 @@ pub struct CatalogWrite {
     pub key: String,
     /// The value; `None` is a tombstone.
     pub value: Option<CatalogRecord>,
+    /// [`content_hash`] of the value's bytes, where they are at hand; else the value is encoded for it.
+    pub hash: Option<[u8; 16]>,
+}
+
+/// Hash of a framed value without its frame: a row that was written from the same content is not written again, under
+/// whatever id its schema is registered.
+pub fn content_hash(framed: &[u8]) -> [u8; 16] {
+    text::hash(framed.get(HEADER_BYTES..).unwrap_or_default())
 }
 
 /// A record that the sink could not even decode: its place and the reason go into `sink_rejects`.
@@ -144,6 +152,10 @@ impl Store {
             Faults::Surface => apply::apply(&mut transaction, prepared, &mut outcome).await?,
             Faults::Isolate => isolate(&mut transaction, sink, prepared, &mut outcome).await?,
         }
+        if outcome.rejected > 0 {
+            self.note_rejects();
+        }
+        self.forget_superseded(&mut transaction, sink, prepared.iter().map(|p| p.write)).await?;
         failpoint::hit("postgres.commit.before");
         transaction.commit().await?;
         failpoint::hit("postgres.commit.after");
@@ -194,8 +206,11 @@ fn check(write: &CatalogWrite) -> Result<[u8; 16], (&'static str, String)> {
     }
     tables::check_times(record)
         .map_err(|bad| ("time_out_of_range", format!("{} is {} microseconds since 1970", bad.field, bad.micros)))?;
+    if let Some(hash) = write.hash {
+        return Ok(hash);
+    }
     let bytes = encode_record(record, 0).map_err(|error| ("not_encodable", error.to_string()))?;
-    Ok(text::hash(&bytes))
+    Ok(content_hash(&bytes))
 }
 
 /// Applies `all`, halving what the server refuses until single records remain, which are put aside.

@@ -14,7 +14,8 @@ CREATE VIEW catalog_column_lineage AS
 
 ALTER TABLE partitions ADD COLUMN column_stats jsonb NOT NULL DEFAULT '{}';
 
--- Ids that differ only by case: lower case as the program folds it, which knows more than ASCII.
+-- Ids that differ only by case: lower case as the program folds it, which knows more than ASCII; rows that are there get it
+-- in full with their next record.
 ALTER TABLE datasets ADD COLUMN folded_id text COLLATE "C";
 UPDATE datasets SET folded_id = lower(id);
 ALTER TABLE datasets ALTER COLUMN folded_id SET NOT NULL;

@@ -134,6 +134,14 @@ impl<H: RebalanceHandler> ConsumerContext for GroupContext<H> {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let partitions: Vec<TopicPartition> =
             list.elements().iter().map(|e| TopicPartition::new(e.topic(), e.partition())).collect();
+        if std::thread::panicking() {
+            // The owner is ending by a panic, the handler may be in the middle of something. Closing waits for partitions
+            // to be given back; a second panic, or waiting for ever, would hide the first one.
+            if let Err(error) = consumer.incremental_unassign(list) {
+                tracing::debug!(%error, "partitions were not given back");
+            }
+            return;
+        }
         let mut handler = self.handler.lock().expect("no holder of this lock panics");
         match event {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {

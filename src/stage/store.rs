@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -90,7 +91,7 @@ impl LocalStore {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(|source| StoreError::Io { path: path.to_owned(), source })?;
         }
-        let database = match Database::builder().set_cache_size(CACHE_BYTES).create(path) {
+        let database = match open_whole(path) {
             Ok(database) => database,
             Err(DatabaseError::DatabaseAlreadyOpen) => return Err(StoreError::Busy { path: path.to_owned() }),
             Err(error) => return Err(storage(path)(error.into())),
@@ -311,6 +312,23 @@ impl Drop for LocalStore {
     }
 }
 
+/// Opens a file after a look at all its checksums: what a damaged page says would be believed, or end the thread later.
+fn open_whole(path: &Path) -> Result<Database, DatabaseError> {
+    let damaged = |what: &str| DatabaseError::Storage(redb::StorageError::Corrupted(what.to_owned()));
+    // The crate takes a file to be what it has written; one that it has not can make it panic.
+    let opened = catch_unwind(|| {
+        let mut database = Database::builder().set_cache_size(CACHE_BYTES).create(path)?;
+        let whole = database.check_integrity()?;
+        Ok((database, whole))
+    });
+    match opened {
+        Ok(Ok((database, true))) => Ok(database),
+        Ok(Ok((_, false))) => Err(damaged("its checksums do not hold")),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(damaged("it is not a file as the store writes them")),
+    }
+}
+
 fn storage(path: &Path) -> impl Fn(redb::Error) -> StoreError {
     let path = path.to_owned();
     move |source| StoreError::Storage { path: path.clone(), source }
@@ -403,6 +421,32 @@ mod tests {
         fs::write(&path, vec![0x5a; length]).expect("writable");
         let store = LocalStore::open(&path, LONG).expect("rebuilt");
         assert_eq!(store.changelog_offset(), 0);
+    }
+
+    /// A page that is not what was written is found when the file is opened, wherever it lies, or it was not in use.
+    #[test]
+    fn a_file_with_a_scar_is_whole_or_begun_anew() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let path = dir.path().join("0.redb");
+        let mut store = LocalStore::open(&path, LONG).expect("new");
+        let names: Vec<String> = (0..500).map(|number| format!("{number:0100}")).collect();
+        let entries: Vec<_> = names.iter().map(|name| (name.as_str(), Some("value"))).collect();
+        put(&mut store, &entries, 5);
+        drop(store);
+        let whole = fs::read(&path).expect("there");
+        let mut begun_anew = 0;
+        for place in (0..whole.len()).step_by(whole.len() / 40) {
+            let mut scarred = whole.clone();
+            scarred[place..whole.len().min(place + 64)].iter_mut().for_each(|byte| *byte = !*byte);
+            fs::write(&path, scarred).expect("writable");
+            let mut store = LocalStore::open(&path, LONG).expect("whole or begun anew");
+            store.refresh().expect("readable");
+            match store.changelog_offset() {
+                0 => begun_anew += 1,
+                offset => assert_eq!((offset, keys(&store, "")), (5, names.clone()), "scar at {place}"),
+            }
+        }
+        assert!(begun_anew > 0);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod api;
 mod architecture;
+mod chaos;
 mod clients;
 mod dead_letters;
 mod demo;

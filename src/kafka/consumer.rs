@@ -20,7 +20,7 @@ use super::offsets::{Committed, list_committed, list_offsets, offset_list, parti
 use super::reader::owned_up_to;
 use super::record::{Record, TopicPartition};
 
-/// How long the request that wakes a connection may take; its answer is of no use.
+/// How long the request that wakes connections may take.
 const WAKE: Duration = Duration::from_millis(200);
 /// How long the group may take to say who its members are, and how long to wait before it is asked again.
 const ASK: Duration = Duration::from_secs(1);
@@ -177,7 +177,7 @@ pub struct GroupConsumer<H: RebalanceHandler + 'static> {
     session: Duration,
     /// How the ids of members with our instance id begin.
     our_name: String,
-    /// Our id when the group was last joined.
+    /// Our id since the group was last joined.
     our_id: Mutex<OurId>,
     topics: Mutex<HashMap<String, Arc<str>>>,
 }
@@ -186,6 +186,8 @@ pub struct GroupConsumer<H: RebalanceHandler + 'static> {
 struct OurId {
     known: Option<String>,
     looked_at: Option<Instant>,
+    /// Another process has our name.
+    taken: bool,
 }
 
 impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
@@ -287,6 +289,7 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
                 // Either another process, or this one in a join whose answer was lost: only the first one lives on.
                 let lives = long || lost.stranger.as_ref().is_some_and(|known| *known != id);
                 if lives {
+                    self.our_id.lock().expect("no holder of this lock panics").taken = true;
                     self.leave(&lost.partitions);
                     let context = format!("return to group {}", self.group);
                     return Err(KafkaError::code(context, RDKafkaErrorCode::FencedInstanceId));
@@ -337,7 +340,8 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
     /// one never lives on; to see that can take a session.
     pub fn fenced_by_itself(&self) -> bool {
         let since = Instant::now();
-        while since.elapsed() < self.session + GRACE {
+        let taken = self.our_id.lock().expect("no holder of this lock panics").taken;
+        while !taken && since.elapsed() < self.session + GRACE {
             match self.member_of_our_name() {
                 Ok(None) => return true,
                 Ok(Some(id)) if self.is_ours(&id) => return true,
@@ -405,11 +409,13 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
     /// Fetches from these partitions again.
     pub fn resume(&self, partitions: &[TopicPartition]) -> Result<(), KafkaError> {
         self.inner.resume(&partition_list(partitions)).map_err(|e| self.error("resume", e))?;
-        // Resuming does not wake the client's connection, which looks for work once a second; a request does.
-        for partition in partitions {
-            if self.inner.fetch_watermarks(&partition.topic, partition.partition, WAKE).is_err() {
-                break;
-            }
+        // Resuming does not wake the client's connections, which look for work once a second; a request does. It is one
+        // for each leader: one for each partition would have to wait behind the fetch that the first one has woken, a
+        // whole fetch time-out each.
+        let mut list = partition_list(partitions);
+        if list.set_all_offsets(Offset::End).is_ok() {
+            // Its answer is of no use.
+            let _ = self.inner.offsets_for_times(list, WAKE);
         }
         Ok(())
     }

@@ -104,7 +104,8 @@ impl IndexHome {
         match fs::read_to_string(self.folder.join(file)) {
             // A name of ours is a number; anything else would lead out of the folder.
             Ok(name) => Ok(Some(name.trim().to_owned()).filter(|name| name.parse::<u64>().is_ok())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            // Nor does a file name anything that is no text any more: the index it named is filled again.
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -177,7 +178,9 @@ mod tests {
     fn a_name_that_is_none_of_ours_is_not_followed() {
         let dir = tempfile::tempdir().expect("temporary directory");
         let home = IndexHome::open(dir.path()).expect("new");
-        fs::write(dir.path().join(CURRENT), "../elsewhere").expect("writable");
-        assert_eq!(home.current().expect("usable"), dir.path().join("1"));
+        for damaged in [&b"../elsewhere"[..], b"\xff\xfe\x00", b""] {
+            fs::write(dir.path().join(CURRENT), damaged).expect("writable");
+            assert_eq!(home.current().expect("usable"), dir.path().join("1"));
+        }
     }
 }

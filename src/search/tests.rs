@@ -239,3 +239,27 @@ fn a_folder_of_another_kind_is_filled_anew() {
     assert_eq!(writer.positions(), []);
     assert!(writer.searcher().is_empty());
 }
+
+#[test]
+fn a_folder_with_a_damaged_segment_is_filled_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = IndexWriter::open(folder.path()).unwrap();
+    put(&mut writer, dataset("a/one", "something", &["c"]));
+    writer.commit(vec![position(7)]).unwrap();
+    drop(writer);
+    assert_eq!(IndexWriter::open(folder.path()).unwrap().positions(), [position(7)], "nothing is damaged yet");
+    let mut scarred = 0;
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "store") {
+            let mut bytes = std::fs::read(&path).unwrap();
+            bytes[0] ^= 0xff;
+            std::fs::write(&path, bytes).unwrap();
+            scarred += 1;
+        }
+    }
+    assert_eq!(scarred, 1);
+    let writer = IndexWriter::open(folder.path()).unwrap();
+    assert_eq!(writer.positions(), []);
+    assert!(writer.searcher().is_empty());
+}

@@ -73,8 +73,8 @@ pub struct IndexWriter {
 }
 
 impl IndexWriter {
-    /// Opens the index in `folder`, or makes one. An index of another format or one that cannot be opened is deleted
-    /// and starts empty, without positions.
+    /// Opens the index in `folder`, or makes one. An index of another format, a damaged one or one that cannot be
+    /// opened is deleted and starts empty, without positions.
     ///
     /// # Errors
     /// If the folder cannot be used or another process writes the index.
@@ -167,13 +167,18 @@ impl IndexWriter {
     }
 }
 
-/// The index in a folder and its positions, if it is one of ours.
+/// The index in a folder and its positions, if it is one of ours and undamaged.
 pub(super) fn existing(folder: &Path) -> Result<Option<(Index, Vec<IndexPosition>)>, SearchError> {
     if !folder.join("meta.json").exists() {
         return Ok(None);
     }
     let opened = Index::open_in_dir(folder).ok().filter(|index| index.schema() == fields::schema().0);
     let Some(index) = opened else { return Ok(None) };
+    // Files are read in place, and whatever a damaged one says would be believed.
+    if index.validate_checksum().map_or(true, |damaged| !damaged.is_empty()) {
+        tracing::warn!(folder = %folder.display(), "the search index is damaged and is filled again from the topics");
+        return Ok(None);
+    }
     let Some(payload) = index.load_metas()?.payload else { return Ok(Some((index, Vec::new()))) };
     match serde_json::from_str::<Payload>(&payload) {
         Ok(payload) if payload.format == FORMAT => Ok(Some((index, payload.positions))),

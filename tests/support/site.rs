@@ -32,19 +32,9 @@ pub struct Site {
 impl Site {
     /// Starts servers and applies the topology.
     pub fn start() -> Self {
-        Self::start_killed_at(&[])
-    }
-
-    /// As [`Site::start`]; applying the topology is killed at each of these failpoints first.
-    pub fn start_killed_at(failpoints: &[&str]) -> Self {
         let turn = super::own_kafka();
         let stack = Stack::throw_away(Servers::All, cache()).unwrap();
         let site = Self { stack, folder: tempfile::tempdir().unwrap(), _turn: turn };
-        for name in failpoints {
-            let mut command = site.command(&["topology", "apply"]);
-            let output = command.env("TRIBUTARY_FAILPOINTS", format!("{name}=kill@1")).output().unwrap();
-            assert_eq!(output.status.code(), None, "{name} was not passed: {output:?}");
-        }
         site.expect_success(&["topology", "apply"]);
         site
     }
@@ -149,12 +139,6 @@ impl Running {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
-    }
-
-    /// kill -9.
-    pub fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
     }
 
     /// Waits for the process to end by itself; `None` if it has not ended in time.

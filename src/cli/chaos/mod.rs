@@ -64,6 +64,9 @@ pub struct ChaosArgs {
     /// Only faults whose kind contains this text, as many as there were to be kills; --dry-run shows the kinds
     #[arg(long, value_name = "TEXT")]
     only: Option<String>,
+    /// Only faults that are over in seconds: nothing waits for a time-out to pass
+    #[arg(long)]
+    brief: bool,
     /// Do not fail where a recovery takes longer than 10 s
     #[arg(long)]
     tolerate: bool,
@@ -96,7 +99,7 @@ pub const FAILPOINTS: bool = cfg!(feature = "failpoints");
 pub(super) fn run(flags: &SettingFlags, args: &ChaosArgs) -> Result<(), Failure> {
     let config = load_config(flags, &[])?.config;
     let seed = args.seed.unwrap_or_else(|| uuid::Uuid::now_v7().as_u64_pair().1 >> 32);
-    let plan = Plan { seed, kills: args.kills, failpoints: FAILPOINTS, only: args.only.clone() };
+    let plan = Plan { seed, kills: args.kills, failpoints: FAILPOINTS, only: args.only.clone(), brief: args.brief };
     let steps = schedule(&plan);
     if steps.is_empty() {
         return Err(anyhow!("there is no such fault; --dry-run without --only shows all")).because(Reason::Usage);

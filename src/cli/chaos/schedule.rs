@@ -188,6 +188,8 @@ pub struct Plan {
     pub failpoints: bool,
     /// Only faults whose kind contains this text; then there are as many faults as there were to be kills.
     pub only: Option<String>,
+    /// Only faults that are over in seconds: nothing waits for a time-out to pass.
+    pub brief: bool,
 }
 
 /// The steps of a campaign.
@@ -201,6 +203,9 @@ pub fn schedule(plan: &Plan) -> Vec<Step> {
         let mut faults = kills_of_a_round(&mut dice, plan.failpoints);
         // What takes long comes in every other round only.
         let mut others = if round % 2 == 0 { misfortunes(&mut dice) } else { Vec::new() };
+        if plan.brief {
+            others.retain(is_brief);
+        }
         if let Some(only) = &plan.only {
             faults.retain(|fault| fault.kind().contains(only));
             others.retain(|fault| fault.kind().contains(only));
@@ -238,6 +243,18 @@ pub fn kills_in(fault: &Fault) -> u64 {
         Fault::KillAt { .. } | Fault::KillStarting { .. } => 2,
         Fault::Kill { .. } | Fault::Store { clean: false, .. } | Fault::Registry { .. } | Fault::RegistryAtStart => 1,
         _ => 0,
+    }
+}
+
+/// Whether a misfortune is over in seconds; one of those that are alike.
+fn is_brief(fault: &Fault) -> bool {
+    match fault {
+        Fault::EndTxn { leg: Leg::Answer, fate } | Fault::SqlCommit { leg: Leg::Answer, fate } => *fate == Fate::Lost,
+        Fault::Store { damage, clean } => *clean == (*damage == Damage::Overwritten) && *damage != Damage::CutOff,
+        Fault::Broker { signal, .. } => *signal == "KILL",
+        Fault::Database { crash, .. } => *crash == Crash::During,
+        Fault::RegistryAtStart => true,
+        _ => false,
     }
 }
 
@@ -424,12 +441,14 @@ mod tests {
     use super::*;
 
     fn schedule(seed: u64, kills: u64, failpoints: bool) -> Vec<Step> {
-        super::schedule(&Plan { seed, kills, failpoints, only: None })
+        super::schedule(&Plan { seed, kills, failpoints, only: None, brief: false })
     }
 
     #[test]
     fn a_part_of_the_faults_can_be_chosen() {
-        let only = |text: &str| super::schedule(&Plan { seed: 1, kills: 5, failpoints: true, only: Some(text.into()) });
+        let only = |text: &str| {
+            super::schedule(&Plan { seed: 1, kills: 5, failpoints: true, only: Some(text.into()), brief: false })
+        };
         assert!(only("zombie").len() >= 5 && only("zombie").iter().all(|step| step.fault.kind() == "zombie"));
         assert!(only("no such fault").is_empty());
     }
@@ -451,6 +470,24 @@ mod tests {
         let long: BTreeSet<String> = schedule(3, 120, true).iter().map(|step| step.fault.kind()).collect();
         assert!(process_points().all(|name| long.contains(&format!("kill at {name}"))));
         assert!(schedule(3, 50, false).iter().all(|step| !matches!(step.fault, Fault::KillAt { .. })));
+    }
+
+    #[test]
+    fn in_brief_every_failpoint_is_there_and_one_misfortune_of_each_kind() {
+        let steps = super::schedule(&Plan { seed: 7, kills: 56, failpoints: true, only: None, brief: true });
+        let kinds: BTreeSet<String> = steps.iter().map(|step| step.fault.kind()).collect();
+        assert!(process_points().all(|name| kinds.contains(&format!("kill at {name}"))), "{kinds:?}");
+        let others: Vec<_> = kinds.iter().filter(|kind| !kind.starts_with("kill")).map(String::as_str).collect();
+        let expected = [
+            "COMMIT reply lost",
+            "EndTxn reply lost",
+            "broker SIGKILL",
+            "local store deleted after kill -9",
+            "local store overwritten after an end in order",
+            "postgres crash in a commit",
+            "registry down at start",
+        ];
+        assert_eq!(others, expected);
     }
 
     #[test]

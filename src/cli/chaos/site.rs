@@ -11,6 +11,7 @@ use super::disk::Disk;
 use super::running::{Running, free_address};
 use super::schedule::{Who, registry_points};
 use crate::cli::context::Context;
+use crate::cli::exit::Reason;
 use crate::config::{self, Config, Sources};
 use crate::dev::ProxiedStack;
 
@@ -224,21 +225,30 @@ impl Site {
         Ok(())
     }
 
-    /// Starts the schema registry, and waits until it answers.
+    /// Starts the schema registry, and waits until it answers. As a supervisor would, it starts it again where it ended
+    /// because Kafka could not be reached.
     pub fn start_registry(&mut self) -> anyhow::Result<()> {
-        let mut command = self.command("registry", &["registry"]);
-        command.env("TRIBUTARY_REGISTRY__LISTEN", &self.registry_address);
-        let mut process = Running::start(&mut command, self.folder.join("registry.log"))?;
         let started = Instant::now();
+        let mut process = self.spawn_registry()?;
         while crate::cli::http::get(&self.registry_address, "/subjects").is_err() {
             let ended = process.ended()?;
-            if ended.is_some() || started.elapsed() > PATIENCE {
+            let unavailable = ended.is_some_and(|status| status.code() == Some(Reason::Unavailable.code().into()));
+            if started.elapsed() > PATIENCE || (ended.is_some() && !unavailable) {
                 bail!("the schema registry does not answer ({ended:?}):\n{}", process.log_text());
+            }
+            if unavailable {
+                process = self.spawn_registry()?;
             }
             std::thread::sleep(Duration::from_millis(20));
         }
         self.registry = Some(process);
         Ok(())
+    }
+
+    fn spawn_registry(&self) -> anyhow::Result<Running> {
+        let mut command = self.command("registry", &["registry"]);
+        command.env("TRIBUTARY_REGISTRY__LISTEN", &self.registry_address);
+        Ok(Running::start(&mut command, self.folder.join("registry.log"))?)
     }
 
     /// kill -9 of the schema registry.

@@ -18,3 +18,4 @@ mod runtime;
 mod spark_graph;
 mod store;
 mod support;
+mod trouble;

@@ -32,3 +32,7 @@ bench EVENTS="100000":
 # Rewrites docs/openapi.json from the handlers.
 openapi:
     TRIBUTARY_UPDATE=1 cargo test --lib api::
+
+# Fuzzes every decoder of foreign bytes (needs cargo-fuzz and a nightly toolchain).
+fuzz SECONDS="60":
+    fuzz/run {{SECONDS}}

@@ -270,8 +270,23 @@ async fn search_finds_filters_and_counts() {
 async fn unresolved_names_come_with_a_rule() {
     let app = app().await;
     let list = ok(&app, "/api/v1/unresolved").await;
-    assert_eq!(list["total"], 1);
-    let item = &list["items"][0];
+    let reasons: Vec<_> = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| (item["dataset_id"].as_str().unwrap(), item["reasons"].to_string()))
+        .collect();
+    let expected = [
+        ("hive://a:1/d/circle", r#"["unconfirmed","cycle"]"#),
+        ("kafka://k:9092/GRÖßEN", r#"["unconfirmed","case_collision"]"#),
+        ("kafka://k:9092/Größen", r#"["unconfirmed","case_collision"]"#),
+        ("trino://t:8080/pg/public/report", r#"["unconfirmed"]"#),
+    ];
+    assert_eq!(reasons, expected.map(|(id, reasons)| (id, reasons.to_owned())));
+    assert_eq!(list["total"], expected.len());
+    let page = ok(&app, &format!("/api/v1/datasets/{}", enc("kafka://k:9092/Größen"))).await;
+    assert_eq!(page["issues"], json!(["case_collision"]));
+    let item = &list["items"][3];
     assert_eq!(
         (&item["dataset_id"], &item["reasons"]),
         (&json!("trino://t:8080/pg/public/report"), &json!(["unconfirmed"]))

@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use tributary::catalog::export_hms::export_hms;
 use tributary::fold::{FoldConfig, Folded, fold_all};
-use tributary::model::fact::{Fact, Origin};
+use tributary::model::fact::{Aspect, Entry, Fact, Origin, Partition, Statement, Version};
 use tributary::model::raw::{Normalized, RawRecord};
 use tributary::model::record::CatalogRecord;
 use tributary::normalize::hms::{HmsNormalizer, HmsSourceConfig};
@@ -60,6 +60,45 @@ fn export(folded: Folded) -> Value {
         }
     }
     export_hms(INSTANCE, &containers, &datasets, &partitions, &functions)
+}
+
+/// Up to event 248, the last about this partition's statistics; its numbers are read off that event.
+#[test]
+fn statistics_of_a_partitions_columns_are_on_the_partition() {
+    let text = fixture("hms-4.0.1_json-0.2.jsonl");
+    let (facts, _) = normalize(text.lines().take(248));
+    let folded = fold_all(FoldConfig::default(), &facts).unwrap();
+    let partition = |folded: &Folded, key: &str| {
+        folded.records.values().find_map(|record| match record {
+            CatalogRecord::Partition(record) if format!("{}|{}", record.dataset, record.name) == key => {
+                Some(record.as_ref().clone())
+            }
+            _ => None,
+        })
+    };
+    let key = format!("{INSTANCE}/inventory/order_items_agg|dt=2026-03-03");
+    let found = partition(&folded, &key).unwrap();
+    assert_eq!(found.column_stats.keys().collect::<Vec<_>>(), ["ratio"]);
+    let ratio: Value = serde_json::from_str(&found.column_stats["ratio"]).unwrap();
+    assert!(found.column_stats["ratio"].contains("932175.1348933359"), "{}", found.column_stats["ratio"]);
+    assert_eq!((&ratio["colType"], &ratio["lastAnalyzed"]), (&json!("float"), &json!(1_795_241_672)));
+    let expected = json!({ "lowValue": 0.5, "highValue": 932_175.134_893_335_9, "numNulls": 1, "numDVs": 77 });
+    assert_eq!(ratio["statsData"]["doubleStats"], expected);
+    let other = format!("{INSTANCE}/finance_dw/products_snapshot|country=DE%2Fdt=2026-01-17");
+    assert_eq!(partition(&folded, &other).unwrap().column_stats.keys().collect::<Vec<_>>(), ["user_agent"]);
+    // Whichever comes first; and a partition that is dropped takes them along.
+    let reversed = fold_all(FoldConfig { history: 64, ..FoldConfig::default() }, facts.iter().rev()).unwrap();
+    assert_eq!(partition(&reversed, &key).unwrap().column_stats, found.column_stats);
+    let drop = |time: i64, value: Option<Statement>| Fact {
+        version: Version { time, ..facts.last().unwrap().version },
+        entries: vec![Entry { aspect: Aspect::Partition, sub_key: "dt=2026-03-03".to_owned(), value }],
+        ..facts.last().unwrap().clone()
+    };
+    let again = Partition { values: vec![], location: None, properties: BTreeMap::new(), native: Value::Null };
+    let later = facts.last().unwrap().version.time + 1;
+    let gone = [drop(later, None), drop(later + 1, Some(Statement::Partition(again)))];
+    let after = fold_all(FoldConfig::default(), facts.iter().chain(&gone)).unwrap();
+    assert_eq!(partition(&after, &key).unwrap().column_stats, BTreeMap::new());
 }
 
 fn replay(name: &str) -> Value {

@@ -235,6 +235,7 @@ fn one_of_each() -> Vec<CatalogWrite> {
                 location: None,
                 properties: none(),
                 native: s("{\"a\":1}"),
+                column_stats: [(s("c"), s("{\"nulls\":3}"))].into(),
                 source: s("hms/prod"),
                 origin: origin(3),
             })),
@@ -329,6 +330,8 @@ fn one_of_each() -> Vec<CatalogWrite> {
                 confidence: 90,
                 unmapped: false,
                 stale: true,
+                first_seen: Some(4),
+                last_seen: None,
                 origin: origin(8),
             })),
         ),
@@ -400,6 +403,7 @@ async fn every_topic_has_its_table_and_its_tombstones_empty_it() {
         db.text("SELECT count(*) FROM partitions WHERE native = '{\"a\": 1}' AND \"values\" = '[\"1\"]'").await,
         one
     );
+    assert_eq!(db.text("SELECT count(*) FROM partitions WHERE column_stats #>> '{c,nulls}' = '3'").await, one);
     assert_eq!(db.text("SELECT count(*) FROM changes WHERE before IS NULL AND after->>'a' = '1'").await, one);
     assert_eq!(
         db.text("SELECT count(*) FROM schema_versions WHERE columns->0->>'path' = 'id' AND breaking").await,
@@ -409,6 +413,10 @@ async fn every_topic_has_its_table_and_its_tombstones_empty_it() {
         db.text("SELECT count(*) FROM catalog_column_lineage WHERE stale AND masking AND confidence = 0.9").await,
         one
     );
+    let times = "SELECT count(*) FROM catalog_column_lineage c JOIN catalog_lineage l
+                 USING (job_id, source_dataset_id, target_dataset_id)
+                 WHERE c.last_seen = l.last_seen AND c.first_seen = '1970-01-01 00:00:00.000004Z'";
+    assert_eq!(db.text(times).await, one, "as the table edge was");
     assert_eq!(
         db.text("SELECT entity_kind AS a, name AS b FROM owners ORDER BY 1").await,
         ["container|x", "dataset|team:shop", "job|z"]

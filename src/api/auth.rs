@@ -1,6 +1,4 @@
-//! One bearer token for the whole API, from a file. Identities and roles are another module's.
-
-use std::path::{Path, PathBuf};
+//! One bearer token for the whole API. Identities and roles are another module's.
 
 use axum::http::{HeaderMap, header};
 use secrecy::{ExposeSecret, SecretString};
@@ -12,37 +10,7 @@ pub struct BearerToken {
     token: SecretString,
 }
 
-/// The token file cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum TokenError {
-    /// It cannot be read.
-    #[error("cannot read the token file {path}: give the path of a readable text file", path = path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It holds no token: an empty one would admit everybody.
-    #[error("the token file {path} is empty: write a token into it or remove the setting", path = path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
-}
-
 impl BearerToken {
-    /// Reads the token; white space around it is not part of it.
-    pub fn read(path: &Path) -> Result<Self, TokenError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| TokenError::Read { path: path.to_owned(), source })?;
-        let token = text.trim();
-        if token.is_empty() {
-            return Err(TokenError::Empty { path: path.to_owned() });
-        }
-        Ok(Self { token: SecretString::from(token.to_owned()) })
-    }
-
     /// The token from the settings, where it cannot be empty.
     pub fn new(token: SecretString) -> Self {
         Self { token }

@@ -23,7 +23,7 @@ use utoipa::openapi::OpenApi as Document;
 
 use crate::catalog::Catalog;
 
-pub use auth::{BearerToken, TokenError};
+pub use auth::BearerToken;
 pub use edge::REQUEST_ID;
 pub use health::{ComponentState, ComponentStatus, StatusSource};
 pub use ingest::{EventProducer, OPENLINEAGE_TOPIC, ProduceError, ProduceFuture, Receipt, event_key};

@@ -12,9 +12,10 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::catalog::SearchQuery;
-use crate::catalog::ports::{Found, PortError, SearchIndex};
+use crate::catalog::ports::{PortError, SearchIndex};
 use crate::graph::Graph;
 use crate::model::id::Identity;
+use crate::search::Found;
 
 mod sqlx_free {
     use crate::store::read::Reader;
@@ -260,9 +261,7 @@ async fn the_request_id_comes_back() {
 
 #[tokio::test]
 async fn a_configured_token_is_demanded() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), "s3cret\n").unwrap();
-    let token = Arc::new(BearerToken::read(file.path()).unwrap());
+    let token = Arc::new(BearerToken::new("s3cret".into()));
     let app = app_with(ApiOptions { token: Some(token), ..ApiOptions::default() }, Vec::new());
     let ask = async |path: &str, header: Option<&str>| {
         let mut request = Request::get(path);
@@ -285,14 +284,6 @@ async fn a_configured_token_is_demanded() {
     for open in ["/healthz", "/livez", "/readyz", "/"] {
         assert_eq!(ask(open, None).await.status(), StatusCode::OK, "{open}");
     }
-}
-
-#[test]
-fn an_empty_token_file_is_no_token() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), " \n").unwrap();
-    assert!(matches!(BearerToken::read(file.path()), Err(TokenError::Empty { .. })));
-    assert!(matches!(BearerToken::read(&file.path().join("none")), Err(TokenError::Read { .. })));
 }
 
 #[tokio::test]

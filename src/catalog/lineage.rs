@@ -238,8 +238,8 @@ fn transformation(supporter: &Supporter, wardrobe: &Wardrobe) -> Transformation 
 }
 
 fn edge_view(walked: &WalkEdge, wardrobe: &Wardrobe) -> LineageEdge {
-    let mut supporters: Vec<_> =
-        walked.supporters.iter().map(|supporter| self::supporter(walked, supporter, wardrobe)).collect();
+    let mut supporters =
+        each_once(walked.supporters.iter().map(|supporter| self::supporter(walked, supporter, wardrobe)));
     supporters.sort_by(|a, b| (a.stale, &a.job_id).cmp(&(b.stale, &b.job_id)));
     let ends = (walked.source.clone(), walked.target.clone());
     LineageEdge {
@@ -295,6 +295,30 @@ fn supporter(walked: &WalkEdge, supporter: &graph::Supporter, wardrobe: &Wardrob
         run: record.map(|record| record.run.clone()),
         origin: supporter.origin.clone().into(),
     }
+}
+
+/// Jobs, each once: one may support an edge by several names of its ends, a column edge also by what the whole dataset
+/// depends on. Values are hidden only if they are on each way.
+fn each_once(supporters: impl Iterator<Item = Supporter>) -> Vec<Supporter> {
+    let mut jobs: BTreeMap<String, Supporter> = BTreeMap::new();
+    for one in supporters {
+        let Some(known) = jobs.get_mut(&one.job_id) else {
+            jobs.insert(one.job_id.clone(), one);
+            continue;
+        };
+        known.confidence = known.confidence.max(one.confidence);
+        known.stale &= one.stale;
+        known.masking &= one.masking;
+        known.transformations.extend(one.transformations);
+        known.transformations.sort();
+        known.transformations.dedup();
+        known.first_seen = [known.first_seen.take(), one.first_seen].into_iter().flatten().min();
+        // What is known of the newer success; times are all spelled alike.
+        if one.last_seen > known.last_seen {
+            (known.last_seen, known.runs, known.run, known.origin) = (one.last_seen, one.runs, one.run, one.origin);
+        }
+    }
+    jobs.into_values().collect()
 }
 
 #[cfg(test)]
@@ -365,6 +389,38 @@ mod tests {
         let jobs: Vec<_> = edge.supporters.iter().map(|supporter| supporter.job_id.as_str()).collect();
         assert_eq!(jobs, ["job://n/a", "job://n/b"]);
         assert_eq!(edge.supporters[0].run, None, "a half of it is no edge of its own");
+    }
+
+    #[test]
+    fn a_job_that_supports_a_column_in_several_ways_is_told_once() {
+        let column = |field: &str, transformation: &str, masking: bool| ColumnLineageRecord {
+            job: "job://n/a".into(),
+            source: "s3://b/raw".into(),
+            source_field: "x".into(),
+            target: "s3://b/t".into(),
+            target_field: field.into(),
+            transformations: vec![transformation.into()],
+            description: String::new(),
+            masking,
+            unmapped: false,
+            confidence: 80,
+            stale: false,
+            first_seen: None,
+            last_seen: None,
+            origin: Origin { topic: "openlineage.events".into(), partition: 0, offset: 1 },
+        };
+        let mut graph = Graph::new();
+        for record in [column("y", "DIRECT/IDENTITY", true), column("", "INDIRECT/GROUP_BY", false)] {
+            graph.put_column_lineage(EdgeKey::of(&record.target_field), &record);
+        }
+        let up = graph.walk(&["s3://b/t#y"], graph::Level::Column, graph::Direction::Upstream, WalkLimits::default());
+        let walks = Walks { up, down: graph::Walk::default() };
+        let query = LineageQuery { level: Level::Column, column: Some("y".into()), ..ask(Direction::Upstream) };
+        let view = compose(&query, "s3://b/t", &["s3://b/t#y".to_owned()], &walks, &Wardrobe::default());
+        let [edge] = view.edges.as_slice() else { panic!("{:?}", view.edges) };
+        let [job] = edge.supporters.as_slice() else { panic!("{:?}", edge.supporters) };
+        assert_eq!(job.transformations, ["DIRECT/IDENTITY", "INDIRECT/GROUP_BY"]);
+        assert!(!job.masking, "the grouping shows the values");
     }
 
     #[test]

@@ -24,7 +24,8 @@ use chrono::Utc;
 
 use crate::graph::{self, Direction as Way, Walk, WalkLimits};
 use crate::model::id::Identity;
-use crate::model::record::{ColumnLineageRecord, DatasetRecord};
+use crate::model::record::{ColumnLineageRecord, DatasetRecord, LineageRecord};
+use crate::search::Found;
 use crate::store::read::{ReadError, Reader};
 use lineage::{JobHead, NodeHead, Walks, Wardrobe};
 use ports::{LineageGraph, SearchIndex};
@@ -79,7 +80,7 @@ impl Catalog {
     /// A dataset's page, by any spelling of its id.
     pub async fn dataset(&self, asked: &str) -> Result<DatasetPage, CatalogError> {
         let resolved = self.resolve(asked).await?;
-        let bundle = self.reader.dataset(&resolved.id).await.map_err(postgres)?;
+        let bundle = self.reader.dataset(&resolved.id, &self.case_counts()).await.map_err(postgres)?;
         // It may have been dropped from the store between both questions.
         let Some(bundle) = bundle else {
             return Err(self.not_found(asked).await);
@@ -97,6 +98,7 @@ impl Catalog {
             partition_count: bundle.partition_count,
             partitions: bundle.partitions,
             last_schema_change: bundle.last_schema_change,
+            has_case_twin: bundle.has_case_twin,
         };
         Ok(page::page(asked, resolved.how, parts))
     }
@@ -142,7 +144,11 @@ impl Catalog {
     /// Names that no owner of data confirms, with candidates and proposed rules.
     pub async fn unresolved(&self, limit: usize, offset: usize) -> Result<UnresolvedList, CatalogError> {
         search::check_limit(limit)?;
-        let page = self.reader.unresolved(as_i64(limit), as_i64(offset)).await.map_err(postgres)?;
+        let counts = self.case_counts();
+        let mut page = self.reader.unresolved(&counts, as_i64(limit), as_i64(offset)).await.map_err(postgres)?;
+        for dataset in page.datasets.iter_mut().filter(|dataset| page.case_twins.contains(&dataset.id)) {
+            page::note_case_twin(&mut dataset.issues);
+        }
         let segments: BTreeSet<String> =
             page.datasets.iter().filter_map(|dataset| unresolved::last_segment(&dataset.id)).collect();
         let segments: Vec<String> = segments.into_iter().collect();
@@ -194,6 +200,11 @@ impl Catalog {
         Ok(ChangeList { changes: changes.into_iter().map(job::change).collect() })
     }
 
+    /// Prefixes of ids in which case counts, by configuration.
+    fn case_counts(&self) -> Vec<String> {
+        self.identity.instances().with_case_sensitive(true)
+    }
+
     /// The dataset that any spelling of an id means.
     async fn resolve(&self, asked: &str) -> Result<Resolved, CatalogError> {
         if !storable(asked) {
@@ -243,7 +254,7 @@ impl Catalog {
         CatalogError::DatasetNotFound { id: asked.to_owned(), suggestions }
     }
 
-    async fn find(&self, query: SearchQuery) -> Result<ports::Found, CatalogError> {
+    async fn find(&self, query: SearchQuery) -> Result<Found, CatalogError> {
         let index = Arc::clone(&self.index);
         let searched = tokio::task::spawn_blocking(move || index.find(&query)).await;
         let failed = |source| CatalogError::Unavailable { component: "search", source };
@@ -297,7 +308,10 @@ impl Catalog {
             (job.id, head)
         });
         // Records keep the names that were reported; the graph knows what they mean.
-        let tables = self.reader.edges_of_jobs(&ids).await.map_err(postgres)?.into_iter().map(|edge| {
+        let edges = self.reader.edges_of_jobs(&ids).await.map_err(postgres)?;
+        let reported = |edge: &LineageRecord| (edge.job.clone(), edge.source.clone(), edge.target.clone());
+        let seen: BTreeMap<_, i64> = edges.iter().map(|edge| (reported(edge), edge.last_seen)).collect();
+        let tables = edges.into_iter().map(|edge| {
             let source = self.graph.resolve(&edge.source, edge.last_seen);
             let target = self.graph.resolve(&edge.target, edge.last_seen);
             ((edge.job.clone(), source, target), edge)
@@ -305,7 +319,9 @@ impl Catalog {
         let mut columns: BTreeMap<(String, String), Vec<ColumnLineageRecord>> = BTreeMap::new();
         if pairs == Pairs::Read {
             for edge in self.reader.column_edges_of_jobs(&ids).await.map_err(postgres)? {
-                let ends = (self.graph.resolve(&edge.source, i64::MAX), self.graph.resolve(&edge.target, i64::MAX));
+                let of_table = seen.get(&(edge.job.clone(), edge.source.clone(), edge.target.clone()));
+                let at = edge.last_seen.or(of_table.copied()).unwrap_or(i64::MAX);
+                let ends = (self.graph.resolve(&edge.source, at), self.graph.resolve(&edge.target, at));
                 columns.entry(ends).or_default().push(edge);
             }
         }

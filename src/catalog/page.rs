@@ -24,12 +24,26 @@ pub(super) struct PageParts {
     pub(super) lineage: LineageSummary,
     /// Event time of the authority's newest schema version.
     pub(super) last_schema_change: Option<i64>,
+    /// Whether another dataset's id differs only by case.
+    pub(super) has_case_twin: bool,
 }
 
 /// The page, asked for as `dataset_id`.
 pub(super) fn page(dataset_id: &str, resolved_by: &str, parts: PageParts) -> DatasetPage {
-    let PageParts { dataset, aliases, stats, quality, partition_count, partitions, lineage, last_schema_change } =
-        parts;
+    let PageParts {
+        mut dataset,
+        aliases,
+        stats,
+        quality,
+        partition_count,
+        partitions,
+        lineage,
+        last_schema_change,
+        has_case_twin,
+    } = parts;
+    if has_case_twin {
+        note_case_twin(&mut dataset.issues);
+    }
     let (database, schema) = container_names(&dataset);
     let provenance: BTreeMap<_, _> =
         dataset.provenance.into_iter().map(|(aspect, said)| (aspect, ProvenanceView::from(said))).collect();
@@ -43,6 +57,7 @@ pub(super) fn page(dataset_id: &str, resolved_by: &str, parts: PageParts) -> Dat
                 name: partition.name,
                 values: partition.values,
                 location: partition.location,
+                columns: partition.column_stats.into_iter().map(|(column, text)| (column, json(text))).collect(),
                 origin: partition.origin.into(),
             })
             .collect(),
@@ -92,6 +107,15 @@ pub(super) fn page(dataset_id: &str, resolved_by: &str, parts: PageParts) -> Dat
         first_seen: time(dataset.first_seen),
         last_seen: time(dataset.last_seen),
         origin: dataset.origin.into(),
+    }
+}
+
+/// Adds the issue that another id differs only by case: one fact alone cannot show it.
+pub(super) fn note_case_twin(issues: &mut Vec<String>) {
+    const ISSUE: &str = "case_collision";
+    if !issues.iter().any(|issue| issue == ISSUE) {
+        issues.push(ISSUE.to_owned());
+        issues.sort();
     }
 }
 

@@ -1,12 +1,11 @@
 //! What the catalog needs of the search index and the lineage graph, so that both can be replaced in tests.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::SearchQuery;
 use super::filter::FilterKey;
 use crate::graph::{Direction, Graph, Level, Walk, WalkLimits};
-use crate::search::{self, FilterField, SearchRequest, Searcher};
+use crate::search::{self, FilterField, Found, SearchRequest, Searcher};
 
 /// An error of a store behind a port.
 pub type PortError = Box<dyn std::error::Error + Send + Sync>;
@@ -15,28 +14,6 @@ pub type PortError = Box<dyn std::error::Error + Send + Sync>;
 pub trait SearchIndex: Send + Sync {
     /// The best hits of the page that the query asks for, and the facets over all of them.
     fn find(&self, query: &SearchQuery) -> Result<Found, PortError>;
-}
-
-/// What a search found.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Found {
-    /// How many there are in all.
-    pub total: usize,
-    /// This page, best first.
-    pub hits: Vec<Hit>,
-    /// platform, type, container, tags, owner, format → (value, datasets), most first.
-    pub facets: BTreeMap<String, Vec<(String, u64)>>,
-}
-
-/// One hit.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Hit {
-    /// Dataset id.
-    pub id: String,
-    /// Score.
-    pub score: f64,
-    /// Field → HTML-escaped text with `<em>` around what matched.
-    pub highlights: BTreeMap<String, String>,
 }
 
 impl SearchIndex for Searcher {
@@ -59,16 +36,7 @@ impl SearchIndex for Searcher {
             limit: query.limit,
             offset: query.offset,
         };
-        let found = self.search(&request)?;
-        let hits = found.hits.into_iter().map(|hit| Hit { id: hit.id, score: hit.score, highlights: hit.highlights });
-        // Facets bear the names that results have.
-        let named = |field: String| match field.as_str() {
-            "kind" => "type".to_owned(),
-            "tag" => "tags".to_owned(),
-            _ => field,
-        };
-        let facets = found.facets.into_iter().map(|(field, counts)| (named(field), counts));
-        Ok(Found { total: found.total, hits: hits.collect(), facets: facets.collect() })
+        Ok(self.search(&request)?)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::error::CatalogError;
 use super::filter::Filter;
-use super::ports::Found;
 use super::view::{FacetCount, SearchPage, SearchResult, time};
+use crate::search::Found;
 use crate::store::read::DatasetCard;
 
 /// Most results on a page.
@@ -86,10 +86,15 @@ pub(super) fn page(query: SearchQuery, found: Found, cards: Vec<DatasetCard>) ->
             })
         })
         .collect();
-    let facets = found
-        .facets
-        .into_iter()
-        .map(|(field, counts)| (field, counts.into_iter().map(|(value, count)| FacetCount { value, count }).collect()));
+    // Facets bear the names that results have.
+    let named = |field: String| match field.as_str() {
+        "kind" => "type".to_owned(),
+        "tag" => "tags".to_owned(),
+        _ => field,
+    };
+    let count = |(value, count)| FacetCount { value, count };
+    let facets =
+        found.facets.into_iter().map(|(field, counts)| (named(field), counts.into_iter().map(count).collect()));
     SearchPage {
         query: query.text,
         total_results: found.total,

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 
 use crate::model::fact::{Aspect, Origin, Source, Statement};
 use crate::model::id::EntityId;
-use crate::model::record::{PartitionRecord, QualityRecord};
+use crate::model::record::QualityRecord;
 use crate::model::state::{State, StateError};
 
 use super::dataset::json_text;
-use super::precedence;
 use super::registers::{RegKey, from_json, json, state_key};
 use super::routes::is_from;
 use super::slots::{Slot, insert_slot};
@@ -103,15 +102,8 @@ pub(super) fn withdraw(
     Ok(out)
 }
 
-/// What all partitions of a table depend on.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Context {
-    pub visible: bool,
-    pub eras: Eras,
-}
-
 /// Newest live slot of each source.
-fn newest<'a>(registers: &'a Registers, eras: &Eras) -> Vec<(&'a Source, &'a Slot)> {
+pub(super) fn newest<'a>(registers: &'a Registers, eras: &Eras) -> Vec<(&'a Source, &'a Slot)> {
     let mut out: BTreeMap<&Source, &Slot> = BTreeMap::new();
     for ((source, _), slots) in registers {
         let Some(slot) = slots.last().filter(|slot| eras.is_live(source, slot)) else { continue };
@@ -125,35 +117,7 @@ fn newest<'a>(registers: &'a Registers, eras: &Eras) -> Vec<(&'a Source, &'a Slo
     out.into_iter().collect()
 }
 
-/// The record of a partition, if it is there.
-pub(super) fn partition(
-    entity: &EntityId,
-    sub_key: &str,
-    registers: &Registers,
-    context: &Context,
-    origin: &Origin,
-) -> Option<PartitionRecord> {
-    if !context.visible {
-        return None;
-    }
-    let (source, slot) = newest(registers, &context.eras)
-        .into_iter()
-        .filter(|(_, slot)| slot.value.is_some())
-        .min_by_key(|(source, _)| (precedence::aspect(Aspect::Partition, source), *source))?;
-    let Some(Statement::Partition(partition)) = slot.value.as_deref() else { return None };
-    Some(PartitionRecord {
-        dataset: entity.as_str().to_owned(),
-        name: sub_key.to_owned(),
-        values: partition.values.clone(),
-        location: partition.location.clone(),
-        properties: partition.properties.clone(),
-        native: json_text(&partition.native),
-        source: source.as_str().to_owned(),
-        origin: origin.clone(),
-    })
-}
-
-/// Column statistics of the table itself, sub-key → JSON.
+/// Column statistics, sub-key → JSON.
 pub(super) fn column_stats(all: &BTreeMap<String, Registers>, eras: &Eras) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
     for (sub_key, registers) in all {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::model::fact::{Fact, Source, Version};
+use crate::model::fact::{Fact, Source, Statement, Version};
 use crate::model::id::EntityId;
 use crate::model::record::{
     CatalogOutput, CatalogRecord, CatalogTopic, ChangeRecord, DatasetRecord, LineageRecord, SchemaVersionRecord,
@@ -18,6 +18,7 @@ use crate::model::record::{
 use crate::model::state::{State, StateError};
 
 use super::dataset::json_text;
+use super::forward::Begun;
 use super::output::Derived;
 use super::registers::{from_json, json, state_key};
 
@@ -135,29 +136,58 @@ impl Kept {
     }
 }
 
-/// Something withdrew statements from the entity and is about to send them again.
+/// Something is about to send the entity everything it has.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Unsettled {
-    /// Senders that have not finished.
-    open: BTreeSet<String>,
+    /// Who has not finished, by the whole way on which it came: so nobody waits for itself, however names lead in
+    /// circles. With whom this entity has made wait in turn.
+    open: BTreeMap<String, Begun>,
     /// What readers were told last.
     told: Kept,
-    /// Whom this entity has made unsettled in turn: (target, this entity's sender key there).
-    pub passed_on: BTreeSet<(EntityId, String)>,
 }
 
-/// Which senders begin and end with a fact to send everything they have.
+impl Unsettled {
+    /// Notes whom the entity has begun to send everything on its part.
+    pub fn pass_on(&mut self, resending: &Resending, begun: Begun) {
+        if let Some(waiting) = resending.begins.as_ref().and_then(|way| self.open.get_mut(way)) {
+            waiting.extend(begun);
+        }
+    }
+}
+
+/// That a sender begins, or ends, with a fact to send everything it has.
 #[derive(Default)]
 pub(super) struct Resending {
-    pub begins: BTreeSet<String>,
-    pub ends: BTreeSet<String>,
-    /// Schema versions that came with those that end: they were told under the name they come from.
+    /// The way on which it begins.
+    pub begins: Option<String>,
+    /// The way on which it ends.
+    pub ends: Option<String>,
+    /// Key of the sender that ends.
+    pub sender: String,
+    /// Schema versions that came from it: they were told under the name they come from.
     pub told_elsewhere: BTreeSet<String>,
 }
 
 impl Resending {
+    /// As a mark in `fact` says, if there is one.
+    pub fn of(fact: &Fact) -> Self {
+        let mut resending = Self::default();
+        for entry in &fact.entries {
+            let Some(Statement::Resending(begins)) = entry.value else { continue };
+            let via = fact.via.iter().map(EntityId::as_str).chain([entry.sub_key.as_str()]);
+            // Ids hold no spaces.
+            let way = Some(via.collect::<Vec<_>>().join(" "));
+            if begins {
+                resending.begins = way;
+            } else {
+                (resending.ends, resending.sender) = (way, entry.sub_key.clone());
+            }
+        }
+        resending
+    }
+
     pub fn is_empty(&self) -> bool {
-        self.begins.is_empty() && self.ends.is_empty()
+        self.begins.is_none() && self.ends.is_none()
     }
 }
 
@@ -167,7 +197,7 @@ pub(super) fn unsettled_key(entity: &EntityId) -> Vec<u8> {
 }
 
 /// Tells what became of a dataset, or keeps it until nothing is on its way any more. Leaves in `unsettled` what goes on
-/// waiting; returns whom a wait that has ended here had made wait.
+/// waiting; returns whom a wait that has ended had made wait.
 pub(super) fn tell_dataset(
     fact: &Fact,
     (old, new): (&Derived, &Derived),
@@ -175,26 +205,24 @@ pub(super) fn tell_dataset(
     unsettled: &mut Option<Unsettled>,
     state: &mut dyn State,
     out: &mut Vec<CatalogOutput>,
-) -> Result<BTreeSet<(EntityId, String)>, StateError> {
+) -> Result<Begun, StateError> {
     let (old, new) = (Side::of(old), Side::of(new));
     if unsettled.is_none() && resending.is_empty() {
         tell(fact, of_dataset(&fact.entity, &old, &new), state, out)?;
-        return Ok(BTreeSet::new());
+        return Ok(Begun::new());
     }
-    let mut waiting = unsettled.take().unwrap_or_else(|| Unsettled {
-        open: BTreeSet::new(),
-        told: old.kept(),
-        passed_on: BTreeSet::new(),
-    });
-    waiting.open.extend(resending.begins.iter().cloned());
-    waiting.open.retain(|sender| !resending.ends.contains(sender));
+    let mut waiting = unsettled.take().unwrap_or_else(|| Unsettled { open: BTreeMap::new(), told: old.kept() });
+    if let Some(way) = &resending.begins {
+        waiting.open.entry(way.clone()).or_default();
+    }
+    let owed = resending.ends.as_ref().and_then(|way| waiting.open.remove(way)).unwrap_or_default();
     waiting.told.schemas.extend(resending.told_elsewhere.iter().cloned());
     if waiting.open.is_empty() {
         tell(fact, of_dataset(&fact.entity, &waiting.told.side(), &new), state, out)?;
-        return Ok(waiting.passed_on);
+    } else {
+        *unsettled = Some(waiting);
     }
-    *unsettled = Some(waiting);
-    Ok(BTreeSet::new())
+    Ok(owed)
 }
 
 /// What the ids of an entity's changes must differ from: every version up to here may have told something.

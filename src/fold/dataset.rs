@@ -3,11 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::fact::{Aspect, ExistenceState, Origin, Owner, Statement, Tag};
+use crate::model::id::case_collides;
 use crate::model::record::{DatasetRecord, DatasetStatsRecord, Provenance};
 
+use super::FoldConfig;
 use super::columns;
+use super::forward::is_stuck;
 use super::names;
 use super::precedence;
+use super::routes::{Routes, circles};
 use super::view::{Said, View, best_of, state_name};
 
 /// JSON text of a value for a record's field.
@@ -43,12 +47,12 @@ fn is_layer(name: &str) -> bool {
 }
 
 /// The head of a dataset; `None` if there is nothing to show under this id.
-pub(super) fn head(view: &View<'_>, ignored: &names::Patterns, origin: &Origin) -> Option<DatasetRecord> {
+pub(super) fn head(view: &View<'_>, config: &FoldConfig, origin: &Origin) -> Option<DatasetRecord> {
     let mut existence = view.existence()?;
     let entity = &view.core.entity;
     let id = entity.as_str();
     let weak = matches!(existence, ExistenceState::Referenced | ExistenceState::Confirmed);
-    if weak && ignored.matches(id) {
+    if weak && config.ignored.matches(id) {
         existence = ExistenceState::Ignored;
     }
     let platform = entity.platform();
@@ -101,7 +105,7 @@ pub(super) fn head(view: &View<'_>, ignored: &names::Patterns, origin: &Origin) 
         existence: state_name(existence).to_owned(),
         incarnation: view.incarnation(),
         names: names::reported(view),
-        aliases: view.by_sub(Aspect::Alias).into_keys().map(str::to_owned).collect(),
+        aliases: view.by_sub(Aspect::Alias).into_keys().filter(|other| *other != id).map(str::to_owned).collect(),
         columns: head_columns.records,
         authority: head_columns.authority.map(|(source, _)| source.as_str().to_owned()).unwrap_or_default(),
         schema_version: view.core.schema_version,
@@ -117,7 +121,7 @@ pub(super) fn head(view: &View<'_>, ignored: &names::Patterns, origin: &Origin) 
         constraints: if dropped { BTreeMap::new() } else { constraints(view) },
         facets: facets(view),
         native: natives(view),
-        issues: issues(view),
+        issues: issues(view, config),
         provenance,
         first_seen: view.first_seen(),
         last_seen: view.last_seen(),
@@ -200,12 +204,25 @@ pub(super) fn natives(view: &View<'_>) -> BTreeMap<String, String> {
     out
 }
 
-fn issues(view: &View<'_>) -> Vec<String> {
+fn issues(view: &View<'_>, config: &FoldConfig) -> Vec<String> {
     let mut out = BTreeSet::new();
-    for (_, _, _, value) in view.mentioned(Aspect::Name) {
+    let mut spelled = Vec::new();
+    for (source, mention, _, value) in view.mentioned(Aspect::Name) {
         if let Statement::Name(name) = value.as_ref() {
             out.extend(name.issues.iter().cloned());
+            // Statements are typed by people, and names of other names have their own spelling.
+            if source.family() != "sql" && mention.via.is_empty() {
+                spelled.push((source.as_str(), name.name.as_str()));
+            }
         }
+    }
+    let id = &view.core.entity;
+    if !config.case_blind.iter().any(|prefix| id.as_str().starts_with(prefix)) && case_collides(id, spelled) {
+        out.insert("case_collision".to_owned());
+    }
+    let routes = Routes::of(view.core);
+    if circles(view.core).next().is_some() || is_stuck(view.core, &routes) {
+        out.insert("cycle".to_owned());
     }
     let aliases = view.by_sub(Aspect::Alias);
     let is_own = |id: &str| id == view.core.entity.as_str() || aliases.contains_key(id);

@@ -7,15 +7,17 @@ use crate::model::id::EntityId;
 use crate::model::record::{CatalogRecord, CatalogTopic};
 use crate::model::state::{State, StateError};
 
-use super::bulk::{self, Context, Touched};
+use super::bulk::{self, Touched};
 use super::cache::{Cache, Weigh, weigh};
 use super::changes::Resending;
 use super::forward::{self, Withdrawn};
 use super::output::{Derived, publish};
+use super::partitions::{Context, Partitions};
 use super::registers::{Core, Place, RegKey, json, place};
+use super::routes::Lane;
 use super::slots::Slot;
 use super::view::View;
-use super::{FoldConfig, FoldOutcome, FoldOutput, changes, container, dataset, history, listing, routes};
+use super::{FoldConfig, FoldOutcome, FoldOutput, changes, container, dataset, history, listing, located, routes};
 
 /// A fact with what its entries have in common.
 struct Incoming<'a> {
@@ -50,10 +52,17 @@ fn joined_of(fact: &Fact) -> Option<&Joined> {
     })
 }
 
-/// Who forwarded the fact, and by which rename; empty for what was said of the entity itself.
+/// Who forwarded the fact, and how; empty for what was said of the entity itself.
 pub(super) fn sender_of(fact: &Fact) -> String {
-    let lane = joined_of(fact).map(|joined| joined.version);
-    fact.via.last().map(|id| routes::sender_key(id, lane)).unwrap_or_default()
+    let claim = fact.entries.iter().find_map(|e| routes::claim_of(e.aspect, &e.sub_key, e.value.as_ref()));
+    let asked = |entry: &Entry| matches!(entry.aspect, Aspect::LocationAsked | Aspect::AliasOf);
+    let lane = match (claim, joined_of(fact)) {
+        (Some(claim), _) => Lane::Claim(claim),
+        (None, _) if fact.entries.iter().any(asked) => Lane::Asked,
+        (None, Some(joined)) => Lane::Renamed(joined.version),
+        (None, None) => Lane::Said,
+    };
+    fact.via.last().map(|id| routes::sender_key(id, &lane)).unwrap_or_default()
 }
 
 /// Whether the source only read or named the entity. A run may read and write the same dataset; then it speaks as its
@@ -132,12 +141,13 @@ pub(super) fn apply(
     let Known { mut core, mut column_stats, derived: before, .. } = known;
     let known_to_scope = core.names_scope(&fact.source);
     let routes_before = routes::Routes::of(&core);
+    let (links_before, askers_before) = (located::links(&core), located::askers(&core));
 
     let mut changed = false;
     let mut touched: Vec<(Aspect, Touched)> = Vec::new();
     let mut withdrawn = Withdrawn::default();
     let mut senders = Vec::new();
-    let mut resending = Resending::default();
+    let mut resending = Resending::of(fact);
     let mut points = Vec::new();
     for entry in &fact.entries {
         match entry.aspect {
@@ -149,15 +159,7 @@ pub(super) fn apply(
                 withdrawn.mentions += mentions;
                 senders.push(entry.sub_key.clone());
             }
-            Aspect::Resending => {
-                let set = if entry.value == Some(Statement::Resending(true)) {
-                    &mut resending.begins
-                } else {
-                    &mut resending.ends
-                };
-                set.insert(entry.sub_key.clone());
-                changed = true;
-            }
+            Aspect::Resending => changed = true,
             _ if is_version_free(incoming.mention, entry) => {
                 let said = entry.value.clone().map(|value| (entry.sub_key.clone(), value));
                 let seen = (fact.version, &fact.origin, fact.via.as_slice());
@@ -184,8 +186,7 @@ pub(super) fn apply(
     let context = partition_context(&view);
     let whole_table = context != before.context || !senders.is_empty();
     // Read before this fact's partitions are written, so that both sides of the difference are at hand.
-    let all_partitions =
-        if whole_table { bulk::load_all(&fact.entity, Aspect::Partition.as_str(), state)? } else { BTreeMap::new() };
+    let all_partitions = if whole_table { Partitions::all(&fact.entity, state)? } else { Partitions::default() };
     // The history is read only where it may change: a new schema, or another table under this name.
     let compared = !whole_table && resending.is_empty();
     let mut history = if points.is_empty() && compared && history_context(&view) == before.history {
@@ -221,7 +222,7 @@ pub(super) fn apply(
         let contexts = (&before.history, &history_context(&View::of(&core)));
         let ordinal = history.derive(&core, contexts, (&mut old, &mut new));
         core.set_schema_version(ordinal);
-        resending.told_elsewhere = history.keys_through(&resending.ends, fact);
+        resending.told_elsewhere = history.keys_through(&resending.sender, fact);
     }
     core.save(state);
     if !senders.is_empty() || touched.iter().any(|(aspect, _)| *aspect == Aspect::ColumnStats) {
@@ -230,7 +231,8 @@ pub(super) fn apply(
     let after = Derivation::of(config, fact, &core, &column_stats);
     new.extend(after.records.iter().map(|(key, record)| (key.clone(), record.clone())));
     let sides = (&before.context, &after.context);
-    partition_sides(fact, &touched, all_partitions, &senders, sides, (&mut old, &mut new));
+    all_partitions.derive(fact, &touched, &senders, sides, state, (&mut old, &mut new))?;
+    quality_sides(fact, &touched, (&mut old, &mut new));
     let (published, forwarded) = (out.records.len(), out.forwarded.len());
     let was_unsettled = core.unsettled.is_some();
     let mut owed = forward::Begun::new();
@@ -242,20 +244,17 @@ pub(super) fn apply(
     let begun = forward::forward(fact, &core, &routes_before, &touched, &withdrawn, state, out)?;
     let key = changes::unsettled_key(&fact.entity);
     match &mut core.unsettled {
-        Some(unsettled) => {
-            if !begun.is_empty() || !resending.is_empty() {
-                unsettled.passed_on.extend(begun);
-                state.put(key, json(unsettled));
-            }
-        }
-        None => {
-            if was_unsettled {
-                state.delete(key);
-            }
-            owed.extend(begun);
-            forward::end(fact, owed, out);
-        }
+        Some(unsettled) if resending.begins.is_some() => unsettled.pass_on(&resending, begun),
+        _ => owed.extend(begun),
     }
+    match &core.unsettled {
+        Some(unsettled) if !resending.is_empty() => state.put(key, json(unsettled)),
+        None if was_unsettled => state.delete(key),
+        _ => {}
+    }
+    forward::end(fact, owed, out);
+    located::ask(fact, &core, &links_before, out);
+    located::answer(fact, &core, &askers_before, out);
     // The scope's owner remembers who was ever reported in it.
     if let Some(scope) = listing::scope_of(fact).filter(|_| fact.via.is_empty() && !known_to_scope) {
         out.forwarded.push(listing::membership(fact, scope));
@@ -292,7 +291,7 @@ impl Derivation {
             }
             _ => {
                 let shown = is_shown(&view);
-                if let Some(record) = shown.then(|| dataset::head(&view, &config.ignored, &fact.origin)).flatten() {
+                if let Some(record) = shown.then(|| dataset::head(&view, config, &fact.origin)).flatten() {
                     records.insert((CatalogTopic::Datasets, id.to_owned()), CatalogRecord::Dataset(record.into()));
                 }
                 let column_stats = bulk::column_stats(column_stats, &view.eras);
@@ -318,9 +317,11 @@ fn history_context(view: &View<'_>) -> history::Context {
     history::Context { eras: view.eras.clone(), provider: dataset::provider(view), shown }
 }
 
-/// Whether the entity shows anything under its own id: it is neither renamed away nor only a name of another.
+/// Whether the entity shows anything under its own id: it is neither renamed away nor only a name of another, unless
+/// that other cannot be reached.
 fn is_shown(view: &View<'_>) -> bool {
-    view.is_reborn() && routes::Routes::of(view.core).alias_targets().is_empty()
+    let routes = routes::Routes::of(view.core);
+    view.is_reborn() && (routes.alias_targets().is_empty() || forward::is_stuck(view.core, &routes))
 }
 
 fn partition_context(view: &View<'_>) -> Context {
@@ -329,44 +330,14 @@ fn partition_context(view: &View<'_>) -> Context {
     Context { visible: there && view.is_reborn(), eras: view.eras.clone() }
 }
 
-/// Adds the touched partitions and checks, or all partitions if the table changed as a whole, to both sides.
-fn partition_sides(
-    fact: &Fact,
-    touched: &[(Aspect, Touched)],
-    all: BTreeMap<String, bulk::Registers>,
-    withdrawn: &[String],
-    (context_before, context_after): (&Context, &Context),
-    (old, new): (&mut Derived, &mut Derived),
-) {
-    let entity = &fact.entity;
-    let put = |side: &mut Derived, sub_key: &str, registers: &bulk::Registers, context: &Context| {
-        if let Some(record) = bulk::partition(entity, sub_key, registers, context, &fact.origin) {
-            let key = format!("{}|{sub_key}", entity.as_str());
-            side.insert((CatalogTopic::Partitions, key), CatalogRecord::Partition(record.into()));
-        }
-    };
-    for (sub_key, mut registers) in all {
-        put(old, &sub_key, &registers, context_before);
-        registers.retain(|(_, sender), _| !withdrawn.iter().any(|gone| routes::is_from(sender, gone)));
-        put(new, &sub_key, &registers, context_after);
-    }
-    for (aspect, change) in touched {
-        match aspect {
-            Aspect::Partition => {
-                let key = format!("{}|{}", entity.as_str(), change.sub_key);
-                new.remove(&(CatalogTopic::Partitions, key));
-                put(old, &change.sub_key, &change.before, context_before);
-                put(new, &change.sub_key, &change.after, context_after);
+/// Adds the checks that a fact touches to both sides.
+fn quality_sides(fact: &Fact, touched: &[(Aspect, Touched)], (old, new): (&mut Derived, &mut Derived)) {
+    for (_, change) in touched.iter().filter(|(aspect, _)| *aspect == Aspect::Quality) {
+        let key = (CatalogTopic::Quality, format!("{}|{}", fact.entity.as_str(), change.sub_key));
+        for (side, registers) in [(&mut *old, &change.before), (&mut *new, &change.after)] {
+            if let Some(record) = bulk::quality(&fact.entity, &change.sub_key, registers, &fact.origin) {
+                side.insert(key.clone(), CatalogRecord::Quality(record.into()));
             }
-            Aspect::Quality => {
-                let key = format!("{}|{}", entity.as_str(), change.sub_key);
-                for (side, registers) in [(&mut *old, &change.before), (&mut *new, &change.after)] {
-                    if let Some(record) = bulk::quality(entity, &change.sub_key, registers, &fact.origin) {
-                        side.insert((CatalogTopic::Quality, key.clone()), CatalogRecord::Quality(record.into()));
-                    }
-                }
-            }
-            _ => {}
         }
     }
 }

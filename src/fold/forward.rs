@@ -3,6 +3,8 @@
 //! Two reasons: the entity was renamed away (what was said before belongs to the new name), or it is only a name of a
 //! table (a path at a table's location, or one with a TABLE symlink). A route depends on the registers alone; when it
 //! changes, the former target is told to withdraw what came through here, and the right one gets it.
+//!
+//! Names may lead in a circle, or on and on. What cannot go on stays where it is and is shown there; nothing is dropped.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +17,7 @@ use super::bulk::{self, Touched};
 use super::entity::{is_mention, is_version_free};
 use super::history;
 use super::registers::{Core, Place, RegKey, place};
-use super::routes::{Lane, Routes, sender_key};
+use super::routes::{Lane, Routes, claim_of, sender_key};
 use super::slots::{Boundary, Slot};
 
 /// Longest chain of names that a fact carries.
@@ -38,6 +40,8 @@ struct Stamp {
     via: Vec<EntityId>,
     origin: Origin,
     joined: Option<Joined>,
+    /// A claim travels alone: it is withdrawn alone.
+    claim: Option<EntityId>,
 }
 
 impl Parcel {
@@ -60,13 +64,15 @@ impl Parcel {
             via: slot.via.clone(),
             origin: slot.origin.clone(),
             joined,
+            claim: claim_of(entry.aspect, &entry.sub_key, entry.value.as_ref()),
         };
         self.facts.entry(stamp).or_default().push(entry);
     }
 
     fn send(self, sender: &EntityId, fact: &Fact, out: &mut FoldOutput) {
         for (stamp, mut entries) in self.facts {
-            let Some(via) = next_via(&stamp.via, sender, &stamp.to, stamp.joined.is_some()) else { continue };
+            let step = Step { renamed: stamp.joined.is_some(), claim: stamp.claim.as_ref() };
+            let Some(via) = next_via(&stamp.via, sender, &stamp.to, step) else { continue };
             if let Some(joined) = stamp.joined {
                 entries.push(Entry::of(Statement::Joined(joined)));
             }
@@ -100,19 +106,29 @@ fn join(boundary: &Boundary, before: Option<&Joined>) -> Joined {
     Joined { source: boundary.source.clone(), version: boundary.version, earlier }
 }
 
-/// The chain of names with this one added; `None` where it would go in a circle. Renames follow time and cannot: a
-/// name that comes again only means that the table is called so again, so the loop is cut out.
-fn next_via(via: &[EntityId], sender: &EntityId, to: &EntityId, renamed: bool) -> Option<Vec<EntityId>> {
+/// What goes on.
+#[derive(Clone, Copy)]
+struct Step<'a> {
+    /// A rename brought it here, or takes it away.
+    renamed: bool,
+    claim: Option<&'a EntityId>,
+}
+
+/// The chain of names with this one added; `None` where it cannot go on: in a circle, and over too many names. Renames
+/// follow time and make no circle: a name that comes again only means that the table is called so again, so the loop is
+/// cut out. A claim may come back to whom it is about, who learns by it of the circle.
+fn next_via(via: &[EntityId], sender: &EntityId, to: &EntityId, step: Step<'_>) -> Option<Vec<EntityId>> {
     let mut chain: Vec<EntityId> = via.iter().filter(|id| *id != sender).cloned().collect();
     chain.push(sender.clone());
     if let Some(at) = chain.iter().position(|id| id == to) {
-        if !renamed {
+        if step.renamed {
+            chain.drain(..=at);
+        } else if step.claim != Some(to) {
             return None;
         }
-        chain.drain(..=at);
     }
     if chain.len() > MAX_HOPS {
-        if !renamed {
+        if !step.renamed {
             return None;
         }
         // The first reported name and the newest ones.
@@ -121,12 +137,53 @@ fn next_via(via: &[EntityId], sender: &EntityId, to: &EntityId, renamed: bool) -
     Some(chain)
 }
 
+/// A target, and what brings something to it.
+type Way = (EntityId, Lane);
+
+/// The ways that a register's statement takes.
+fn ways<'a>(routes: &'a Routes, own: &EntityId, key: &RegKey, slot: &Slot) -> Vec<(Way, Option<&'a Boundary>)> {
+    let claim = claim_of(key.aspect, &key.sub_key, slot.value.as_deref());
+    let targets = routes.of_slot(&key.source, slot, claim.is_some()).into_iter();
+    targets
+        .filter(|(to, boundary)| {
+            let step = Step { renamed: slot.joined.is_some() || boundary.is_some(), claim: claim.as_ref() };
+            next_via(&slot.via, own, to, step).is_some()
+        })
+        .map(|(to, boundary)| {
+            let lane = match (&claim, boundary) {
+                (Some(claim), _) => Lane::Claim(claim.clone()),
+                (None, Some(boundary)) => Lane::Renamed(boundary.version),
+                (None, None) => Lane::Said,
+            };
+            ((to.clone(), lane), boundary)
+        })
+        .collect()
+}
+
+/// Whether the entity is a name of another and holds statements that cannot go on to it.
+pub(super) fn is_stuck(core: &Core, routes: &Routes) -> bool {
+    let targets = routes.alias_targets();
+    if targets.is_empty() {
+        return false;
+    }
+    let plain = Step { renamed: false, claim: None };
+    let stays = |via: &[EntityId]| targets.iter().any(|to| next_via(via, &core.entity, to, plain).is_none());
+    let slots = core.regs.iter().filter(|(key, _)| travels(key.aspect));
+    let mut slots = slots.flat_map(|(key, slots)| slots.iter().map(move |slot| (key, slot)));
+    let is_claim = |key: &RegKey, slot: &Slot| claim_of(key.aspect, &key.sub_key, slot.value.as_deref()).is_some();
+    slots.any(|(key, slot)| {
+        let goes = routes.of_slot(&key.source, slot, false).iter().any(|(_, boundary)| boundary.is_none());
+        slot.joined.is_none() && slot.value.is_some() && goes && !is_claim(key, slot) && stays(&slot.via)
+    }) || core.mentions.values().any(|mention| stays(&mention.via))
+}
+
 fn travels(aspect: Aspect) -> bool {
     !matches!(
         aspect,
         Aspect::AliasOf
             | Aspect::RenamedTo
             | Aspect::LocationMoved
+            | Aspect::LocationAsked
             | Aspect::Symlink
             | Aspect::Withdraw
             | Aspect::Resending
@@ -162,76 +219,97 @@ pub(super) fn forward(
         return Ok(Begun::new());
     }
     let all = everything(fact, core, state)?;
+    let own = &core.entity;
     let is_new = |key: &RegKey, slot: &Slot| {
         slot.version == fact.version && key.source == fact.source && key.sender == super::entity::sender_of(fact)
     };
-    let lane = |(to, boundary): (&EntityId, Option<&Boundary>)| (to.clone(), boundary.map(|b| b.version));
-    let mut sent: BTreeSet<((EntityId, Lane), usize)> = BTreeSet::new();
-    let mut due: BTreeSet<((EntityId, Lane), usize)> = BTreeSet::new();
+    let mut sent: BTreeSet<(Way, usize)> = BTreeSet::new();
+    let mut due: BTreeSet<(Way, usize)> = BTreeSet::new();
+    // Where something went by a rename.
+    let mut renamed: BTreeSet<Way> = BTreeSet::new();
+    let mut ways_before = |key: &RegKey, slot: &Slot| -> Vec<Way> {
+        let ways = ways(before, own, key, slot);
+        renamed.extend(ways.iter().filter(|(_, boundary)| boundary.is_some()).map(|(way, _)| way.clone()));
+        ways.into_iter().map(|(way, _)| way).collect()
+    };
     for (nth, (key, slot)) in all.iter().enumerate() {
         if !is_new(key, slot) {
-            sent.extend(before.of_slot(&key.source, slot).into_iter().map(|way| (lane(way), nth)));
+            sent.extend(ways_before(key, slot).into_iter().map(|way| (way, nth)));
         }
-        due.extend(routes.of_slot(&key.source, slot).into_iter().map(|way| (lane(way), nth)));
+        due.extend(ways(&routes, own, key, slot).into_iter().map(|(way, _)| (way, nth)));
     }
-    let mut lost: BTreeSet<(EntityId, Lane)> = sent.difference(&due).map(|(way, _)| way.clone()).collect();
+    let mut lost: BTreeSet<Way> = sent.difference(&due).map(|(way, _)| way.clone()).collect();
     for (key, slot) in &withdrawn.slots {
-        lost.extend(before.of_slot(&key.source, slot).into_iter().map(lane));
+        lost.extend(ways_before(key, slot));
     }
     let (old_aliases, new_aliases) = (before.alias_targets(), routes.alias_targets());
-    lost.extend(old_aliases.difference(&new_aliases).map(|id| ((*id).clone(), None)));
+    lost.extend(old_aliases.difference(&new_aliases).map(|id| ((*id).clone(), Lane::Said)));
     if withdrawn.mentions > 0 {
-        lost.extend(old_aliases.iter().map(|id| ((*id).clone(), None)));
+        lost.extend(old_aliases.iter().map(|id| ((*id).clone(), Lane::Said)));
     }
-    let (old_notices, new_notices) = (before.notices(), routes.notices());
-    for (way, notice) in &old_notices {
-        if new_notices.get(way).is_some_and(|new| new != notice) {
-            lost.insert((way.0.clone(), way.1));
+    let (old_notices, new_notices) = (before.notices(own), routes.notices(own));
+    for ((to, lane), notice) in &old_notices {
+        if new_notices.get(&(*to, lane.clone())) != Some(notice) {
+            lost.insert(((*to).clone(), lane.clone()));
         }
     }
-    let is_lost = |to: &EntityId, lane: Lane| lost.contains(&(to.clone(), lane)) || lost.contains(&(to.clone(), None));
+    let chain = chain_of(fact, own);
+    // A withdrawal goes no further than what it withdraws has gone; else it would run around a circle for ever.
+    lost.retain(|way| {
+        let comes_back = matches!(&way.1, Lane::Claim(claim) if *claim == way.0);
+        renamed.contains(way) || (chain.len() <= MAX_HOPS && (comes_back || !chain.contains(&way.0)))
+    });
+    let is_lost = |way: &Way| {
+        let with_all = matches!(way.1, Lane::Renamed(_)) && lost.contains(&(way.0.clone(), Lane::Said));
+        with_all || lost.contains(way)
+    };
 
     let mut parcel = Parcel::default();
     for ((to, lane), notice) in new_notices {
-        if is_lost(to, lane) || !old_notices.contains_key(&(to, lane)) {
+        let way = (to.clone(), lane);
+        if is_lost(&way) || !old_notices.contains_key(&(to, way.1)) {
             let origin = fact.origin.clone();
             let slot = Slot { version: notice.version, joined: None, via: Vec::new(), origin, value: None };
-            let entry = Entry::keyed(core.entity.as_str(), Statement::Alias(notice.alias));
+            let entry = Entry::keyed(own.as_str(), Statement::Alias(notice.alias));
             parcel.add(to, notice.boundary, notice.source, &slot, entry);
         }
     }
     // Ways on which more goes than this fact: only when all of it has come can the target say what is new.
-    let mut begun: BTreeSet<(EntityId, Lane)> = BTreeSet::new();
-    let is_first = |to: &EntityId, lane: Lane| !old_notices.contains_key(&(to, lane));
+    let mut begun: BTreeSet<Way> = BTreeSet::new();
+    let is_first = |(to, lane): &Way| match lane {
+        Lane::Said => !old_aliases.contains(to),
+        _ => !old_notices.contains_key(&(to, lane.clone())),
+    };
     for (nth, (key, slot)) in all.iter().enumerate() {
-        for (to, boundary) in routes.of_slot(&key.source, slot) {
-            let way = lane((to, boundary));
-            if is_lost(to, way.1) || (is_first(to, way.1) && !is_new(key, slot)) {
+        for (way, boundary) in ways(&routes, own, key, slot) {
+            let again = is_lost(&way) || (is_first(&way) && !is_new(key, slot));
+            if again && matches!(way.1, Lane::Said | Lane::Renamed(_)) {
                 begun.insert(way.clone());
             }
-            if is_lost(to, way.1) || !sent.contains(&(way, nth)) {
+            if is_lost(&way) || !sent.contains(&(way.clone(), nth)) {
                 let entry =
                     Entry { aspect: key.aspect, sub_key: key.sub_key.clone(), value: slot.value.as_deref().cloned() };
-                parcel.add(to, boundary, &key.source, slot, entry);
+                parcel.add(&way.0, boundary, &key.source, slot, entry);
             }
         }
     }
     for to in new_aliases {
-        if is_lost(to, None) || !old_aliases.contains(to) {
+        let way = (to.clone(), Lane::Said);
+        if is_lost(&way) || !old_aliases.contains(to) {
             send_mentions(core, to, &mut parcel);
             if core.mentions.values().any(|mention| mention.first != fact.version) {
-                begun.insert((to.clone(), None));
+                begun.insert(way);
             }
         } else {
             forward_mentions(fact, to, &mut parcel);
         }
     }
-    if core.unsettled.is_some() {
-        // What was withdrawn here may still come back and go on.
-        begun.extend(lost.iter().cloned());
+    if fact.entries.iter().any(|entry| entry.value == Some(Statement::Resending(true))) {
+        // What was withdrawn here comes back and goes on.
+        begun.extend(lost.iter().filter(|(_, lane)| matches!(lane, Lane::Said | Lane::Renamed(_))).cloned());
     }
     for way in lost.union(&begun) {
-        let key = sender_key(&core.entity, way.1);
+        let key = sender_key(own, &way.1);
         let mut entries = Vec::new();
         if lost.contains(way) {
             entries.push(Entry::keyed(key.as_str(), Statement::Withdraw(true)));
@@ -239,33 +317,37 @@ pub(super) fn forward(
         if begun.contains(way) {
             entries.push(Entry::keyed(key.as_str(), Statement::Resending(true)));
         }
-        out.forwarded.push(marked(fact, &core.entity, &way.0, entries));
+        out.forwarded.push(marked(fact, &chain, &way.0, entries));
     }
-    parcel.send(&core.entity, fact, out);
-    Ok(begun.into_iter().map(|(to, lane)| (to, sender_key(&core.entity, lane))).collect())
+    parcel.send(own, fact, out);
+    Ok(begun.into_iter().map(|(to, lane)| (to, sender_key(own, &lane))).collect())
 }
 
-fn marked(fact: &Fact, sender: &EntityId, to: &EntityId, entries: Vec<Entry>) -> Fact {
+/// The entities through which a withdrawal has come, with this one.
+fn chain_of(fact: &Fact, own: &EntityId) -> Vec<EntityId> {
+    let is_mark = |entry: &Entry| matches!(entry.aspect, Aspect::Withdraw | Aspect::Resending);
+    let before = if fact.entries.iter().any(is_mark) { fact.via.as_slice() } else { &[] };
+    before.iter().chain([own]).cloned().collect()
+}
+
+fn marked(fact: &Fact, chain: &[EntityId], to: &EntityId, entries: Vec<Entry>) -> Fact {
     Fact {
         entity: to.clone(),
         kind: fact.kind,
         source: fact.source.clone(),
         version: fact.version,
         origin: fact.origin.clone(),
-        via: vec![sender.clone()],
+        via: chain.to_vec(),
         entries,
     }
 }
 
 /// That everything has been sent.
 pub(super) fn end(fact: &Fact, begun: Begun, out: &mut FoldOutput) {
+    let chain = chain_of(fact, &fact.entity);
     for (to, key) in begun {
-        out.forwarded.push(marked(
-            fact,
-            &fact.entity,
-            &to,
-            vec![Entry::keyed(key.as_str(), Statement::Resending(false))],
-        ));
+        let entries = vec![Entry::keyed(key, Statement::Resending(false))];
+        out.forwarded.push(marked(fact, &chain, &to, entries));
     }
 }
 
@@ -284,7 +366,6 @@ fn forward_entries(fact: &Fact, routes: &Routes, touched: &[(Aspect, Touched)], 
     });
     let origin = fact.origin.clone();
     let slot = Slot { version: fact.version, joined, via: fact.via.clone(), origin, value: None };
-    let targets = routes.of_slot(&fact.source, &slot);
     let mention = is_mention(fact);
     for entry in fact.entries.iter().filter(|entry| travels(entry.aspect) && !is_version_free(mention, entry)) {
         let known = place(entry.aspect) == Place::Bulk
@@ -292,8 +373,9 @@ fn forward_entries(fact: &Fact, routes: &Routes, touched: &[(Aspect, Touched)], 
         if known {
             continue;
         }
-        for (to, boundary) in &targets {
-            parcel.add(to, *boundary, &fact.source, &slot, entry.clone());
+        let claim = claim_of(entry.aspect, &entry.sub_key, entry.value.as_ref());
+        for (to, boundary) in routes.of_slot(&fact.source, &slot, claim.is_some()) {
+            parcel.add(to, boundary, &fact.source, &slot, entry.clone());
         }
     }
     for to in routes.alias_targets() {

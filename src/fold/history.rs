@@ -197,9 +197,9 @@ impl Points {
         added
     }
 
-    /// Keys of the versions that came through `senders`, less what `fact` itself says.
-    pub fn keys_through(&self, senders: &BTreeSet<String>, fact: &Fact) -> BTreeSet<String> {
-        let came = self.after.iter().filter(|point| senders.iter().any(|sender| is_from(&point.sender, sender)));
+    /// Keys of the versions that came through `sender`, less what `fact` itself says.
+    pub fn keys_through(&self, sender: &str, fact: &Fact) -> BTreeSet<String> {
+        let came = self.after.iter().filter(|point| !sender.is_empty() && is_from(&point.sender, sender));
         let others = came.filter(|point| point.version != fact.version || point.source != fact.source);
         others.map(|point| point.record_key(&fact.entity)).collect()
     }

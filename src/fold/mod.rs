@@ -15,8 +15,10 @@ mod forward;
 mod history;
 mod job;
 mod listing;
+mod located;
 mod names;
 mod output;
+mod partitions;
 mod precedence;
 mod quiesce;
 mod registers;
@@ -28,6 +30,10 @@ mod view;
 
 #[cfg(test)]
 mod change_tests;
+#[cfg(test)]
+mod job_tests;
+#[cfg(test)]
+mod name_tests;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
@@ -49,13 +55,15 @@ pub struct FoldConfig {
     pub history: usize,
     /// Names that are marked `ignored` instead of filling the catalog.
     pub ignored: Patterns,
+    /// Prefixes of ids on servers of which it is configured that case does not count: there spellings cannot collide.
+    pub case_blind: Vec<String>,
     /// Entities of each kind that are kept in memory between facts; a shortcut that changes nothing else.
     pub remembered: usize,
 }
 
 impl Default for FoldConfig {
     fn default() -> Self {
-        Self { history: 4, ignored: Patterns::default(), remembered: 2_000 }
+        Self { history: 4, ignored: Patterns::default(), case_blind: Vec::new(), remembered: 2_000 }
     }
 }
 

@@ -28,6 +28,12 @@ enum Step {
     Read(usize),
     /// A producer names a table's id for a path that no metastore knows.
     Symlinked(usize),
+    /// A producer with names of its own says that one of them lies at a path.
+    Lies(usize, usize),
+    /// A producer says that one of its names is another one, of a known server or not.
+    Named(usize, usize, bool),
+    /// A run writes to one of these names.
+    WriteNamed(usize, usize),
     /// Somebody describes a table by its id.
     Describe(usize, usize),
 }
@@ -44,13 +50,23 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (name.clone(), 0..3usize).prop_map(|(t, n)| Step::Write(t, n)),
         1 => name.clone().prop_map(Step::Read),
         1 => name.clone().prop_map(Step::Symlinked),
-        1 => (name, 0..3usize).prop_map(|(t, n)| Step::Describe(t, n)),
+        1 => (name.clone(), 0..3usize).prop_map(|(t, n)| Step::Describe(t, n)),
+        1 => (0..NAMES, name).prop_map(|(x, t)| Step::Lies(x, t)),
+        2 => (0..NAMES, 0..NAMES, any::<bool>()).prop_map(|(x, y, known)| Step::Named(x, y, known)),
+        1 => (0..NAMES, 0..3usize).prop_map(|(x, n)| Step::WriteNamed(x, n)),
     ];
     prop::collection::vec(step, 1..20)
 }
 
 fn name(nth: usize) -> EntityId {
     table(["a", "b", "c"][nth % 3])
+}
+
+/// Names of a producer of its own, catalogs and others.
+const NAMES: usize = 4;
+
+fn other(nth: usize) -> EntityId {
+    id(["hive://o:9083/d/x", "glue://1.r/d/x", "trino://o:8080/c/s/x", "ol://o/x"][nth % NAMES])
 }
 
 fn path(nth: usize) -> EntityId {
@@ -142,6 +158,20 @@ fn play(steps: &[Step]) -> (Vec<Fact>, Vec<(String, Option<String>)>) {
                 let link = Symlink { kind: "TABLE".into(), instance: true, namespace: "n".into(), name: "n".into() };
                 let entries = vec![mention(), Entry::keyed(name(t + 1).as_str(), Statement::Symlink(link))];
                 facts.push(spark(&path(t), time, entries));
+            }
+            Step::Lies(x, t) => {
+                let link =
+                    Symlink { kind: "LOCATION".into(), instance: false, namespace: "n".into(), name: "n".into() };
+                let entries = vec![mention(), Entry::keyed(path(t).as_str(), Statement::Symlink(link))];
+                facts.push(spark(&other(x), time, entries));
+            }
+            Step::Named(x, y, instance) if x != y => {
+                let link = Symlink { kind: "TABLE".into(), instance, namespace: "n".into(), name: "n".into() };
+                let entries = vec![mention(), Entry::keyed(other(y).as_str(), Statement::Symlink(link))];
+                facts.push(spark(&other(x), time, entries));
+            }
+            Step::WriteNamed(x, n) => {
+                facts.push(spark(&other(x), time, vec![output(), columns(SCHEMAS[n])]));
             }
             Step::Describe(t, n) => {
                 let dbt = Source::openlineage("dbt");

@@ -56,9 +56,12 @@ pub(super) enum Place {
 /// See [`Place`].
 pub(super) fn place(aspect: Aspect) -> Place {
     match aspect {
-        Aspect::Constraint | Aspect::AliasOf | Aspect::Alias | Aspect::RenamedTo | Aspect::LocationMoved => {
-            Place::Keyed
-        }
+        Aspect::Constraint
+        | Aspect::AliasOf
+        | Aspect::Alias
+        | Aspect::LocationAsked
+        | Aspect::RenamedTo
+        | Aspect::LocationMoved => Place::Keyed,
         Aspect::Partition | Aspect::ColumnStats | Aspect::Quality => Place::Bulk,
         _ => Place::Index,
     }

@@ -6,7 +6,7 @@ use crate::model::fact::{Alias, Aspect, ExistenceState, Origin, Source, Statemen
 use crate::model::id::EntityId;
 use crate::model::record::AliasRecord;
 
-use super::registers::Core;
+use super::registers::{Core, RegKey};
 use super::slots::{Boundary, Slot};
 use super::view::{Eras, View};
 
@@ -26,13 +26,21 @@ pub(super) struct Routes {
     boundaries: Vec<Boundary>,
     locations: Vec<Location>,
     symlink: Option<(EntityId, Source)>,
+    /// The names of which this is one lead in a circle back to it, and of all in the circle it has the best id. What is
+    /// said of it stays here; that it is a name goes on around the circle, or nobody could tell that there is one.
+    closes_circle: bool,
 }
 
 impl Routes {
     pub fn of(core: &Core) -> Self {
         let locations = locations(core);
         let symlink = if locations.is_empty() { symlink(core) } else { None };
-        Self { boundaries: core.boundaries(), locations, symlink }
+        let closes_circle = circles(core).any(|slot| {
+            let others = slot.via.iter().map(|id| goodness(id.as_str())).min();
+            // Where a rename is part of the circle, not all in it can stay what they are.
+            slot.joined.is_some() || others.is_none_or(|best| best >= goodness(core.entity.as_str()))
+        });
+        Self { boundaries: core.boundaries(), locations, symlink, closes_circle }
     }
 
     /// Nothing goes anywhere.
@@ -42,38 +50,42 @@ impl Routes {
 
     /// Tables that this entity is only a name of.
     pub fn alias_targets(&self) -> BTreeSet<&EntityId> {
+        if self.closes_circle {
+            return BTreeSet::new();
+        }
         let symlink = self.symlink.iter().map(|(to, _)| to);
         self.locations.iter().map(|location| &location.to).chain(symlink).collect()
     }
 
     /// Notices that the targets show: who else is called so, why, and with what doubts. Their versions, too, depend on
     /// the registers alone.
-    pub fn notices(&self) -> BTreeMap<(&EntityId, Lane), Notice<'_>> {
+    pub fn notices(&self, own: &EntityId) -> BTreeMap<(&EntityId, Lane), Notice<'_>> {
         let mut out = BTreeMap::new();
+        let claim = || Lane::Claim(own.clone());
         for location in &self.locations {
             let others = self.locations.iter().filter(|other| other.to != location.to && overlap(other, location));
             let shared_with = others.map(|other| other.to.clone()).collect();
             let alias = Alias { kind: location.kind.clone(), shared_with };
             let version = Version { time: location.from, ..Version::MIN };
-            out.insert((&location.to, None), Notice { alias, source: &location.source, version, boundary: None });
+            out.insert((&location.to, claim()), Notice { alias, source: &location.source, version, boundary: None });
         }
         if let Some((to, source)) = &self.symlink {
             let alias = Alias { kind: "symlink".to_owned(), shared_with: Vec::new() };
-            out.insert((to, None), Notice { alias, source, version: Version::MIN, boundary: None });
+            out.insert((to, claim()), Notice { alias, source, version: Version::MIN, boundary: None });
         }
         for boundary in &self.boundaries {
             let alias = Alias { kind: "rename".to_owned(), shared_with: Vec::new() };
             let (source, version) = (&boundary.source, boundary.version);
             out.insert(
-                (&boundary.to, Some(boundary.version)),
+                (&boundary.to, Lane::Renamed(boundary.version)),
                 Notice { alias, source, version, boundary: Some(boundary) },
             );
         }
         out
     }
 
-    /// Where a versioned statement goes, and as of which rename.
-    pub fn of_slot(&self, source: &Source, slot: &Slot) -> Vec<(&EntityId, Option<&Boundary>)> {
+    /// Where a versioned statement goes, and as of which rename; `claim`: it says that something is a name.
+    pub fn of_slot(&self, source: &Source, slot: &Slot, claim: bool) -> Vec<(&EntityId, Option<&Boundary>)> {
         let mut away = self.boundaries.iter().filter(|boundary| slot.before(source, boundary));
         if source.family() == "person" {
             // Kept at every name the thing had.
@@ -81,6 +93,9 @@ impl Routes {
         }
         if let Some(boundary) = away.next() {
             return vec![(&boundary.to, Some(boundary))];
+        }
+        if self.closes_circle && !claim {
+            return Vec::new();
         }
         self.at_time(slot.version.time).map(|to| vec![(to, None)]).unwrap_or_default()
     }
@@ -98,17 +113,44 @@ impl Routes {
     }
 }
 
-/// Which rename brings something to a target; `None` for a name of a table. A name that is used again may send to the
-/// same target by several renames, and taking back one of them must not touch the others: what travels by one rename
-/// can only cause what travels by later ones, so taking back ends.
-pub(super) type Lane = Option<Version>;
+/// What brings something to a target. Taking back one of them must not touch the others.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Lane {
+    /// What is said of a name of the target.
+    Said,
+    /// By a rename. A name that is used again may send to the same target by several renames; what travels by one
+    /// rename can only cause what travels by later ones, so taking back ends.
+    Renamed(Version),
+    /// That the entity is a name. Each such claim goes its own way, so that it ends even in a circle.
+    Claim(EntityId),
+    /// Questions about locations, and their answers.
+    Asked,
+}
 
-/// How the target of a forwarded fact tells its senders apart.
-pub(super) fn sender_key(sender: &EntityId, lane: Lane) -> String {
+/// How the target of a forwarded fact tells its senders apart. Ids hold no `|`.
+pub(super) fn sender_key(sender: &EntityId, lane: &Lane) -> String {
     match lane {
-        Some(version) => format!("{sender}@{}", version.sortable()),
-        None => sender.as_str().to_owned(),
+        Lane::Said => sender.as_str().to_owned(),
+        Lane::Renamed(version) => format!("{sender}@{}", version.sortable()),
+        Lane::Claim(claim) => format!("{sender}|{claim}"),
+        Lane::Asked => format!("{sender}|?"),
     }
+}
+
+/// Which entity a statement says to be a name, if it does. Former names are no claims: what was said of them came along.
+pub(super) fn claim_of(aspect: Aspect, sub_key: &str, value: Option<&Statement>) -> Option<EntityId> {
+    match value {
+        Some(Statement::Alias(alias)) if aspect == Aspect::Alias && alias.kind != "rename" => {
+            Some(EntityId::from_canonical(sub_key))
+        }
+        _ => None,
+    }
+}
+
+/// Claims of the entity itself that came back to it.
+pub(super) fn circles(core: &Core) -> impl Iterator<Item = &Slot> {
+    let own = core.regs.iter().filter(|(key, _)| key.aspect == Aspect::Alias && key.sub_key == core.entity.as_str());
+    own.filter_map(|(_, slots)| slots.last()).filter(|slot| slot.value.is_some())
 }
 
 /// Whether a sender's key is covered by a withdrawal: of one lane, or of everything an entity sent.
@@ -132,9 +174,19 @@ fn overlap(a: &Location, b: &Location) -> bool {
     ends_after(a, b) && ends_after(b, a)
 }
 
+/// Whether a metastore says that the entity is a table of its own.
+fn is_owned(core: &Core) -> bool {
+    core.regs.iter().any(|(key, slots)| {
+        key.aspect == Aspect::Existence && key.source.family() == "hms" && slots.iter().any(|s| s.value.is_some())
+    })
+}
+
+/// Tables whose location this entity is, or has by a LOCATION symlink.
 fn locations(core: &Core) -> Vec<Location> {
     let mut by_table: BTreeMap<&str, Vec<(&Source, &Slot)>> = BTreeMap::new();
-    for (key, slots) in core.regs.iter().filter(|(key, _)| key.aspect == Aspect::AliasOf) {
+    let owned = is_owned(core);
+    let located = |key: &RegKey| key.aspect == Aspect::AliasOf && (!owned || key.sender.is_empty());
+    for (key, slots) in core.regs.iter().filter(|(key, _)| located(key)) {
         by_table.entry(&key.sub_key).or_default().extend(slots.iter().map(|slot| (&key.source, slot)));
     }
     let mut out = Vec::new();
@@ -159,17 +211,9 @@ fn locations(core: &Core) -> Vec<Location> {
 /// The best TABLE symlink: one of a configured instance, else of a catalog, else by id. Two entities that point at
 /// each other must not both give way, so without an instance only a better id is taken.
 fn symlink(core: &Core) -> Option<(EntityId, Source)> {
-    let owned = core.regs.iter().any(|(key, slots)| {
-        key.aspect == Aspect::Existence && key.source.family() == "hms" && slots.iter().any(|s| s.value.is_some())
-    });
-    if owned {
+    if is_owned(core) {
         return None;
     }
-    let goodness = |id: &str| {
-        let scheme = id.split_once(':').map_or("", |(scheme, _)| scheme);
-        let is_catalog = matches!(scheme, "hive" | "glue" | "unitycatalog");
-        (!is_catalog, EntityId::from_canonical(id).container().is_none(), id.to_owned())
-    };
     let own = goodness(core.entity.as_str());
     let view = View { core, eras: Eras { boundaries: Vec::new(), floors: BTreeMap::new() } };
     let mut candidates = Vec::new();
@@ -182,6 +226,13 @@ fn symlink(core: &Core) -> Option<(EntityId, Source)> {
     }
     let (_, (_, _, id), source) = candidates.into_iter().min()?;
     Some((EntityId::from_canonical(id), source.clone()))
+}
+
+/// Which of several names stands for the thing: names in catalogs, then in databases, then by id. The smaller is better.
+fn goodness(id: &str) -> (bool, bool, String) {
+    let scheme = id.split_once(':').map_or("", |(scheme, _)| scheme);
+    let is_catalog = matches!(scheme, "hive" | "glue" | "unitycatalog");
+    (!is_catalog, EntityId::from_canonical(id).container().is_none(), id.to_owned())
 }
 
 /// Records of `catalog.aliases` that this entity owns.
@@ -206,6 +257,9 @@ pub(super) fn alias_records(core: &Core, view: &View<'_>, origin: &Origin) -> Ve
         let reason = format!("renamed by {}", boundary.source.as_str());
         out.push(record(&boundary.to, "rename", start, end, reason));
         start = Some(end.unwrap_or(boundary.version.time));
+    }
+    if routes.closes_circle {
+        return out;
     }
     let mut locations: Vec<&Location> = routes.locations.iter().collect();
     locations.sort_by(|a, b| (a.from, &a.to).cmp(&(b.from, &b.to)));

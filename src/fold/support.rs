@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::fact::Origin;
+use crate::model::fact::{ColumnEdge, Origin};
 use crate::model::id::{EntityId, column_id};
 use crate::model::record::{CatalogRecord, CatalogTopic, ColumnLineageRecord, LineageRecord};
 
@@ -125,13 +125,24 @@ impl Support {
                 }
                 *hour = (*hour).max(newest);
             }
+            for column in &set.columns {
+                let Some(record) = columns.get_mut(&column_key(column)) else { continue };
+                let (first, last) = (whole_hour(used.first), whole_hour(used.last));
+                record.first_seen = Some(record.first_seen.map_or(first, |known| known.min(first)));
+                record.last_seen = record.last_seen.max(Some(last));
+            }
         }
         for (_, mut edge) in edges {
             edge.runs = power(edge.runs);
             let key = format!("{}|{}|{}", edge.job, edge.source, edge.target);
             out.insert((CatalogTopic::Lineage, key), CatalogRecord::Lineage(edge.into()));
         }
-        for ((target, source), column) in columns {
+        let hours: BTreeMap<(&str, &str), i64> =
+            hours.iter().map(|((source, target), hour)| ((source.as_str(), target.as_str()), *hour)).collect();
+        for ((target, source), mut column) in columns {
+            // With each hour of runs the table edge changes; its columns must not change too for nothing.
+            let of_table = hours.get(&(column.source.as_str(), column.target.as_str())).copied();
+            column.last_seen = column.last_seen.filter(|last| Some(*last) != of_table);
             let key = format!("{}|{target}|{source}", column.job);
             out.insert((CatalogTopic::ColumnLineage, key), CatalogRecord::ColumnLineage(column.into()));
         }
@@ -167,8 +178,7 @@ fn add_columns(
     out: &mut BTreeMap<(String, String), ColumnLineageRecord>,
 ) {
     for edge in &set.columns {
-        let key = (column_id(&edge.target, &edge.target_field), column_id(&edge.source, &edge.source_field));
-        let record = out.entry(key).or_insert_with(|| ColumnLineageRecord {
+        let record = out.entry(column_key(edge)).or_insert_with(|| ColumnLineageRecord {
             job: job.as_str().to_owned(),
             target: edge.target.as_str().to_owned(),
             target_field: edge.target_field.clone(),
@@ -180,6 +190,8 @@ fn add_columns(
             confidence: 100,
             unmapped: false,
             stale: true,
+            first_seen: None,
+            last_seen: None,
             origin: origin.clone(),
         });
         let kind = [edge.kind.as_str(), edge.subtype.as_str()];
@@ -197,6 +209,11 @@ fn add_columns(
         record.unmapped |= edge.unmapped;
         record.stale &= stale;
     }
+}
+
+/// (target, source) as ids of columns.
+fn column_key(edge: &ColumnEdge) -> (String, String) {
+    (column_id(&edge.target, &edge.target_field), column_id(&edge.source, &edge.source_field))
 }
 
 /// Largest power of two not above `count`.

@@ -224,7 +224,10 @@ impl<'a> View<'a> {
 
 /// Whether a register's versions tell when the entity itself was seen.
 fn dates(aspect: Aspect) -> bool {
-    !matches!(aspect, Aspect::Alias | Aspect::AliasOf | Aspect::RenamedTo | Aspect::LocationMoved)
+    !matches!(
+        aspect,
+        Aspect::Alias | Aspect::AliasOf | Aspect::LocationAsked | Aspect::RenamedTo | Aspect::LocationMoved
+    )
 }
 
 /// The best of several sources' statements; see [`View::best`].

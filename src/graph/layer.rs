@@ -111,6 +111,20 @@ impl Layer {
         self.edge(number).map(|edge| (edge.reported, edge.info.last_seen))
     }
 
+    /// Sets when an edge was seen; answers its number and its ends as reported.
+    pub(super) fn retime(&mut self, key: EdgeKey, last_seen: i64) -> Option<(u32, Ends)> {
+        let number = *self.by_key.get(&key)?;
+        let edge = self.edges.get_mut(number as usize)?.as_mut()?;
+        edge.info.last_seen = last_seen;
+        Some((number, edge.reported))
+    }
+
+    /// Who supports an edge, and its ends as reported.
+    pub(super) fn supporter_of(&self, key: EdgeKey) -> Option<(NameId, Ends)> {
+        let edge = self.edge(*self.by_key.get(&key)?)?;
+        Some((edge.info.job, edge.reported))
+    }
+
     pub(super) fn edge(&self, number: u32) -> Option<&Edge> {
         self.edges.get(number as usize).and_then(Option::as_ref)
     }

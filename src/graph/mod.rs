@@ -11,6 +11,7 @@ mod fingerprint;
 mod layer;
 mod names;
 mod paths;
+mod times;
 mod walk;
 
 #[cfg(test)]
@@ -25,6 +26,7 @@ use alias::Aliases;
 use columns::Columns;
 use layer::Layer;
 use names::{Interner, NameId};
+use times::{Pair, Times};
 
 pub use paths::{ColumnPath, PathLimits, PathStep};
 pub use walk::{Direction, Level, Supporter, Walk, WalkEdge, WalkLimits, WalkNode};
@@ -73,7 +75,8 @@ struct EdgeInfo {
     kind: NameId,
     confidence: i32,
     stale: bool,
-    /// Microseconds; the aliases that hold at this time give the edge its ends. Column edges have none: the newest hold.
+    /// Microseconds; the aliases that hold at this time give the edge its ends. A column edge may have that of the table
+    /// edge beside it; where neither is known, it is `i64::MAX` and the newest hold.
     last_seen: i64,
     /// Transformations, joined by `,`; empty for table edges.
     transformations: NameId,
@@ -105,6 +108,7 @@ pub struct Graph {
     tables: Layer,
     columns: Columns,
     fields: Layer,
+    times: Times,
 }
 
 impl Graph {
@@ -139,27 +143,37 @@ impl Graph {
         };
         let (source, target) = (self.names.intern(&record.source), self.names.intern(&record.target));
         let ends = (self.resolved(source, info.last_seen), self.resolved(target, info.last_seen));
+        let pair = Pair { job: info.job, source, target };
+        let seen = info.last_seen;
         self.tables.put(key, (source, target), ends, info);
+        let columns = self.times.table_seen(pair, Some(seen));
+        self.retime(&columns, seen);
     }
 
     /// Removes a table edge, if it is there.
     pub fn remove_lineage(&mut self, key: EdgeKey) {
+        let Some((job, (source, target))) = self.tables.supporter_of(key) else { return };
         self.tables.remove(key);
+        let columns = self.times.table_seen(Pair { job, source, target }, None);
+        self.retime(&columns, i64::MAX);
     }
 
     /// Adds or replaces a column edge. Unmapped ones take no part in walks.
     pub fn put_column_lineage(&mut self, key: EdgeKey, record: &ColumnLineageRecord) {
         if record.unmapped {
-            self.fields.remove(key);
+            self.remove_column_lineage(key);
             return;
         }
+        let (job, from) = (self.names.intern(&record.job), self.names.intern(&record.source));
+        let pair = Pair { job, source: from, target: self.names.intern(&record.target) };
+        let last_seen = self.times.column_seen(key, pair, record.last_seen);
         let transformations = record.transformations.join(",");
         let info = EdgeInfo {
-            job: self.names.intern(&record.job),
+            job,
             kind: self.names.intern(&record.description),
             confidence: record.confidence,
             stale: record.stale,
-            last_seen: i64::MAX,
+            last_seen,
             transformations: self.names.intern(&transformations),
             masking: record.masking,
             origin_topic: self.names.intern(&record.origin.topic),
@@ -168,12 +182,13 @@ impl Graph {
         };
         let source = self.columns.intern(&mut self.names, &record.source, &record.source_field);
         let target = self.columns.intern(&mut self.names, &record.target, &record.target_field);
-        let ends = (self.resolved_column(source), self.resolved_column(target));
+        let ends = (self.resolved_column(source, last_seen), self.resolved_column(target, last_seen));
         self.fields.put(key, (source, target), ends, info);
     }
 
     /// Removes a column edge, if it is there.
     pub fn remove_column_lineage(&mut self, key: EdgeKey) {
+        self.times.forget(key);
         self.fields.remove(key);
     }
 
@@ -221,10 +236,19 @@ impl Graph {
         self.aliases.resolve(name, at)
     }
 
-    fn resolved_column(&mut self, column: NameId) -> NameId {
+    fn resolved_column(&mut self, column: NameId, at: i64) -> NameId {
         let (dataset, field) = self.columns.parts(column);
-        let canonical = self.aliases.resolve(dataset, i64::MAX);
+        let canonical = self.aliases.resolve(dataset, at);
         if canonical == dataset { column } else { self.columns.intern_ids(canonical, field) }
+    }
+
+    /// Gives column edges another time, and the ends that they had then.
+    fn retime(&mut self, edges: &[EdgeKey], last_seen: i64) {
+        for key in edges {
+            let Some((number, (source, target))) = self.fields.retime(*key, last_seen) else { continue };
+            let ends = (self.resolved_column(source, last_seen), self.resolved_column(target, last_seen));
+            self.fields.relink(number, ends);
+        }
     }
 
     /// Resolves again the edges whose reported ends may pass through `alias`.
@@ -237,8 +261,8 @@ impl Graph {
             }
             for column in self.columns.of_dataset(name) {
                 for edge in self.fields.reported_by(column) {
-                    let Some(((source, target), _)) = self.fields.reported_ends(edge) else { continue };
-                    let ends = (self.resolved_column(source), self.resolved_column(target));
+                    let Some(((source, target), seen)) = self.fields.reported_ends(edge) else { continue };
+                    let ends = (self.resolved_column(source, seen), self.resolved_column(target, seen));
                     self.fields.relink(edge, ends);
                 }
             }

@@ -59,6 +59,10 @@ fn alias(graph: &mut Graph, name: &str, canonical: &str, kind: &str, from: Optio
 }
 
 fn column(graph: &mut Graph, source: &str, target: &str) {
+    column_at(graph, source, target, None);
+}
+
+fn column_at(graph: &mut Graph, source: &str, target: &str, hour: Option<i64>) {
     let (source, source_field) = source.split_once('#').unwrap_or((source, ""));
     let (target, target_field) = target.split_once('#').unwrap_or((target, ""));
     let record = ColumnLineageRecord {
@@ -73,6 +77,8 @@ fn column(graph: &mut Graph, source: &str, target: &str) {
         confidence: 100,
         unmapped: false,
         stale: false,
+        first_seen: None,
+        last_seen: hour.map(|hour| hour * HOUR),
         origin: origin(),
     };
     graph.put_column_lineage(EdgeKey::of(&format!("{source}#{source_field}{target}#{target_field}")), &record);
@@ -235,6 +241,47 @@ fn columns_follow_the_names_of_their_datasets() {
     assert_eq!(graph.column_nodes("path"), ["t#x"]);
     graph.remove_alias(key);
     assert_eq!(up(&graph), ["0:b#x", "1:path#x"]);
+}
+
+/// As tables do: what was read from the name before it was given away was read from the table that is called otherwise
+/// now. A column is as old as its table edge, unless it says otherwise.
+#[test]
+fn columns_are_of_the_table_that_had_the_name_then() {
+    let feed: [fn(&mut Graph); 5] = [
+        |graph| {
+            put(graph, "name", "b", 5);
+        },
+        |graph| column(graph, "name#x", "b#x"),
+        |graph| {
+            put(graph, "name", "c", 30);
+        },
+        |graph| column(graph, "name#x", "c#x"),
+        |graph| {
+            alias(graph, "name", "renamed", "rename", None, Some(20));
+        },
+    ];
+    let before = |graph: &Graph, at: &str| {
+        nodes(&graph.walk(&[at], Level::Column, Direction::Upstream, WalkLimits::default())).pop()
+    };
+    for first in 0..feed.len() {
+        let mut graph = Graph::new();
+        (0..feed.len()).for_each(|nth| feed[(first + nth) % feed.len()](&mut graph));
+        assert_eq!(before(&graph, "b#x").as_deref(), Some("1:renamed#x"), "{first}");
+        assert_eq!(before(&graph, "c#x").as_deref(), Some("1:name#x"), "{first}");
+        let edge = &graph.walk(&["b#x"], Level::Column, Direction::Upstream, WalkLimits::default()).edges[0];
+        assert_eq!(edge.supporters[0].last_seen, Some(5 * HOUR));
+
+        // The job ran again after the name was used anew, still with that column.
+        put(&mut graph, "name", "b", 40);
+        assert_eq!(before(&graph, "b#x").as_deref(), Some("1:name#x"));
+        // And once more, without it.
+        put(&mut graph, "name", "b", 50);
+        column_at(&mut graph, "name#x", "b#x", Some(6));
+        assert_eq!(before(&graph, "b#x").as_deref(), Some("1:renamed#x"));
+        graph.remove_lineage(EdgeKey::of("job|name|c"));
+        let edge = &graph.walk(&["c#x"], Level::Column, Direction::Upstream, WalkLimits::default()).edges[0];
+        assert_eq!(edge.supporters[0].last_seen, None);
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -93,7 +93,7 @@ pub struct Supporter {
     pub confidence: i32,
     /// Absent from the newest runs.
     pub stale: bool,
-    /// Last success, microseconds, whole hours; `None` for column edges.
+    /// Last success, microseconds, whole hours; `None` if it is not known.
     pub last_seen: Option<i64>,
     /// Transformations, `KIND/SUBTYPE`; empty for table edges.
     pub transformations: Vec<String>,
@@ -351,11 +351,8 @@ impl Graph {
         numbers.sort_unstable();
         numbers.dedup();
         let layer = self.layer(level);
-        let mut supporters: Vec<Supporter> = numbers
-            .iter()
-            .filter_map(|number| layer.edge(*number))
-            .map(|edge| self.supporter(level, &edge.info))
-            .collect();
+        let mut supporters: Vec<Supporter> =
+            numbers.iter().filter_map(|number| layer.edge(*number)).map(|edge| self.supporter(&edge.info)).collect();
         supporters.sort_by(|a, b| {
             (&a.job, &a.kind, &a.transformations, &a.origin).cmp(&(&b.job, &b.kind, &b.transformations, &b.origin))
         });
@@ -367,14 +364,14 @@ impl Graph {
         }
     }
 
-    fn supporter(&self, level: Level, info: &EdgeInfo) -> Supporter {
+    fn supporter(&self, info: &EdgeInfo) -> Supporter {
         let transformations = self.names.text(info.transformations);
         Supporter {
             job: self.names.text(info.job).to_owned(),
             kind: self.names.text(info.kind).to_owned(),
             confidence: info.confidence,
             stale: info.stale,
-            last_seen: (level == Level::Table).then_some(info.last_seen),
+            last_seen: Some(info.last_seen).filter(|at| *at != i64::MAX),
             transformations: transformations.split(',').filter(|part| !part.is_empty()).map(str::to_owned).collect(),
             masking: info.masking,
             origin: self.origin(info),

@@ -204,7 +204,8 @@ fn check_statement(statement: &Statement, limits: &FactLimits, seen: &mut Seen) 
         | Statement::Withdraw(_)
         | Statement::Resending(_)
         | Statement::Joined(_)
-        | Statement::Alias(_) => Ok(()),
+        | Statement::Alias(_)
+        | Statement::LocationAsked(_) => Ok(()),
     }
 }
 

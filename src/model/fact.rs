@@ -271,6 +271,9 @@ statements! {
     Joined(Joined) = "joined",
     /// The id in sub-key is another name of this entity; only in facts that the fold forwards.
     Alias(Alias) = "alias",
+    /// The entity in sub-key has a LOCATION symlink to this path and has to know whose location that is; only in facts
+    /// that the fold forwards.
+    LocationAsked(bool) = "location_asked",
 }
 
 /// State of being.

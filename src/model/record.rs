@@ -96,7 +96,8 @@ pub struct DatasetRecord {
     pub facets: BTreeMap<String, String>,
     /// Each source's own fields, source → JSON.
     pub native: BTreeMap<String, String>,
-    /// Why it stands on the unresolved list: incomplete, loopback, case_collision, ambiguous_location, cycle.
+    /// Why it stands on the unresolved list: incomplete, loopback, case_collision (spellings of it could be two things;
+    /// ids that differ only by case are found by who reads all of them), ambiguous_location, cycle.
     pub issues: Vec<String>,
     /// Per aspect which source said it.
     pub provenance: BTreeMap<String, Provenance>,
@@ -173,6 +174,8 @@ pub struct PartitionRecord {
     pub properties: BTreeMap<String, String>,
     /// The source's own fields, JSON.
     pub native: String,
+    /// Column statistics, column (encoded as in ids) → JSON.
+    pub column_stats: BTreeMap<String, String>,
     /// The source.
     pub source: String,
     /// Cause.
@@ -377,6 +380,11 @@ pub struct ColumnLineageRecord {
     pub unmapped: bool,
     /// Absent from the newest runs but not retired.
     pub stale: bool,
+    /// First success, whole hours; `None` in records of a time when it was not kept.
+    pub first_seen: Option<i64>,
+    /// Last success, whole hours; `None` where that is the `last_seen` of the table edge under the same job, source and
+    /// target, so that a run whose columns are as before changes no record of theirs.
+    pub last_seen: Option<i64>,
     /// Cause.
     pub origin: Origin,
 }

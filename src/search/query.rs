@@ -99,8 +99,6 @@ pub struct Hit {
     pub score: f64,
     /// name, description, columns, tags, aliases → HTML-escaped text with `<em>` around what matched.
     pub highlights: BTreeMap<String, String>,
-    /// The record as it was indexed.
-    pub record: DatasetRecord,
 }
 
 /// Searches what is committed. Cheap to clone; blocks, so call it off the runtime's threads.
@@ -172,7 +170,7 @@ impl Searcher {
         let stored: TantivyDocument = searcher.doc(address)?;
         let id = stored.get_first(self.fields.id).and_then(|value| value.as_str()).ok_or(SearchError::Damaged)?;
         let record = document::read(&self.fields, &stored)?.dataset.ok_or(SearchError::Damaged)?;
-        Ok(Hit { id: id.to_owned(), score, highlights: highlighter.highlight(&record), record })
+        Ok(Hit { id: id.to_owned(), score, highlights: highlighter.highlight(&record) })
     }
 
     /// The question's words as a scoring query.

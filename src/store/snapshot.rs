@@ -119,6 +119,8 @@ fn column_lineage(row: &PgRow) -> Result<GraphRow, sqlx::Error> {
         confidence: row.try_get("confidence")?,
         unmapped: row.try_get("unmapped")?,
         stale: row.try_get("stale")?,
+        first_seen: opt_micros(row, "first_seen")?,
+        last_seen: opt_micros(row, "last_seen")?,
         origin: origin(row)?,
     };
     Ok(GraphRow::ColumnLineage(row.try_get("key")?, record))

@@ -113,9 +113,13 @@ impl Node {
             let mut spec = self.stage_spec("normalize", task)?;
             let mut sources = BTreeMap::new();
             for source in self.hms_sources() {
-                let (instance, epoch) = (source.instance, source.epoch);
-                let config =
-                    HmsSourceConfig { instance, epoch, limits: self.hms_limits(), facts: fact_limits(&self.config) };
+                let config = HmsSourceConfig {
+                    instance: source.instance,
+                    epoch: source.epoch,
+                    limits: self.hms_limits(),
+                    facts: fact_limits(&self.config),
+                    identity: Arc::clone(&self.identity),
+                };
                 sources.insert(source.topic, RawSource::Hms(Box::new(HmsNormalizer::new(config)?)));
             }
             let openlineage = OpenLineageConfig {
@@ -139,7 +143,8 @@ impl Node {
         for task in 0..self.config.stage("fold").tasks {
             let spec = self.stage_spec("fold", task)?;
             let ignored = self.config.identity.ignore.clone().map_or_else(Patterns::default, Patterns::new);
-            let folder = Folder::new(FoldConfig { ignored, ..FoldConfig::default() });
+            let case_blind = self.identity.instances().with_case_sensitive(false);
+            let folder = Folder::new(FoldConfig { ignored, case_blind, ..FoldConfig::default() });
             let stage = FoldStage::new(folder, Arc::clone(&self.decoder), self.ids.clone(), fact_limits(&self.config));
             self.add(spawn_keyed(&self.kafka, spec, Box::new(stage), self.stop.clone())?);
         }

@@ -203,6 +203,21 @@ mod tests {
         check_topic(&client, "_schemas", Reading::Own).unwrap();
     }
 
+    /// Old readers read what new writers write, and the other way round: subjects stand under FULL_TRANSITIVE.
+    #[test]
+    fn versions_of_a_subject_read_each_other() {
+        let parse = |text: &&str| schema::parse(SchemaType::Avro, text, &[], Validation::Strict).unwrap();
+        for subject in SUBJECTS {
+            let versions: Vec<_> = subject.versions.iter().map(parse).collect();
+            for reader in &versions {
+                for writer in &versions {
+                    let found = reader.incompatibilities(&**writer);
+                    assert!(found.is_empty(), "{}: {found:?}", subject.name);
+                }
+            }
+        }
+    }
+
     /// eventId is missing, message is a number. Both in process and over REST.
     #[test]
     fn a_version_that_cannot_be_read_is_named_with_its_field() {
@@ -224,7 +239,7 @@ mod tests {
         let rest = RegistryClient::Rest(RestRegistry::new(&url, None).unwrap());
         expected(unreadable(&rest, "hms.notifications", HMS));
         let text = check_topic(&rest, "hms.notifications", HMS).unwrap_err().to_string();
-        assert!(text.contains("hms.notifications-value version 2 (id 17): field eventId: the version lacks"), "{text}");
+        assert!(text.contains("hms.notifications-value version 2 (id 19): field eventId: the version lacks"), "{text}");
         // A deleted version counts no more.
         let (subject, deletion) =
             (Subject::parse("hms.notifications-value").unwrap(), crate::registry::decide::Deletion::Soft);

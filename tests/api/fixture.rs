@@ -165,7 +165,18 @@ fn datasets() -> Vec<DatasetRecord> {
         columns: vec![column("Total", "bigint", 0), column("day", "date", 1)],
         ..dataset(REAL_REPORT, "postgres", "shop.public.report", "table")
     };
-    vec![orders(), events, daily, report, real_report]
+    // Doubtful names; the topics differ only by case.
+    let mentioned = |id: &str, platform: &str, issues: &[&str]| DatasetRecord {
+        existence: s("referenced"),
+        issues: issues.iter().copied().map(s).collect(),
+        ..dataset(id, platform, "doubtful", "table")
+    };
+    let doubtful = [
+        mentioned("hive://a:1/d/circle", "hive", &["cycle"]),
+        mentioned("kafka://k:9092/Größen", "kafka", &[]),
+        mentioned("kafka://k:9092/GRÖßEN", "kafka", &[]),
+    ];
+    [orders(), events, daily, report, real_report].into_iter().chain(doubtful).collect()
 }
 
 fn schema(source: &str, day: i64, columns: Vec<ColumnRecord>, level: &str) -> SchemaVersionRecord {
@@ -285,6 +296,8 @@ fn column_lineage() -> Vec<ColumnLineageRecord> {
         confidence: 100,
         unmapped: false,
         stale: false,
+        first_seen: Some(START),
+        last_seen: None,
         origin: spark(0, 6),
     };
     vec![
@@ -366,6 +379,7 @@ fn records() -> Vec<(String, CatalogRecord)> {
             location: None,
             properties: BTreeMap::new(),
             native: s("{}"),
+            column_stats: if day == 25 { [(s("id"), s("{\"nulls\":0}"))].into() } else { BTreeMap::new() },
             source: s("hms/h"),
             origin: hms(day),
         };

@@ -8,7 +8,7 @@ use tributary::kafka::{
     TransactionalProducer, topic_ids,
 };
 
-use super::support::{kafka, read_all, text, unique};
+use super::support::{create, kafka, read_all, text, unique};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -59,20 +59,10 @@ fn topics_are_created_described_altered_and_deleted() {
     assert_ne!(id_of(&name), before, "a new topic of the same name has another id");
 }
 
-/// Creates a topic of one partition and waits until it is known: a busy broker learns of it a moment later.
-fn create(topic: &str) {
-    let admin = Admin::new(&kafka()).unwrap();
-    admin.create_topics(&[TopicSpec::new(topic, 1)]).unwrap();
-    let started = std::time::Instant::now();
-    while admin.partition_count(topic).unwrap().is_none() {
-        assert!(started.elapsed() < TIMEOUT, "{topic} did not appear");
-    }
-}
-
 #[test]
 fn a_log_is_read_to_its_end_past_markers_and_aborted_records() {
     let topic = unique("log");
-    create(&topic);
+    create(&Admin::new(&kafka()).unwrap(), std::slice::from_ref(&topic), 1);
     assert_eq!(read_all(&topic), []);
     let mut producer = TransactionalProducer::new(&kafka(), &unique("txn"), TIMEOUT).unwrap();
     producer.init().unwrap();
@@ -96,7 +86,7 @@ fn a_log_is_read_to_its_end_past_markers_and_aborted_records() {
 #[test]
 fn the_newer_producer_of_an_id_fences_the_older() {
     let topic = unique("fence");
-    create(&topic);
+    create(&Admin::new(&kafka()).unwrap(), std::slice::from_ref(&topic), 1);
     let id = unique("txn");
     let mut old = TransactionalProducer::new(&kafka(), &id, TIMEOUT).unwrap();
     old.init().unwrap();

@@ -54,6 +54,13 @@ pub fn counting_stage(cluster: &str, partitions: i32, data_dir: &Path) -> StageS
 pub fn create(admin: &Admin, names: &[String], partitions: i32) {
     let specs: Vec<TopicSpec> = names.iter().map(|name| TopicSpec::new(name.as_str(), partitions)).collect();
     admin.create_topics(&specs).unwrap();
+    // A busy broker learns of them a moment later.
+    let started = std::time::Instant::now();
+    for name in names {
+        while admin.partition_count(name).unwrap().is_none() {
+            assert!(started.elapsed() < PATIENCE, "{name} did not appear");
+        }
+    }
 }
 
 /// What `topology apply` does for a new group.

@@ -264,6 +264,10 @@ pub struct PartitionView {
     pub values: Vec<String>,
     /// Where it lies.
     pub location: Option<String>,
+    /// Column statistics, column → JSON.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, Object>)]
+    pub columns: BTreeMap<String, Value>,
     /// The record.
     pub origin: OriginView,
 }

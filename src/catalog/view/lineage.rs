@@ -171,7 +171,7 @@ pub struct Supporter {
     /// First successful run seen; absent at column level.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_seen: Option<String>,
-    /// Last successful run seen; absent at column level.
+    /// Last successful run seen, whole hours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen: Option<String>,
     /// At least so many successful runs; absent at column level.

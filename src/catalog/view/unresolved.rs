@@ -23,7 +23,8 @@ pub struct UnresolvedItem {
     pub dataset_id: String,
     /// Existence: mostly `referenced`.
     pub existence: String,
-    /// Why: unconfirmed, incomplete, loopback, case_collision, ambiguous_location, cycle.
+    /// Why: unconfirmed, incomplete, loopback, ambiguous_location; case_collision (spellings that could be two things,
+    /// or another id that differs only by case), cycle (names that lead in a circle or over more than 8 others).
     pub reasons: Vec<String>,
     /// Spellings.
     pub names: Vec<ReportedNameView>,

@@ -38,7 +38,7 @@ macro_rules! subjects {
 subjects! {
     "catalog.aliases" => ["v1"],
     "catalog.changes" => ["v1"],
-    "catalog.column-lineage" => ["v1"],
+    "catalog.column-lineage" => ["v1", "v2"],
     "catalog.containers" => ["v1"],
     "catalog.dataset-stats" => ["v1"],
     "catalog.datasets" => ["v1"],
@@ -46,7 +46,7 @@ subjects! {
     "catalog.functions" => ["v1"],
     "catalog.jobs" => ["v1"],
     "catalog.lineage" => ["v1"],
-    "catalog.partitions" => ["v1"],
+    "catalog.partitions" => ["v1", "v2"],
     "catalog.quality" => ["v1"],
     "catalog.runs" => ["v1"],
     "catalog.schemas" => ["v1"],

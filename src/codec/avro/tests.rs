@@ -148,6 +148,7 @@ fn records(fill: &str) -> Vec<CatalogRecord> {
             location: o(),
             properties: map(),
             native: s(),
+            column_stats: map(),
             source: s(),
             origin: origin(),
         })),
@@ -239,6 +240,8 @@ fn records(fill: &str) -> Vec<CatalogRecord> {
             confidence: 50,
             unmapped: full,
             stale: full,
+            first_seen: t(),
+            last_seen: t(),
             origin: origin(),
         })),
         CatalogRecord::Alias(Box::new(AliasRecord {

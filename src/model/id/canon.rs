@@ -310,6 +310,21 @@ fn split_parts(name: &str, limit: usize) -> Vec<String> {
     parts
 }
 
+/// The parts of a database name, each with whether it stood in quotes.
+pub(super) fn quoted_parts(name: &str) -> Vec<(String, bool)> {
+    let mut parts = Vec::new();
+    let mut rest = name;
+    loop {
+        let quoted = unquoted(rest).is_some_and(|(_, tail)| tail.is_empty() || tail.starts_with('.'));
+        let Some((part, tail)) = next_part(rest) else {
+            parts.push((split_parts(rest, 1).concat(), quoted));
+            return parts;
+        };
+        parts.push((part, quoted));
+        rest = tail;
+    }
+}
+
 /// The part before the next separating dot, and what follows the dot; `None` if no dot separates.
 fn next_part(text: &str) -> Option<(String, &str)> {
     match unquoted(text) {

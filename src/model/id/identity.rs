@@ -6,7 +6,7 @@ use super::canon::{Canon, NameOptions, Root, canon_parts, canon_with};
 use super::instance::{InstanceConfig, Instances};
 use super::platform::{Platform, canonical_scheme, is_loopback, platform_of};
 use super::rewrite::{RewriteConfig, Rewrites};
-use super::{EntityId, IdError, strip_partition_directories};
+use super::{EntityId, IdError, path_id, strip_partition_directories};
 
 /// Names that no catalog wants: bookkeeping of table formats and engines, common table expressions, table functions.
 const DEFAULT_IGNORE: &[&str] =
@@ -127,6 +127,17 @@ impl Identity {
             _ => false,
         };
         ResolvedName { id: rewritten.unwrap_or(reported), issues, ignored, instance: instance.is_some(), folds_case }
+    }
+
+    /// The id of a place that a catalog gives as a URI, by the same rules as a path that a producer reports there; see
+    /// [`path_id`]. `topic` is the raw topic.
+    pub fn location(&self, uri: &str, topic: &str) -> Option<EntityId> {
+        let plain = path_id(uri)?;
+        match Root::parse(uri) {
+            Some(_) => Some(self.dataset(uri, "", ReportedBy { job_namespace: None, topic }).id),
+            // A path of Windows has no scheme.
+            None => Some(self.rewrites.apply(&plain, None, topic).unwrap_or(plain)),
+        }
     }
 
     /// The id of the dataset that an id in any spelling stands for (`snowflake://prod/analytics/user_events`), for

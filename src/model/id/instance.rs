@@ -94,6 +94,12 @@ impl Instances {
         self.get(&root.spelling()).or_else(|| self.get(&root.authority).filter(same_scheme))
     }
 
+    /// Instances whose configuration says that case counts, or that it does not: prefixes of their ids.
+    pub fn with_case_sensitive(&self, sensitive: bool) -> Vec<String> {
+        let told = self.instances.iter().filter(|instance| instance.options.case_sensitive == Some(sensitive));
+        told.map(|instance| format!("{}/", instance.namespace)).collect()
+    }
+
     fn get(&self, spelling: &str) -> Option<&Instance> {
         self.by_name.get(spelling).and_then(|&index| self.instances.get(index))
     }

@@ -13,6 +13,7 @@ mod key;
 mod path;
 mod platform;
 mod rewrite;
+mod spelling;
 #[cfg(test)]
 mod tests;
 
@@ -27,9 +28,10 @@ pub use encode::{decode, encode};
 pub use identity::{Identity, IdentityConfig, NameIssue, ReportedBy, ResolvedName};
 pub use instance::{Instance, InstanceConfig, Instances};
 pub use key::{join_key, name_key, partition_key, partition_name, split_key, split_name_key};
-pub use path::{path_id, strip_partition_directories};
+pub use path::{path_id, strip_partition_directories, table_directory};
 pub use platform::is_loopback;
 pub use rewrite::{RewriteConfig, Rewrites};
+pub use spelling::case_collides;
 
 /// The id of an entity as it stands in Kafka keys, tables and URLs.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

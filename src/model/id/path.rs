@@ -35,6 +35,17 @@ pub fn strip_partition_directories(canon: Canon) -> Canon {
     canon.with_segments(table)
 }
 
+/// The directory of the table that a path in a store lies in: without a transaction log and partition directories.
+#[must_use]
+pub fn table_directory(path: &EntityId) -> EntityId {
+    let Ok(canon) = Canon::parse(path.as_str()) else { return path.clone() };
+    if !matches!(platform_of(canon.scheme()), Platform::Store | Platform::Files) {
+        return path.clone();
+    }
+    let kept: Vec<String> = canon.segments().iter().take_while(|segment| *segment != "_delta_log").cloned().collect();
+    if kept.is_empty() { path.clone() } else { strip_partition_directories(canon.with_segments(kept)).id() }
+}
+
 /// The canonical name of `name` below a namespace that is a store or unknown.
 pub(super) fn path_canon(root: &Root, name: &str) -> Canon {
     // Some producers repeat the whole URI as the name.

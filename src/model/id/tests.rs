@@ -243,6 +243,35 @@ fn instances_must_be_namespaces_and_names_unique() {
     assert!(Instances::new(vec![instance("hive://a", &["thrift://A"])]).is_ok(), "a name may repeat the id");
 }
 
+/// A cluster has a name of its own and one of each of its servers; the metastore and producers use any.
+#[test]
+fn locations_have_the_ids_of_paths_that_are_reported_there() {
+    let identity = identity(
+        r#"
+        [[instances]]
+        id = "hdfs://cluster"
+        names = ["hdfs://nn1:8020", "hdfs://nn2:8020"]
+        [[rewrites]]
+        from = "s3://old/**"
+        to = "s3://new/lake/**"
+        "#,
+    );
+    for (uri, namespace, name, id) in [
+        ("hdfs://nn2:8020/w/t", "hdfs://nn1:8020", "/w/t", "hdfs://cluster/w/t"),
+        ("hdfs://cluster/w/t/day=1", "hdfs://nn1:8020", "/w/t", "hdfs://cluster/w/t"),
+        ("s3a://old/x/t/", "s3://old", "x/t", "s3://new/lake/x/t"),
+        ("file:/tmp/x", "file", "/tmp/x", "file:///tmp/x"),
+    ] {
+        assert_eq!(identity.location(uri, "raw").expect(uri).as_str(), id, "{uri}");
+        assert_eq!(resolve(&identity, namespace, name).id.as_str(), id, "{namespace} {name}");
+    }
+    assert_eq!(identity.location("C:\\x", "raw").map(|id| id.to_string()).as_deref(), Some("file:///C:/x"));
+    assert_eq!(identity.location("/w/t", "raw"), None);
+    for uri in ["viewfs://lake/warehouse/shop.db/t", "abfs://c@acc.dfs.core.windows.net/x", "s3n://b//a//b/"] {
+        assert_eq!(Identity::default().location(uri, "raw"), path_id(uri), "{uri}");
+    }
+}
+
 #[test]
 fn doubtful_names_say_why() {
     let identity = identity(CONFIG);
@@ -290,6 +319,45 @@ fn partition_directories_belong_to_their_table() {
         ("", None),
     ] {
         assert_eq!(path_id(uri).as_ref().map(EntityId::as_str), id, "{uri}");
+    }
+}
+
+#[test]
+fn spellings_of_one_id_may_mean_two_tables() {
+    let collide =
+        |id: &str, names: &[(&str, &str)]| case_collides(&EntityId::from_canonical(id), names.iter().copied());
+    let (pg, snow) = ("postgres://h:5432/d/s/orders", "snowflake://a/d/s/orders");
+    for (id, names, expected) in [
+        (pg, &[("a", "d.s.orders"), ("b", "d.s.Orders")][..], true),
+        (pg, &[("a", "d.s.orders"), ("b", "D.S.ORDERS")], false),
+        (pg, &[("a", "d.s.orders"), ("a", "D.S.ORDERS")], true),
+        (pg, &[("a", "d.s.orders"), ("b", "d.s.\"ORDERS\"")], true),
+        (pg, &[("a", "d.s.orders"), ("b", "\"d\".\"s\".\"orders\"")], false),
+        (pg, &[("a", "d.s.orders"), ("b", "s.orders")], false),
+        (pg, &[("a", "d.S1.orders"), ("b", "s1.orders")], false),
+        (pg, &[("a", "d.Sales.orders"), ("b", "sales.orders")], true),
+        (snow, &[("a", "D.S.ORDERS"), ("b", "d.s.orders")], false),
+        (snow, &[("a", "D.S.ORDERS"), ("b", "d.s.\"orders\"")], true),
+        (snow, &[("a", "D.S.ORDERS"), ("b", "D.S.Orders")], true),
+        ("hive://h:9083/d/orders", &[("a", "d.orders"), ("a", "D.Orders")], false),
+        ("kafka://h:9092/Orders", &[("a", "Orders")], false),
+    ] {
+        assert_eq!(collide(id, names), expected, "{id} {names:?}");
+    }
+}
+
+#[test]
+fn a_transaction_log_lies_in_its_table() {
+    for (path, table) in [
+        ("s3://b/t/_delta_log", "s3://b/t"),
+        ("s3://b/t/_delta_log/00000000000000000000.json", "s3://b/t"),
+        ("s3://b/t/day=1/h=2", "s3://b/t"),
+        ("s3://b/t", "s3://b/t"),
+        ("s3://b/_delta_log", "s3://b/_delta_log"),
+        ("hive://h:9083/db/_delta_log", "hive://h:9083/db/_delta_log"),
+        ("no id", "no id"),
+    ] {
+        assert_eq!(table_directory(&EntityId::from_canonical(path)).as_str(), table, "{path}");
     }
 }
 

@@ -14,7 +14,7 @@ use crate::model::fact::{
     AliasOf, Aspect, EntityKind, Entry, Evidence, Existence, ExistenceState, Fact, LocationMoved, Origin, ReportedName,
     Source, Statement, Version, WriteMark,
 };
-use crate::model::id::{EntityId, encode, name_key, path_id};
+use crate::model::id::{EntityId, Identity, encode, name_key};
 use crate::model::raw::Normalized;
 
 /// Facets that mark changes of columns, by which an export tells what became of constraints. With `/column` appended it
@@ -28,6 +28,7 @@ pub(super) struct Context<'a> {
     pub origin: &'a Origin,
     pub catalog: Option<&'a str>,
     pub metastore: &'a Metastore,
+    pub identity: &'a Identity,
 }
 
 /// The facts of one event.
@@ -191,7 +192,7 @@ impl Context<'_> {
 
     /// That the table's location is a name of it, from now on.
     fn location_alias(&self, table: &Object) -> Option<Fact> {
-        let path = path_id(location(table)?)?;
+        let path = self.identity.location(location(table)?, &self.origin.topic)?;
         let alias = AliasOf { kind: "location".to_owned(), valid_from: self.version.time };
         let entry = Entry::keyed(self.table_id(table).as_str(), Statement::AliasOf(alias));
         Some(self.fact(path, EntityKind::Dataset, vec![entry]))

@@ -11,13 +11,15 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
 
 use crate::codec::hms::event::{Change, HmsEvent};
 use crate::codec::hms::{HmsLimits, decode};
 use crate::model::check::{FactLimits, check_made};
 use crate::model::fact::{Source, Version};
-use crate::model::id::IdError;
+use crate::model::id::{IdError, Identity};
 use crate::model::raw::{Normalized, RawRecord};
 use crate::model::reject::{ReasonCode, Rejection};
 
@@ -33,6 +35,8 @@ pub struct HmsSourceConfig {
     pub epoch: u32,
     /// What a record may cost.
     pub limits: HmsLimits,
+    /// Other names of metastores and of the places where tables lie.
+    pub identity: Arc<Identity>,
     /// What its facts may say.
     pub facts: FactLimits,
 }
@@ -43,6 +47,7 @@ pub struct HmsNormalizer {
     configured: Option<Metastore>,
     epoch: u32,
     limits: HmsLimits,
+    identity: Arc<Identity>,
     facts: FactLimits,
 }
 
@@ -52,8 +57,9 @@ impl HmsNormalizer {
     /// # Errors
     /// If the configured instance is no namespace.
     pub fn new(config: HmsSourceConfig) -> Result<Self, IdError> {
-        let configured = config.instance.as_deref().map(Metastore::new).transpose()?;
-        Ok(Self { configured, epoch: config.epoch, limits: config.limits, facts: config.facts })
+        let configured = config.instance.as_deref().map(|name| known(name, &config.identity)).transpose()?;
+        let HmsSourceConfig { epoch, limits, facts, identity, .. } = config;
+        Ok(Self { configured, epoch, limits, facts, identity })
     }
 
     /// The facts of one record.
@@ -75,6 +81,7 @@ impl HmsNormalizer {
             origin: &record.origin,
             catalog: event.catalog.as_deref(),
             metastore: &metastore,
+            identity: &self.identity,
         };
         let normalized = events::facts(&context, &event.change);
         if let Normalized::Facts(facts) = &normalized {
@@ -92,7 +99,8 @@ impl HmsNormalizer {
             let why = "the message does not name its metastore; set the instance of this topic";
             return Err(unknown(why.to_owned()));
         }
-        Metastore::new(&event.server).map_err(|error| unknown(format!("{:?} is no metastore: {error}", event.server)))
+        known(&event.server, &self.identity)
+            .map_err(|error| unknown(format!("{:?} is no metastore: {error}", event.server)))
     }
 
     fn version(&self, event: &HmsEvent, record: &RawRecord<'_>, value: &[u8]) -> Version {
@@ -107,6 +115,16 @@ impl HmsNormalizer {
             }
         };
         Version { epoch: self.epoch, time, seq, hash: u64::from_be_bytes(first) }
+    }
+}
+
+/// The metastore of this name: the configured instance that has it, else by the name alone.
+fn known(name: &str, identity: &Identity) -> Result<Metastore, IdError> {
+    let plain = Metastore::new(name)?;
+    let instance = identity.instances().find(&plain.namespace());
+    match instance.filter(|instance| instance.namespace.starts_with("hive://")) {
+        Some(instance) => Metastore::new(&instance.namespace),
+        None => Ok(plain),
     }
 }
 

@@ -1,9 +1,12 @@
 //! Events to facts, each expectation written by hand.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{HmsNormalizer, HmsSourceConfig};
 use crate::model::fact::{Aspect, Completeness, Entry, Fact, Origin, Statement};
+use crate::model::id::Identity;
 use crate::model::raw::{Normalized, RawRecord};
 use crate::model::reject::{ReasonCode, Rejection};
 
@@ -172,6 +175,29 @@ fn a_metastore_must_be_known() {
     assert_eq!(facts[0].entity.as_str(), "hive://m:1/d/functions/f");
     assert_eq!(facts[0].version.epoch, 2);
     assert_eq!(run(HmsSourceConfig::default(), None, None).unwrap_err().code, ReasonCode::EmptyValue);
+}
+
+/// One metastore under several names, tables on a cluster under several names: all have the ids of the configuration.
+#[test]
+fn other_names_of_metastores_and_clusters_are_known() {
+    let configured = r#"
+        [[instances]]
+        id = "hive://metastore:9083"
+        names = ["thrift://h:1", "prod"]
+        [[instances]]
+        id = "hdfs://cluster"
+        names = ["hdfs://nn1:8020"]
+    "#;
+    let identity = Arc::new(Identity::new(toml::from_str(configured).unwrap()).unwrap());
+    let object = table("T", "hdfs://nn1:8020/w/t", "0,{}");
+    let created = event("CREATE_TABLE", json!({ "tableObjJson": object }));
+    for instance in [None, Some("prod".to_owned()), Some("hive://h:1".to_owned())] {
+        let config = HmsSourceConfig { instance, identity: Arc::clone(&identity), ..HmsSourceConfig::default() };
+        let Normalized::Facts(facts) = run(config, None, Some(&created)).unwrap() else { panic!("no facts") };
+        let ids: Vec<&str> = facts.iter().map(|fact| fact.entity.as_str()).collect();
+        assert_eq!(ids, ["hive://metastore:9083/d/t", "hdfs://cluster/w/t"]);
+        assert_eq!(facts[0].source.as_str(), "hms/hive://metastore:9083");
+    }
 }
 
 #[test]

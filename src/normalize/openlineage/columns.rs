@@ -31,7 +31,12 @@ fn is_metadata(name: &str) -> bool {
 
 /// The columns of a schema facet. Its depth is bounded by the JSON parser.
 pub(super) fn columns(schema: Schema) -> Vec<Column> {
-    schema.fields.into_iter().filter(|field| !is_metadata(&field.name)).map(column).collect()
+    let mut fields = schema.fields;
+    // Where all say their place, the place counts.
+    if fields.iter().all(|field| field.ordinal_position.is_some()) {
+        fields.sort_by_key(|field| field.ordinal_position);
+    }
+    fields.into_iter().filter(|field| !is_metadata(&field.name)).map(column).collect()
 }
 
 fn column(field: SchemaField) -> Column {
@@ -63,6 +68,31 @@ fn column(field: SchemaField) -> Column {
 
 fn renamed(fields: Vec<SchemaField>, name: &str) -> Vec<Column> {
     fields.into_iter().map(|field| Column { name: name.to_owned(), ..column(field) }).collect()
+}
+
+/// The fields of a schema, for facets that name them.
+pub(super) struct FieldNames {
+    known: Known,
+    /// Top-level names as the schema spells them, by themselves or by their lower case.
+    spelled: HashMap<String, String>,
+    folds_case: bool,
+}
+
+impl FieldNames {
+    pub fn of(columns: &[Column], folds_case: bool) -> Self {
+        let key = |name: &str| if folds_case { name.to_lowercase() } else { name.to_owned() };
+        let spelled = columns.iter().rev().map(|column| (key(&column.name), column.name.clone())).collect();
+        Self { known: Known::of(columns), spelled, folds_case }
+    }
+
+    /// The path of a field that a facet names, spelled as the schema spells it.
+    pub fn path(&self, name: &str) -> String {
+        let key = if self.folds_case { name.to_lowercase() } else { name.to_owned() };
+        match self.spelled.get(&key) {
+            Some(spelled) => child_path("", spelled),
+            None => lineage_path(name, &self.known, false),
+        }
+    }
 }
 
 /// The path of a field that column lineage names. A dot in the name separates struct fields only where the dataset's

@@ -41,6 +41,7 @@ facet! {
         name: String,
         #[serde(default, rename = "type", deserialize_with = "or_default")] data_type: String,
         #[serde(default)] description: Option<String>,
+        #[serde(default, rename = "ordinal_position", deserialize_with = "count")] ordinal_position: Option<i64>,
         #[serde(default, deserialize_with = "or_default")] fields: Vec<SchemaField>,
     }
     ColumnLineage {
@@ -73,7 +74,7 @@ facet! {
     Lifecycle { lifecycle_state_change: String, #[serde(default)] previous_identifier: Option<Identifier>, }
     Ownership { #[serde(default, deserialize_with = "or_default")] owners: Vec<FacetOwner>, }
     FacetOwner { name: String, #[serde(default, rename = "type", deserialize_with = "or_default")] role: String, }
-    Documentation { description: String, }
+    Documentation { description: String, #[serde(default)] content_type: Option<String>, }
     Tags { #[serde(default, deserialize_with = "or_default")] tags: Vec<FacetTag>, }
     FacetTag {
         key: String,
@@ -82,7 +83,8 @@ facet! {
     }
     Storage { storage_layer: String, #[serde(default, deserialize_with = "or_default")] file_format: String, }
     DatasetVersion { dataset_version: String, }
-    DatasetType { dataset_type: String, }
+    DatasetType { dataset_type: String, #[serde(default)] sub_type: Option<String>, }
+    DataSource { #[serde(default)] name: Option<String>, #[serde(default)] uri: Option<String>, }
     Statistics {
         #[serde(default, deserialize_with = "count")] row_count: Option<i64>,
         #[serde(default, deserialize_with = "count")] size: Option<i64>,
@@ -92,6 +94,7 @@ facet! {
         #[serde(default, deserialize_with = "count")] row_count: Option<i64>,
         #[serde(default, deserialize_with = "count")] bytes: Option<i64>,
         #[serde(default, deserialize_with = "count")] file_count: Option<i64>,
+        #[serde(default)] last_updated: Option<String>,
         #[serde(default, deserialize_with = "or_default")] column_metrics: BTreeMap<String, Value>,
     }
     Assertions { assertions: Vec<Assertion>, }
@@ -112,9 +115,10 @@ facet! {
         #[serde(default, deserialize_with = "or_default")] integration: String,
         #[serde(default, deserialize_with = "or_default")] job_type: String,
         #[serde(default, deserialize_with = "or_default")] processing_type: String,
+        #[serde(default)] emission_pattern: Option<Value>,
     }
     Sql { query: String, #[serde(default)] dialect: Option<String>, }
-    SourceCode { source_code: String, }
+    SourceCode { source_code: String, #[serde(default)] language: Option<String>, }
     SourceCodeLocation {
         url: String,
         #[serde(default)] repo_url: Option<String>,
@@ -122,7 +126,7 @@ facet! {
         #[serde(default)] version: Option<String>,
     }
     Parent { run: RunRef, job: JobRef, #[serde(default)] root: Option<Root>, }
-    Root { run: RunRef, }
+    Root { run: RunRef, #[serde(default)] job: Option<JobRef>, }
     RunRef { run_id: String, }
     JobRef { namespace: String, name: String, }
     NominalTime { nominal_start_time: String, #[serde(default)] nominal_end_time: Option<String>, }
@@ -130,7 +134,11 @@ facet! {
     ExtractionError { errors: Vec<OneExtractionError>, }
     OneExtractionError { error_message: String, }
     SparkException { stack_trace: String, }
-    Engine { #[serde(default, deserialize_with = "or_default")] name: String, version: String, }
+    Engine {
+        #[serde(default, deserialize_with = "or_default")] name: String,
+        version: String,
+        #[serde(default)] openlineage_adapter_version: Option<Value>,
+    }
     Dependencies {
         #[serde(default, deserialize_with = "or_default")] upstream: Vec<Dependency>,
         #[serde(default, deserialize_with = "or_default")] downstream: Vec<Dependency>,

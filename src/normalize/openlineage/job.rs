@@ -17,20 +17,27 @@ pub(super) struct JobFacets {
     /// Lower case.
     pub integration: String,
     pub job_type: String,
+    /// Whether there is a jobType facet that could be read.
+    pub job_type_is_read: bool,
     pub processing: String,
+    pub emission_pattern: Option<serde_json::Value>,
     pub parent: Option<facets::Parent>,
 }
 
 impl JobFacets {
     pub fn of(job: &Job<'_>, run: Option<&Run<'_>>, producer: &str) -> Self {
         let raw = job.facets.get("jobType");
-        let job_type: facets::JobType = raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).unwrap_or_default();
+        let read: Option<facets::JobType> = raw.and_then(|raw| serde_json::from_str(raw.get()).ok());
+        let job_type_is_read = read.is_some();
+        let job_type = read.unwrap_or_default();
         // The facet was called parentRun before version 1.0.
         let parent = run.and_then(|run| run.facets.get("parent").or_else(|| run.facets.get("parentRun")));
         Self {
             integration: integration(&job_type.integration, producer),
             job_type: job_type.job_type.to_uppercase(),
+            job_type_is_read,
             processing: job_type.processing_type.to_uppercase(),
+            emission_pattern: job_type.emission_pattern,
             parent: parent.and_then(|raw| serde_json::from_str(raw.get()).ok()),
         }
     }

@@ -203,11 +203,12 @@ impl OpenLineageNormalizer {
         };
         let (read_as, written_as) = match (kind, succeeded) {
             (RunKind::Observed, true) => (Role::Input, Role::Written),
-            (RunKind::Declared, _) => (Role::Input, Role::Mention),
+            (RunKind::Declared, _) => (Role::Input, Role::Planned),
             (RunKind::Observed, false) => (Role::Mention, Role::Mention),
         };
         // The job's fact comes first; its entries are complete only after the datasets are read.
         facts.add(&id, EntityKind::Job, []);
+        let (mut read, mut written) = (serde_json::Map::new(), serde_json::Map::new());
         for output in outputs {
             let named = names.of(&output.namespace, &output.name);
             let parts = self.dataset(&mut facts, output, &named, written_as, &cx, &mut names);
@@ -220,9 +221,9 @@ impl OpenLineageNormalizer {
                 let edges = columns::edges(lineage, &named, &parts.columns, complete, |ns, name| names.of(ns, name));
                 said.column_edges.extend(edges);
             }
+            written.extend(parts.of_run.map(|value| (named.id.to_string(), value)));
             said.outputs.push(named.id);
         }
-        let mut read = serde_json::Map::new();
         for input in inputs {
             let named = names.of(&input.namespace, &input.name);
             let parts = self.dataset(&mut facts, input, &named, read_as, &cx, &mut names);
@@ -230,11 +231,13 @@ impl OpenLineageNormalizer {
                 continue;
             }
             said.dataset_versions.extend(parts.version.map(|version| (named.id.clone(), version)));
-            read.extend(parts.read.map(|value| (named.id.to_string(), value)));
+            read.extend(parts.of_run.map(|value| (named.id.to_string(), value)));
             said.inputs.push(named.id);
         }
-        if !read.is_empty() {
-            said.facets.insert("inputs".to_owned(), Value::Object(read));
+        for (name, of_datasets) in [("inputs", read), ("outputs", written)] {
+            if !of_datasets.is_empty() {
+                said.facets.insert(name.to_owned(), Value::Object(of_datasets));
+            }
         }
         // Many producers name upstreams in column lineage only.
         for (namespace, name, source) in names.lineage_sources(&said.column_edges) {

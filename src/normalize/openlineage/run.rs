@@ -36,6 +36,12 @@ pub(super) fn job_entries(job: &envelope::Job<'_>, name: &str, known: &JobFacets
     let sql: Option<facets::Sql> = take(facets, "sql", keep, &mut bad);
     let code: Option<facets::SourceCode> = take(facets, "sourceCode", keep, &mut bad);
     let place: Option<facets::SourceCodeLocation> = take(facets, "sourceCodeLocation", keep, &mut bad);
+    let rest = |facet: &str, field: &str, value: Value| {
+        Entry::keyed(facet, Statement::Facet(serde_json::json!({ field: value })))
+    };
+    let language = code.as_ref().and_then(|code| code.language.clone());
+    let mut rests: Vec<Entry> = language.map(|text| rest("sourceCode", "language", text.into())).into_iter().collect();
+    rests.extend(known.emission_pattern.clone().map(|pattern| rest("jobType", "emissionPattern", pattern)));
     let (query, dialect) = sql.map_or((None, None), |sql| (Some(sql.query), sql.dialect));
     let statement = Job {
         namespace: job.namespace.to_string(),
@@ -52,12 +58,14 @@ pub(super) fn job_entries(job: &envelope::Job<'_>, name: &str, known: &JobFacets
     let mut entries = vec![Entry::of(Statement::Job(statement))];
     if let Some(facet) = take::<facets::Documentation>(facets, "documentation", keep, &mut bad) {
         entries.push(Entry::of(Statement::Description(facet.description)));
+        rests.extend(facet.content_type.map(|text| rest("documentation", "contentType", text.into())));
     }
+    entries.append(&mut rests);
     if let Some(facet) = take::<facets::Ownership>(facets, "ownership", keep, &mut bad) {
         entries.push(Entry::of(Statement::Owners(owners(facet))));
     }
     if let Some(facet) = take::<facets::Tags>(facets, "tags", keep, &mut bad) {
-        entries.push(Entry::of(Statement::Tags(tags(facet))));
+        entries.push(Entry::of(Statement::Tags(tags(facet, &str::to_owned))));
     }
     let deleted = [("documentation", Aspect::Description), ("ownership", Aspect::Owners), ("tags", Aspect::Tags)];
     for (name, aspect) in deleted {
@@ -68,6 +76,9 @@ pub(super) fn job_entries(job: &envelope::Job<'_>, name: &str, known: &JobFacets
     entries.extend(bad.into_iter().map(|(name, value)| Entry::keyed(name, Statement::Facet(value))));
     for (name, raw) in facets.0.iter().filter(|(_, raw)| raw.get() != "null") {
         match &**name {
+            "jobType" if !known.job_type_is_read => {
+                entries.push(Entry::keyed(&**name, Statement::Facet(facets::kept(raw, keep))));
+            }
             "sql" | "sourceCode" | "jobType" | "documentation" | "ownership" | "tags" => {}
             _ if is_deleted(raw) => entries.push(Entry::retract(Aspect::Facet, &**name)),
             _ => entries.push(Entry::keyed(&**name, Statement::Facet(facets::kept(raw, keep)))),
@@ -95,22 +106,36 @@ pub(super) fn run_event(run: &envelope::Run<'_>, time: i64, known: &JobFacets, k
     let waits: Option<facets::Dependencies> = take(facets, "jobDependencies", keep, &mut kept);
     let extraction = extraction.and_then(|facet| facet.errors.into_iter().next()).map(|first| first.error_message);
     let exception = exception.and_then(|facet| facet.stack_trace.lines().next().map(str::to_owned));
+    let start = nominal.as_ref().and_then(|facet| parse_micros(&facet.nominal_start_time));
+    let end = nominal.as_ref().and_then(|facet| parse_micros(facet.nominal_end_time.as_deref()?));
+    // A time that is none is shown as it is.
+    let times_are_read =
+        nominal.is_some_and(|facet| start.is_some() && end.is_some() == facet.nominal_end_time.is_some());
     for (name, raw) in facets.0.iter().filter(|(_, raw)| raw.get() != "null") {
-        // These are wholly in fields of their own.
-        let has_place =
-            matches!(&**name, "nominalTime" | "processing_engine" | "parent" | "parentRun" | "jobDependencies");
+        // These are wholly in fields of their own, but for what is kept of them below.
+        let has_place = matches!(&**name, "nominalTime" | "processing_engine" | "parent" | "parentRun");
         let has_place = has_place && !(name.starts_with("parent") && known.parent.is_none());
+        let has_place = has_place && (&**name != "nominalTime" || times_are_read);
         if !has_place && !kept.contains_key(&**name) {
             kept.insert(name.to_string(), facets::kept(raw, keep));
         }
     }
+    let adapter = engine.as_ref().and_then(|facet| facet.openlineage_adapter_version.clone());
+    let adapter = adapter.map(|version| serde_json::json!({ "openlineageAdapterVersion": version }));
+    kept.extend(adapter.map(|rest| ("processing_engine".to_owned(), rest)));
     let parent = known.parent.as_ref();
+    let root_job = parent.and_then(|parent| parent.root.as_ref()?.job.as_ref()).filter(|root| {
+        parent.is_some_and(|parent| (&root.namespace, &root.name) != (&parent.job.namespace, &parent.job.name))
+    });
+    let root_job =
+        root_job.map(|job| serde_json::json!({ "root": { "job": { "namespace": job.namespace, "name": job.name } } }));
+    kept.extend(root_job.map(|rest| ("parent".to_owned(), rest)));
     let event = RunEvent {
         run_id: run.id.clone(),
         state: run.state.as_str().to_owned(),
         time,
-        nominal_start: nominal.as_ref().and_then(|facet| parse_micros(&facet.nominal_start_time)),
-        nominal_end: nominal.as_ref().and_then(|facet| parse_micros(facet.nominal_end_time.as_deref()?)),
+        nominal_start: start,
+        nominal_end: end,
         parent_run: parent.map(|parent| parent.run.run_id.clone()),
         parent_job: parent.map(|parent| EntityId::job(&parent.job.namespace, &parent.job.name)),
         root_run: parent.and_then(|parent| Some(parent.root.as_ref()?.run.run_id.clone())),

@@ -419,6 +419,158 @@ fn depth_is_bounded() {
     assert!(normalize(&deep(100_000)).is_err());
 }
 
+/// The rest of the facets, each written by its schema: what has no place of its own is kept as JSON.
+#[test]
+fn nothing_that_a_core_facet_says_is_dropped() {
+    let facets = json!({
+        "schema": { "fields": [
+            { "name": "b", "type": "struct", "ordinal_position": 2, "fields": [{ "name": "c", "type": "int" }] },
+            { "name": "a", "type": "int", "ordinal_position": 1 },
+        ] },
+        "documentation": { "description": "d", "contentType": "text/markdown" },
+        "datasetType": { "datasetType": "TABLE", "subType": "MATERIALIZED" },
+        "storage": { "storageLayer": "snowflake", "fileFormat": "PARQUET" },
+        "dataSource": { "name": "shop", "uri": "postgres://db:5432/shop" },
+        "catalog": { "framework": "iceberg", "type": "rest", "name": "prod" },
+        "hierarchy": { "hierarchy": [{ "type": "DATABASE", "name": "shop" }] },
+        "tags": { "tags": [{ "key": "pii", "value": "true", "field": "b.c" }] },
+        "dataQualityMetrics": { "rowCount": 3, "lastUpdated": "2026-01-01T00:00:00Z", "columnMetrics": { "b.c": { "nullCount": 1 } } },
+        "dataQualityAssertions": { "assertions": [
+            { "assertion": "between", "success": true, "column": "a", "params": { "max": 1 } },
+            { "assertion": "between", "success": false, "column": "a", "params": { "max": 2 } },
+            { "assertion": "not_null", "success": true, "column": "a", "name": "not_null" },
+            { "assertion": "not_null", "success": false, "column": "b.c", "name": "not_null", "severity": "warn" },
+        ] },
+    });
+    let mut output = orders(facets);
+    output["outputFacets"] = json!({ "outputStatistics": { "rowCount": 50, "fileCount": 2 } });
+    let mut event = event(json!([]), json!([output]));
+    event["job"]["facets"] = json!({
+        "sourceCode": { "language": "python", "sourceCode": "x = 1" },
+        "jobType": { "processingType": "BATCH", "integration": "X", "emissionPattern": { "eventTrigger": "CHANGE" } },
+    });
+    event["run"]["facets"] = json!({
+        "nominalTime": { "nominalStartTime": "some day" },
+        "processing_engine": { "version": "3.5", "name": "spark", "openlineageAdapterVersion": "1.37.0" },
+        "jobDependencies": { "upstream": [{ "job": { "namespace": "ns", "name": "before" }, "sequence_trigger_rule": "FINISH_TO_START" }] },
+    });
+    let facts = facts(&event);
+    let facet = |entity: &str, name: &str| match statement(&facts, entity, Aspect::Facet, name) {
+        Some(Statement::Facet(value)) => value,
+        other => panic!("{name}: {other:?}"),
+    };
+    assert_eq!(facet(ORDERS, "documentation"), json!({ "contentType": "text/markdown" }));
+    assert_eq!(facet(ORDERS, "datasetType"), json!({ "subType": "MATERIALIZED" }));
+    assert_eq!(facet(ORDERS, "storage"), json!({ "storageLayer": "snowflake" }));
+    assert_eq!(facet(ORDERS, "dataSource")["uri"], "postgres://db:5432/shop");
+    assert_eq!(facet(ORDERS, "catalog")["name"], "prod");
+    assert_eq!(facet(ORDERS, "hierarchy")["hierarchy"][0]["type"], "DATABASE");
+    assert_eq!(facet(ORDERS, "dataQualityMetrics"), json!({ "lastUpdated": "2026-01-01T00:00:00Z" }));
+    assert_eq!(facet(JOB, "sourceCode"), json!({ "language": "python" }));
+    assert_eq!(facet(JOB, "jobType"), json!({ "emissionPattern": { "eventTrigger": "CHANGE" } }));
+    let of = |aspect, sub_key| statement(&facts, ORDERS, aspect, sub_key);
+    let Some(Statement::Columns(columns)) = of(Aspect::Columns, "") else { panic!("columns") };
+    assert_eq!(columns.columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    let Some(Statement::Tags(tags)) = of(Aspect::Tags, "") else { panic!("tags") };
+    assert_eq!(tags[0].field.as_deref(), Some("b.c"), "the field in the struct");
+    assert!(of(Aspect::ColumnStats, "b.c").is_some());
+    let quality = facts.iter().flat_map(|fact| &fact.entries).filter_map(|entry| match &entry.value {
+        Some(Statement::Quality(quality)) => Some((entry.sub_key.as_str(), quality.status.as_str())),
+        _ => None,
+    });
+    let expected = [
+        ("between(a)", "passed"),
+        ("between(a)%20%232", "failed"),
+        ("not_null", "passed"),
+        ("not_null(b.c)", "failed"),
+    ];
+    assert_eq!(quality.collect::<Vec<_>>(), expected);
+    let run = run_of(&facts);
+    assert_eq!(run.facets["outputs"][ORDERS]["outputStatistics"], json!({ "rowCount": 50, "fileCount": 2 }));
+    assert_eq!(run.facets["nominalTime"]["nominalStartTime"], "some day");
+    assert_eq!(run.facets["processing_engine"], json!({ "openlineageAdapterVersion": "1.37.0" }));
+    assert_eq!(run.facets["jobDependencies"]["upstream"][0]["sequence_trigger_rule"], "FINISH_TO_START");
+    assert_eq!(run.nominal_start, None);
+}
+
+/// A run that only started, or failed, shows what it said; its datasets are only mentioned.
+#[test]
+fn unknown_facets_of_unfinished_runs_are_the_runs() {
+    for state in ["START", "RUNNING", "FAIL", "ABORT", "OTHER"] {
+        let mut input = json!({ "namespace": "s3://b", "name": "raw", "facets": { "custom": { "x": 1 } } });
+        input["inputFacets"] = json!({ "inputStatistics": { "size": 7 } });
+        let mut event = event(json!([input]), json!([orders(json!({ "custom": { "y": 2 } }))]));
+        event["eventType"] = json!(state);
+        let facts = facts(&event);
+        let run = run_of(&facts);
+        assert_eq!(
+            run.facets["inputs"]["s3://b/raw"],
+            json!({ "custom": { "x": 1 }, "inputStatistics": { "size": 7 } })
+        );
+        assert_eq!(run.facets["outputs"][ORDERS], json!({ "custom": { "y": 2 } }));
+        assert_eq!(statement(&facts, ORDERS, Aspect::Facet, "custom"), None);
+    }
+}
+
+#[test]
+fn what_is_declared_without_a_run_counts_as_far_as_it_goes() {
+    let mut dataset = event(json!([]), json!([]));
+    for field in ["eventType", "run", "job", "inputs", "outputs"] {
+        dataset.as_object_mut().expect("object").remove(field);
+    }
+    dataset["schemaURL"] = json!("https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/DatasetEvent");
+    let old = json!({ "namespace": "postgres://db:5432", "name": "shop.public.old" });
+    dataset["dataset"] = orders(json!({
+        "version": { "datasetVersion": "7" },
+        "lifecycleStateChange": { "lifecycleStateChange": "RENAME", "previousIdentifier": old },
+    }));
+    let renamed = facts(&dataset);
+    let version = statement(&renamed, ORDERS, Aspect::DatasetVersion, "");
+    assert_eq!(version, Some(Statement::DatasetVersion("7".into())));
+    let to = statement(&renamed, "postgres://db:5432/shop/public/old", Aspect::RenamedTo, "");
+    assert_eq!(to, Some(Statement::RenamedTo(EntityId::from_canonical(ORDERS))));
+    dataset["dataset"] = orders(json!({ "lifecycleStateChange": { "lifecycleStateChange": "DROP" } }));
+    let Some(Statement::Existence(gone)) = statement(&facts(&dataset), ORDERS, Aspect::Existence, "") else {
+        panic!("existence")
+    };
+    assert_eq!(gone.state, ExistenceState::Dropped);
+
+    // A job's declaration plans its outputs: they are mentioned, with the columns that they will have at least.
+    let planned = orders(json!({
+        "schema": { "fields": [{ "name": "id", "type": "int" }] }, "custom": { "x": 1 },
+        "columnLineage": { "fields": { "id": { "inputFields": [{ "namespace": "s3://b", "name": "raw", "field": "n" }] } } },
+    }));
+    let mut job = event(json!([]), json!([planned]));
+    for field in ["eventType", "run"] {
+        job.as_object_mut().expect("object").remove(field);
+    }
+    job["schemaURL"] = json!("https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/JobEvent");
+    let facts = facts(&job);
+    let Some(Statement::Columns(columns)) = statement(&facts, ORDERS, Aspect::Columns, "id") else { panic!("columns") };
+    assert_eq!(columns.completeness, Completeness::Partial);
+    assert_eq!(statement(&facts, ORDERS, Aspect::Facet, "custom"), Some(Statement::Facet(json!({ "x": 1 }))));
+    assert_eq!(run_of(&facts).column_edges.len(), 1);
+}
+
+#[test]
+fn a_location_symlink_is_the_directory_of_the_table() {
+    let links = json!({ "identifiers": [
+        { "namespace": "s3://b", "name": "t/_delta_log", "type": "LOCATION" },
+        { "namespace": "s3a://b", "name": "u/day=1/h=2", "type": "location" },
+        { "namespace": "hive://h:9083", "name": "d.t", "type": "TABLE" },
+    ] });
+    let facts = facts(&event(json!([]), json!([orders(json!({ "symlinks": links }))])));
+    let found: Vec<_> = facts
+        .iter()
+        .flat_map(|fact| &fact.entries)
+        .filter_map(|entry| match &entry.value {
+            Some(Statement::Symlink(link)) => Some((entry.sub_key.as_str(), link.kind.as_str())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(found, [("s3://b/t", "LOCATION"), ("s3://b/u", "LOCATION"), ("hive://h:9083/d/t", "TABLE")]);
+}
+
 fn json_values() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

@@ -1,9 +1,9 @@
 //! Datasets with all that belongs to them, schema versions, aliases and unresolved names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 
 use super::rows::{
     AliasRow, ColumnRow, DatasetRow, OwnerRow, PartitionRow, QualityRow, SchemaVersionRow, StatsRow, TagRow,
@@ -34,6 +34,8 @@ pub struct DatasetBundle {
     pub partitions: Vec<PartitionRecord>,
     /// Event time of the newest version of the authority's schema.
     pub last_schema_change: Option<i64>,
+    /// Whether there is another dataset whose id differs only by case.
+    pub has_case_twin: bool,
 }
 
 /// A dataset as a list shows it.
@@ -78,7 +80,17 @@ pub struct UnresolvedPage {
     pub total: i64,
     /// By id.
     pub datasets: Vec<DatasetRecord>,
+    /// Ids among them from which another one differs only by case.
+    pub case_twins: BTreeSet<String>,
 }
+
+/// Datasets that are there, or that somebody names, whose ids differ only by case; but not below the prefixes in `$1`.
+const CASE_TWINS: &str = "WITH live AS (
+        SELECT id, folded_id FROM datasets d WHERE existence IN ('confirmed', 'referenced')
+        AND NOT EXISTS (SELECT 1 FROM unnest($1::text[]) AS prefix WHERE starts_with(d.id, prefix))
+    ), twins AS (
+        SELECT id FROM live WHERE folded_id IN (SELECT folded_id FROM live GROUP BY folded_id HAVING count(*) > 1)
+    )";
 
 #[derive(FromRow)]
 struct CardRow {
@@ -103,8 +115,9 @@ const SELECT_TAGS: &str = "SELECT dataset_id, tag, value, path FROM (
     ) AS both_kinds ORDER BY dataset_id, part, ordinal";
 
 impl Reader {
-    /// The dataset with this id and everything its page shows.
-    pub async fn dataset(&self, id: &str) -> Result<Option<DatasetBundle>, ReadError> {
+    /// The dataset with this id and everything its page shows. Where case counts by configuration, in ids below
+    /// `case_counts`, a difference in case is none in question.
+    pub async fn dataset(&self, id: &str, case_counts: &[String]) -> Result<Option<DatasetBundle>, ReadError> {
         let mut snapshot = self.snapshot().await?;
         let connection: &mut PgConnection = &mut snapshot;
         let mut found = heads(connection, &[id.to_owned()]).await?;
@@ -143,7 +156,20 @@ impl Reader {
         .fetch_optional(&mut *connection)
         .await
         .map_err(reading("schema versions"))?;
+        let has_case_twin: bool = sqlx::query_scalar(
+            "SELECT EXISTS (
+                 SELECT 1 FROM datasets d JOIN datasets o ON o.folded_id = d.folded_id AND o.id <> d.id
+                 WHERE d.id = $1 AND d.existence IN ('confirmed', 'referenced')
+                   AND o.existence IN ('confirmed', 'referenced')
+                   AND NOT EXISTS (SELECT 1 FROM unnest($2::text[]) AS prefix WHERE starts_with(d.id, prefix)))",
+        )
+        .bind(id)
+        .bind(case_counts)
+        .fetch_one(&mut *connection)
+        .await
+        .map_err(reading("datasets"))?;
         Ok(Some(DatasetBundle {
+            has_case_twin,
             dataset,
             aliases,
             stats: stats.map(Into::into),
@@ -254,28 +280,36 @@ impl Reader {
         Ok(rows.into_iter().map(Into::into).collect())
     }
 
-    /// Datasets that are only mentioned or have issues, by id.
-    pub async fn unresolved(&self, limit: i64, offset: i64) -> Result<UnresolvedPage, ReadError> {
+    /// Datasets that are only mentioned, have issues, or differ from another one only by case (but not in ids below
+    /// `case_counts`), by id.
+    pub async fn unresolved(
+        &self,
+        case_counts: &[String],
+        limit: i64,
+        offset: i64,
+    ) -> Result<UnresolvedPage, ReadError> {
+        const LISTED: &str = "FROM datasets WHERE existence = 'referenced'
+             OR (issues <> '[]'::jsonb AND existence <> 'ignored') OR id IN (SELECT id FROM twins)";
         let mut snapshot = self.snapshot().await?;
         let connection: &mut PgConnection = &mut snapshot;
-        let total: i64 = sqlx::query_scalar(
-            "SELECT count(*) FROM datasets
-             WHERE existence = 'referenced' OR (issues <> '[]'::jsonb AND existence <> 'ignored')",
-        )
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(reading("unresolved names"))?;
-        let ids: Vec<String> = sqlx::query_scalar(
-            "SELECT id FROM datasets
-             WHERE existence = 'referenced' OR (issues <> '[]'::jsonb AND existence <> 'ignored')
-             ORDER BY id LIMIT $1 OFFSET $2",
-        )
-        .bind(limit)
-        .bind(offset)
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(reading("unresolved names"))?;
-        Ok(UnresolvedPage { total, datasets: heads(connection, &ids).await? })
+        let count = format!("{CASE_TWINS} SELECT count(*) {LISTED}");
+        let total: i64 = sqlx::query_scalar(AssertSqlSafe(count))
+            .bind(case_counts)
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(reading("unresolved names"))?;
+        let list =
+            format!("{CASE_TWINS} SELECT id, id IN (SELECT id FROM twins) {LISTED} ORDER BY id LIMIT $2 OFFSET $3");
+        let rows: Vec<(String, bool)> = sqlx::query_as(AssertSqlSafe(list))
+            .bind(case_counts)
+            .bind(limit)
+            .bind(offset)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(reading("unresolved names"))?;
+        let ids: Vec<String> = rows.iter().map(|(id, _)| id.clone()).collect();
+        let case_twins = rows.into_iter().filter(|(_, twin)| *twin).map(|(id, _)| id).collect();
+        Ok(UnresolvedPage { total, datasets: heads(connection, &ids).await?, case_twins })
     }
 }
 

@@ -215,6 +215,7 @@ pub(super) struct PartitionRow {
     location: Option<String>,
     properties: Json<BTreeMap<String, String>>,
     native: Json<Value>,
+    column_stats: Json<BTreeMap<String, Value>>,
     source: String,
     #[sqlx(flatten)]
     origin: OriginRow,
@@ -229,6 +230,7 @@ impl From<PartitionRow> for PartitionRecord {
             location: row.location,
             properties: row.properties.0,
             native: text(row.native.0),
+            column_stats: texts(row.column_stats),
             source: row.source,
             origin: row.origin.into(),
         }
@@ -372,6 +374,8 @@ pub(super) struct ColumnLineageRow {
     confidence: i32,
     unmapped: bool,
     stale: bool,
+    first_seen: Option<DateTime<Utc>>,
+    last_seen: Option<DateTime<Utc>>,
     #[sqlx(flatten)]
     origin: OriginRow,
 }
@@ -390,6 +394,8 @@ impl From<ColumnLineageRow> for ColumnLineageRecord {
             confidence: row.confidence,
             unmapped: row.unmapped,
             stale: row.stale,
+            first_seen: row.first_seen.map(micros),
+            last_seen: row.last_seen.map(micros),
             origin: row.origin.into(),
         }
     }

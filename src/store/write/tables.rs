@@ -44,6 +44,7 @@ pub(super) fn check_times(record: &CatalogRecord) -> Result<(), OutOfRange> {
     let optional: Vec<(&'static str, Option<i64>)> = match record {
         CatalogRecord::DatasetStats(r) => vec![("last_write", r.last_write)],
         CatalogRecord::Alias(r) => vec![("valid_from", r.valid_from), ("valid_to", r.valid_to)],
+        CatalogRecord::ColumnLineage(r) => vec![("first_seen", r.first_seen), ("last_seen", r.last_seen)],
         CatalogRecord::Run(r) => vec![
             ("started_at", r.started_at),
             ("ended_at", r.ended_at),
@@ -109,6 +110,8 @@ impl<'a> RowWriter<'_, 'a> {
 
     pub(super) fn dataset(&mut self, r: &'a DatasetRecord, row_hash: [u8; 16], children: &DatasetHashes) {
         self.text("id", &r.id);
+        let folded = self.cleaner.text(&r.id).to_lowercase();
+        self.rows.text("folded_id", folded);
         self.text("platform", &r.platform);
         self.text("name", &r.name);
         self.opt_text("container_id", &r.container);
@@ -236,6 +239,7 @@ impl<'a> RowWriter<'_, 'a> {
         self.opt_text("location", &r.location);
         self.json("properties", &r.properties);
         self.opt_json_text("native", Some(&r.native));
+        self.json_map("column_stats", &r.column_stats);
         self.text("source", &r.source);
         self.origin(&r.origin);
         self.end(row_hash);
@@ -343,6 +347,8 @@ impl<'a> RowWriter<'_, 'a> {
         self.int("confidence", r.confidence);
         self.bool("unmapped", r.unmapped);
         self.bool("stale", r.stale);
+        self.time("first_seen", r.first_seen);
+        self.time("last_seen", r.last_seen);
         self.origin(&r.origin);
         self.end(row_hash);
     }

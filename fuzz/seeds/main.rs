@@ -1,0 +1,82 @@
+//! Writes what the targets start from, out of the recorded events under `tests/fixtures`: `seeds <fixtures> <corpus>`.
+
+use std::error::Error;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+use serde_json::Value;
+use tributary::codec::avro::{HEADER_BYTES, encode_fact, start_frame};
+use tributary::model::raw::Normalized;
+use tributary::normalize::openlineage::{OpenLineageConfig, OpenLineageNormalizer};
+use tributary_fuzz::FACTS;
+
+/// Larger ones would only slow the fuzzer down.
+const LARGEST: usize = 16 << 10;
+
+struct Corpus {
+    folder: PathBuf,
+    written: usize,
+}
+
+impl Corpus {
+    fn put(&mut self, target: &str, seed: &[u8]) -> Result<(), Box<dyn Error>> {
+        if seed.len() <= LARGEST {
+            let folder = self.folder.join(target);
+            fs::create_dir_all(&folder)?;
+            fs::write(folder.join(format!("recorded-{}", self.written)), seed)?;
+            self.written += 1;
+        }
+        Ok(())
+    }
+}
+
+fn lines(folder: &Path) -> Result<Vec<String>, Box<dyn Error>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.to_string_lossy().ends_with(".jsonl.gz") {
+            for line in BufReader::new(MultiGzDecoder::new(fs::File::open(path)?)).lines() {
+                all.push(line?);
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
+    let (Some(fixtures), Some(folder)) = (arguments.next(), arguments.next()) else {
+        return Err("usage: seeds <fixtures> <corpus>".into());
+    };
+    let mut corpus = Corpus { folder, written: 0 };
+    for line in lines(&fixtures.join("hms"))? {
+        corpus.put("hms_notification", line.as_bytes())?;
+        let event: Value = serde_json::from_str(&line)?;
+        let Some(message) = event["message"].as_str().filter(|text| text.starts_with('{')) else { continue };
+        corpus.put("gzip", &[&[1, 0], message.as_bytes()].concat())?;
+        let message: Value = serde_json::from_str(message)?;
+        for (choice, field) in [(0, "dbJson"), (1, "tableObjJson"), (1, "tableObjAfterJson"), (3, "functionObjJson")] {
+            if let Some(text) = message[field].as_str() {
+                corpus.put("thrift_json", &[&[choice], text.as_bytes()].concat())?;
+            }
+        }
+    }
+    let normalizer = OpenLineageNormalizer::new(OpenLineageConfig::default());
+    for line in lines(&fixtures.join("openlineage"))? {
+        corpus.put("openlineage", line.as_bytes())?;
+        let raw = tributary_fuzz::raw("openlineage.events", line.as_bytes());
+        if let Ok(Normalized::Facts(facts)) = normalizer.normalize(&raw) {
+            for fact in facts {
+                let framed = encode_fact(&fact, FACTS)?;
+                corpus.put("avro_datum", &[&[0], framed.get(HEADER_BYTES..).unwrap_or_default()].concat())?;
+            }
+        }
+    }
+    for id in 0..2 {
+        corpus.put("avro_frame", &start_frame(id))?;
+    }
+    println!("{} seeds in {}", corpus.written, corpus.folder.display());
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! Jobs: states of runs, supporters of edges, and how old edges are.
+
+use crate::model::fact::*;
+use crate::model::id::EntityId;
+use crate::model::record::{CatalogRecord, CatalogTopic};
+
+use super::tests::*;
+use super::*;
+
+fn run(job: &EntityId, run: &str, state: &str, time: i64, inputs: &[&str], outputs: &[&str]) -> Fact {
+    let event = RunEvent {
+        run_id: run.into(),
+        state: state.into(),
+        time: time * 1_000_000,
+        inputs: inputs.iter().map(|name| table(name)).collect(),
+        outputs: outputs.iter().map(|name| table(name)).collect(),
+        error: (state == "FAIL").then(|| "broken".to_owned()),
+        ..RunEvent::default()
+    };
+    let entry = Entry::keyed(format!("{run}|{state}"), Statement::Run(event));
+    Fact { kind: EntityKind::Job, ..spark(job, time, vec![entry]) }
+}
+
+fn edges(folded: &Folded) -> Vec<(String, i64, bool)> {
+    folded
+        .records
+        .values()
+        .filter_map(|record| match record {
+            CatalogRecord::Lineage(e) => {
+                let name = |id: &str| id.rsplit('/').next().unwrap_or_default().to_owned();
+                Some((format!("{}>{} {}", name(&e.source), name(&e.target), e.kind), e.runs, e.stale))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn a_run_that_fails_in_the_end_supports_nothing() {
+    let job = id("job://n/j");
+    let facts = [
+        run(&job, "r1", "START", 1, &["a"], &["b"]),
+        run(&job, "r1", "COMPLETE", 2, &["a"], &["b"]),
+        run(&job, "r1", "FAIL", 2, &[], &["b"]),
+    ];
+    assert_eq!(edges(&folded(&facts[..2])), [("a>b write".to_owned(), 1, false)]);
+    for order in [[0, 1, 2], [2, 1, 0], [2, 0, 1]] {
+        let after = fold_all(FoldConfig::default(), order.map(|nth: usize| &facts[nth])).expect("memory is readable");
+        assert_eq!(edges(&after), []);
+        let key = (CatalogTopic::Runs, format!("{job}|r1"));
+        let Some(CatalogRecord::Run(record)) = after.records.get(&key) else { panic!("the run is there") };
+        assert_eq!((record.state.as_str(), record.error.as_deref()), ("FAIL", Some("broken")));
+        assert_eq!((record.started_at, record.ended_at), (Some(1_000_000), Some(2_000_000)));
+        assert_eq!(after.changes.iter().filter(|change| change.kind == "run_failed").count(), 1);
+    }
+}
+
+#[test]
+fn an_edge_goes_stale_after_five_runs_without_it_and_retires_a_week_later() {
+    let job = id("job://n/j");
+    let day = 86_400;
+    let mut facts = vec![run(&job, "old", "COMPLETE", 0, &["a", "x"], &["b"])];
+    facts.extend((1..=4).map(|n| run(&job, &format!("r{n}"), "COMPLETE", n, &["a"], &["b"])));
+    // A run that reads nothing says nothing.
+    facts.push(run(&job, "silent", "COMPLETE", 5, &[], &["b"]));
+    let fresh = |stale| vec![("a>b write".to_owned(), 4, false), ("x>b write".to_owned(), 1, stale)];
+    assert_eq!(edges(&folded(&facts)), fresh(false));
+    facts.push(run(&job, "r5", "COMPLETE", 6, &["a"], &["b"]));
+    assert_eq!(edges(&folded(&facts)), fresh(true));
+    facts.push(run(&job, "r6", "COMPLETE", 8 * day, &["a"], &["b"]));
+    let after = folded(&facts);
+    assert_eq!(edges(&after), [("a>b write".to_owned(), 4, false)]);
+    assert_eq!(after.changes.iter().filter(|change| change.kind == "lineage_retired").count(), 1);
+}
+
+/// (first seen, last seen) of the column edges, in hours.
+fn column_times(folded: &Folded) -> Vec<(String, Option<i64>, Option<i64>)> {
+    let hours = |time: Option<i64>| time.map(|time| time / 3_600_000_000);
+    let columns = folded.records.values().filter_map(|record| match record {
+        CatalogRecord::ColumnLineage(c) => Some((c.source_field.clone(), hours(c.first_seen), hours(c.last_seen))),
+        _ => None,
+    });
+    columns.collect()
+}
+
+#[test]
+fn a_column_edge_is_as_old_as_its_table_edge_unless_it_was_left_out() {
+    let (job, hour) = (id("job://n/j"), 3_600);
+    let reads = |nth: i64, fields: &[&str]| {
+        let mut fact = run(&job, &format!("r{nth}"), "COMPLETE", nth * hour, &["a"], &["b"]);
+        if let Some(Statement::Run(event)) = &mut fact.entries[0].value {
+            let edge = |field: &&str| ColumnEdge {
+                target: table("b"),
+                target_field: "y".into(),
+                source: table("a"),
+                source_field: (*field).to_owned(),
+                kind: "DIRECT".into(),
+                subtype: "IDENTITY".into(),
+                description: String::new(),
+                masking: false,
+                unmapped: false,
+            };
+            event.column_edges = fields.iter().map(edge).collect();
+        }
+        fact
+    };
+    let mut facts: Vec<Fact> = (1..=5).map(|nth| reads(nth, &["x", "z"])).collect();
+    let mut after = folded(&facts);
+    assert_eq!(column_times(&after), [("x".to_owned(), Some(1), None), ("z".to_owned(), Some(1), None)]);
+    // Another hour of the same costs the table edge and the run, not each column.
+    let published = after.published;
+    facts.push(reads(6, &["x", "z"]));
+    after.fold(&mut Folder::new(FoldConfig::default()), &facts[5]).expect("memory state is readable");
+    assert_eq!(after.published - published, 3, "run, job and edge");
+    facts.push(reads(8, &["x"]));
+    let expected = [("x".to_owned(), Some(1), None), ("z".to_owned(), Some(1), Some(6))];
+    assert_eq!(column_times(&folded(&facts)), expected);
+    facts.reverse();
+    assert_eq!(column_times(&folded(&facts)), expected);
+}
+
+#[test]
+fn a_repeated_run_costs_two_records_of_state_and_publishes_one() {
+    let job = id("job://n/j");
+    let described = |n: i64| {
+        let mut fact = run(&job, &format!("r{n}"), "COMPLETE", n, &["a"], &["a", "b"]);
+        let text = Job { namespace: "n".into(), name: "j".into(), sql: Some("x".repeat(5_000)), ..Job::default() };
+        fact.entries.push(Entry::of(Statement::Job(text)));
+        fact
+    };
+    let mut after = folded(&(1..=5).map(described).collect::<Vec<_>>());
+    let (writes, published) = (after.state.writes(), after.published);
+    after.fold(&mut Folder::new(FoldConfig::default()), &described(6)).expect("memory state is readable");
+    assert_eq!((after.state.writes() - writes, after.published - published), (2, 1));
+    assert_eq!(edges(&after)[0], ("a>a modifies".to_owned(), 4, false));
+}

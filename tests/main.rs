@@ -10,6 +10,7 @@ mod dev_servers;
 mod exactly_once;
 mod hms_truth;
 mod interleaving;
+mod order;
 mod poison;
 mod rebuild;
 mod recorded_openlineage;

@@ -60,6 +60,14 @@ fn recreate(site: &Site, topic: &str) {
     wait("it has leaders", || admin.topic_watermarks(topic, Isolation::Uncommitted).is_ok_and(|m| !m.is_empty()));
 }
 
+/// Offsets can be committed from outside once nobody is in the group: a static member stays in it for its session.
+fn commit_from_outside(site: &Site, partition: &TopicPartition, offset: i64, note: &str) {
+    let group = "tributary.normalize";
+    let admin = admin(site);
+    wait("the group is empty", || admin.group(group).unwrap().members.is_empty());
+    admin.commit_noted(group, &[(partition.clone(), (offset, note.to_owned()))].into()).unwrap();
+}
+
 fn wait(what: &str, mut reached: impl FnMut() -> bool) {
     let started = Instant::now();
     while !reached() {
@@ -127,8 +135,7 @@ fn a_raw_topic_that_was_created_again_is_read_from_its_beginning_when_told() {
 
     // Offsets that somebody has brought back from the old topic lie within the new one, and are not of it.
     let partition = TopicPartition::new("hms.notifications", 0);
-    let other = "topic=00000000000000000000000000000001".to_owned();
-    admin(&site).commit_noted("tributary.normalize", &[(partition.clone(), (0, other))].into()).unwrap();
+    commit_from_outside(&site, &partition, 0, "topic=00000000000000000000000000000001");
     let words = last_words(site.spawn(&STAGES, &[]));
     assert!(words.contains("deleted and created again") && words.contains("--accept-loss"), "{words}");
     let said = site.expect_success(&["topology", "apply", "--accept-loss"]);
@@ -137,7 +144,7 @@ fn a_raw_topic_that_was_created_again_is_read_from_its_beginning_when_told() {
 
     // An offset beyond the end: the log was cut.
     let end = admin(&site).watermarks(&partition, Isolation::Committed).unwrap().high;
-    admin(&site).commit_offsets("tributary.normalize", &[(partition.clone(), end + 100)].into()).unwrap();
+    commit_from_outside(&site, &partition, end + 100, "");
     let words = last_words(site.spawn(&STAGES, &[]));
     assert!(words.contains(&format!("stands at offset {} of {partition}", end + 100)), "{words}");
     let said = site.expect_success(&["topology", "apply", "--accept-loss"]);

@@ -116,8 +116,7 @@ fn upserts(criterion: &mut Criterion) {
     });
     let mut group = criterion.benchmark_group("upsert");
     group.throughput(Throughput::Elements(BATCH as u64)).sample_size(20);
-    let kinds: [(&str, fn(i64) -> Vec<CatalogWrite>); 2] = [("datasets", datasets), ("lineage", edges)];
-    for (name, batch) in kinds {
+    for (name, batch) in [("datasets", datasets as fn(i64) -> Vec<CatalogWrite>), ("lineage", edges)] {
         // Whole hours, so that an edge's time is another one each time.
         let time = Cell::new(0);
         let next = || {

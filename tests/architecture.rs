@@ -41,6 +41,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[];
 const HOMES: &[(&str, &[&str])] = &[
     ("rdkafka", &["kafka"]),
     ("sqlx", &["store"]),
+    ("futures_util", &["store"]),
     ("tantivy", &["search"]),
     ("redb", &["stage"]),
     ("axum", &["api", "registry"]),

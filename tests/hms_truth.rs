@@ -6,7 +6,7 @@
 #[path = "hms_truth/generated.rs"]
 mod generated;
 #[path = "hms_truth/simulator.rs"]
-mod simulator;
+pub mod simulator;
 
 use std::collections::BTreeMap;
 use std::io::Read;

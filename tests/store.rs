@@ -195,7 +195,7 @@ fn one_of_each() -> Vec<CatalogWrite> {
     let s = |text: &str| text.to_owned();
     let none = BTreeMap::new;
     let records = vec![
-        ("d", CatalogRecord::Dataset(Box::new(dataset("d")))),
+        ("d", CatalogRecord::Dataset(Box::new(DatasetRecord { existence: s("virtual"), ..dataset("d") }))),
         (
             "d",
             CatalogRecord::DatasetStats(Box::new(DatasetStatsRecord {
@@ -558,7 +558,7 @@ async fn the_graph_snapshot_gives_back_what_was_written() {
     let CatalogRecord::Alias(alias) = value(CatalogTopic::Aliases) else { panic!() };
     let expected = [
         GraphRow::Alias(key(CatalogTopic::Aliases), *alias),
-        GraphRow::Dataset { id: "d".to_owned(), existence: "confirmed".to_owned() },
+        GraphRow::Dataset { id: "d".to_owned(), existence: "virtual".to_owned() },
         GraphRow::Lineage(key(CatalogTopic::Lineage), *edge),
         GraphRow::ColumnLineage(key(CatalogTopic::ColumnLineage), *column),
     ];

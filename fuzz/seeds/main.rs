@@ -1,4 +1,6 @@
-//! Writes what the targets start from, out of the recorded events under `tests/fixtures`: `seeds <fixtures> <corpus>`.
+//! Writes what the targets start from into `corpus/`, out of the recorded events of `../tests/fixtures`. Linked as a target,
+//! so that one build serves for all; it ends before anything is fuzzed.
+#![no_main]
 
 use std::error::Error;
 use std::fs;
@@ -6,6 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
+use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use tributary::codec::avro::{HEADER_BYTES, encode_fact, start_frame};
 use tributary::model::raw::Normalized;
@@ -45,12 +48,9 @@ fn lines(folder: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     Ok(all)
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);
-    let (Some(fixtures), Some(folder)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: seeds <fixtures> <corpus>".into());
-    };
-    let mut corpus = Corpus { folder, written: 0 };
+fn write() -> Result<(), Box<dyn Error>> {
+    let fixtures = Path::new("../tests/fixtures");
+    let mut corpus = Corpus { folder: PathBuf::from("corpus"), written: 0 };
     for line in lines(&fixtures.join("hms"))? {
         corpus.put("hms_notification", line.as_bytes())?;
         let event: Value = serde_json::from_str(&line)?;
@@ -80,3 +80,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{} seeds in {}", corpus.written, corpus.folder.display());
     Ok(())
 }
+
+fuzz_target!(
+    init: {
+        write().expect("the recorded events are readable, the folder of this package is writable");
+        std::process::exit(0)
+    },
+    |_data: &[u8]| {}
+);

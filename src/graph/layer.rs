@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use smallvec::SmallVec;
+
 use super::names::NameId;
 use super::{EdgeInfo, EdgeKey};
 
@@ -11,18 +13,20 @@ pub(super) type Ends = (NameId, NameId);
 #[derive(Debug)]
 pub(super) struct Edge {
     /// As reported.
-    reported: Ends,
+    pub(super) reported: Ends,
     /// As walks see them.
     pub(super) ends: Ends,
     pub(super) info: EdgeInfo,
 }
 
+/// As large as a `Vec`, and most nodes have no more edges than it holds.
+type Numbers = SmallVec<[u32; 4]>;
+
 /// Edge numbers of one node.
 #[derive(Clone, Debug, Default)]
 struct Node {
-    reported: Vec<u32>,
-    out: Vec<u32>,
-    into: Vec<u32>,
+    out: Numbers,
+    into: Numbers,
 }
 
 #[derive(Debug, Default)]
@@ -31,6 +35,8 @@ pub(super) struct Layer {
     free: Vec<u32>,
     by_key: HashMap<EdgeKey, u32>,
     nodes: Vec<Node>,
+    /// Edges that were reported with this end, where walks see another one.
+    moved: HashMap<NameId, Vec<u32>>,
 }
 
 impl Layer {
@@ -69,13 +75,7 @@ impl Layer {
             self.edges.push(None);
             u32::try_from(self.edges.len() - 1).expect("four billion edges do not fit into memory")
         });
-        for end in [reported.0, reported.1] {
-            let list = &mut self.node(end).reported;
-            if list.last() != Some(&number) {
-                list.push(number);
-            }
-        }
-        self.attach(number, ends);
+        self.attach(number, reported, ends);
         if let Some(slot) = self.edges.get_mut(number as usize) {
             *slot = Some(Edge { reported, ends, info });
         }
@@ -85,25 +85,41 @@ impl Layer {
     pub(super) fn remove(&mut self, key: EdgeKey) {
         let Some(number) = self.by_key.remove(&key) else { return };
         let Some(edge) = self.edges.get_mut(number as usize).and_then(Option::take) else { return };
-        self.detach(number, edge.ends);
-        for end in [edge.reported.0, edge.reported.1] {
-            forget(&mut self.node(end).reported, number);
-        }
+        self.detach(number, edge.reported, edge.ends);
         self.free.push(number);
     }
 
     /// Gives an edge other ends.
     pub(super) fn relink(&mut self, number: u32, ends: Ends) {
         let Some(Some(edge)) = self.edges.get_mut(number as usize) else { return };
-        let before = std::mem::replace(&mut edge.ends, ends);
+        let (before, reported) = (std::mem::replace(&mut edge.ends, ends), edge.reported);
         if before != ends {
-            self.detach(number, before);
-            self.attach(number, ends);
+            self.detach(number, reported, before);
+            self.attach(number, reported, ends);
         }
     }
 
+    /// Edges that were reported with this end.
     pub(super) fn reported_by(&self, node: NameId) -> Vec<u32> {
-        self.nodes.get(node.index()).map(|node| node.reported.clone()).unwrap_or_default()
+        let moved = self.moved.get(&node).map(Vec::as_slice).unwrap_or_default();
+        let there = [self.outgoing(node), self.incoming(node), moved].concat().into_iter();
+        let mut numbers: Vec<u32> = there
+            .filter(|number| self.edge(*number).is_some_and(|edge| edge.reported.0 == node || edge.reported.1 == node))
+            .collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+
+    /// The edge of a job between two ends, as reported.
+    pub(super) fn reported(&self, job: NameId, ends: Ends) -> Option<&Edge> {
+        let moved = |end: NameId| self.moved.get(&end).map(Vec::as_slice).unwrap_or_default();
+        let from = [self.outgoing(ends.0), moved(ends.0)];
+        let into = [self.incoming(ends.1), moved(ends.1)];
+        let count = |lists: &[&[u32]; 2]| lists.iter().map(|list| list.len()).sum::<usize>();
+        let fewer = if count(&from) < count(&into) { from } else { into };
+        let mut edges = fewer.into_iter().flatten().filter_map(|number| self.edge(*number));
+        edges.find(|edge| edge.reported == ends && edge.info.job == job)
     }
 
     /// An edge's ends as reported and the time that resolves them.
@@ -111,18 +127,15 @@ impl Layer {
         self.edge(number).map(|edge| (edge.reported, edge.info.last_seen))
     }
 
-    /// Sets when an edge was seen; answers its number and its ends as reported.
-    pub(super) fn retime(&mut self, key: EdgeKey, last_seen: i64) -> Option<(u32, Ends)> {
-        let number = *self.by_key.get(&key)?;
+    /// Sets when an edge was seen; answers its ends as reported.
+    pub(super) fn retime(&mut self, number: u32, last_seen: i64) -> Option<Ends> {
         let edge = self.edges.get_mut(number as usize)?.as_mut()?;
         edge.info.last_seen = last_seen;
-        Some((number, edge.reported))
+        Some(edge.reported)
     }
 
-    /// Who supports an edge, and its ends as reported.
-    pub(super) fn supporter_of(&self, key: EdgeKey) -> Option<(NameId, Ends)> {
-        let edge = self.edge(*self.by_key.get(&key)?)?;
-        Some((edge.info.job, edge.reported))
+    pub(super) fn by_key(&self, key: EdgeKey) -> Option<&Edge> {
+        self.edge(*self.by_key.get(&key)?)
     }
 
     pub(super) fn edge(&self, number: u32) -> Option<&Edge> {
@@ -139,14 +152,25 @@ impl Layer {
         self.nodes.get(node.index()).map(|node| node.into.as_slice()).unwrap_or_default()
     }
 
-    fn attach(&mut self, number: u32, ends: Ends) {
+    fn attach(&mut self, number: u32, reported: Ends, ends: Ends) {
         self.node(ends.0).out.push(number);
         self.node(ends.1).into.push(number);
+        for end in moved(reported, ends) {
+            self.moved.entry(end).or_default().push(number);
+        }
     }
 
-    fn detach(&mut self, number: u32, ends: Ends) {
+    fn detach(&mut self, number: u32, reported: Ends, ends: Ends) {
         forget(&mut self.node(ends.0).out, number);
         forget(&mut self.node(ends.1).into, number);
+        for end in moved(reported, ends) {
+            if let Some(list) = self.moved.get_mut(&end) {
+                list.retain(|candidate| *candidate != number);
+                if list.is_empty() {
+                    self.moved.remove(&end);
+                }
+            }
+        }
     }
 
     fn node(&mut self, node: NameId) -> &mut Node {
@@ -157,8 +181,13 @@ impl Layer {
     }
 }
 
+/// Ends as reported that are others to walks.
+fn moved(reported: Ends, ends: Ends) -> impl Iterator<Item = NameId> {
+    [(reported.0, ends.0), (reported.1, ends.1)].into_iter().filter(|(said, is)| said != is).map(|(said, _)| said)
+}
+
 /// Removes a number; the order of the rest does not matter, walks sort.
-fn forget(list: &mut Vec<u32>, number: u32) {
+fn forget(list: &mut Numbers, number: u32) {
     if let Some(place) = list.iter().position(|candidate| *candidate == number) {
         list.swap_remove(place);
     }

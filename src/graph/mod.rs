@@ -11,7 +11,6 @@ mod fingerprint;
 mod layer;
 mod names;
 mod paths;
-mod times;
 mod walk;
 
 #[cfg(test)]
@@ -24,9 +23,8 @@ use crate::model::record::{AliasRecord, ColumnLineageRecord, LineageRecord};
 
 use alias::Aliases;
 use columns::Columns;
-use layer::Layer;
+use layer::{Ends, Layer};
 use names::{Interner, NameId};
-use times::{Pair, Times};
 
 pub use paths::{ColumnPath, PathLimits, PathStep};
 pub use walk::{Direction, Level, Supporter, Walk, WalkEdge, WalkLimits, WalkNode};
@@ -78,6 +76,8 @@ struct EdgeInfo {
     /// Microseconds; the aliases that hold at this time give the edge its ends. A column edge may have that of the table
     /// edge beside it; where neither is known, it is `i64::MAX` and the newest hold.
     last_seen: i64,
+    /// The time is that of the table edge.
+    is_borrowed: bool,
     /// Transformations, joined by `,`; empty for table edges.
     transformations: NameId,
     masking: bool,
@@ -108,7 +108,6 @@ pub struct Graph {
     tables: Layer,
     columns: Columns,
     fields: Layer,
-    times: Times,
 }
 
 impl Graph {
@@ -135,6 +134,7 @@ impl Graph {
             confidence: record.confidence,
             stale: record.stale,
             last_seen: record.last_seen,
+            is_borrowed: false,
             transformations: self.names.intern(""),
             masking: false,
             origin_topic: self.names.intern(&record.origin.topic),
@@ -143,19 +143,20 @@ impl Graph {
         };
         let (source, target) = (self.names.intern(&record.source), self.names.intern(&record.target));
         let ends = (self.resolved(source, info.last_seen), self.resolved(target, info.last_seen));
-        let pair = Pair { job: info.job, source, target };
-        let seen = info.last_seen;
+        let (job, seen) = (info.job, info.last_seen);
+        let is_news = self.tables.by_key(key).is_none_or(|edge| edge.info.last_seen != seen);
         self.tables.put(key, (source, target), ends, info);
-        let columns = self.times.table_seen(pair, Some(seen));
-        self.retime(&columns, seen);
+        if is_news {
+            self.retime_columns(job, (source, target), seen);
+        }
     }
 
     /// Removes a table edge, if it is there.
     pub fn remove_lineage(&mut self, key: EdgeKey) {
-        let Some((job, (source, target))) = self.tables.supporter_of(key) else { return };
+        let Some(edge) = self.tables.by_key(key) else { return };
+        let (job, reported) = (edge.info.job, edge.reported);
         self.tables.remove(key);
-        let columns = self.times.table_seen(Pair { job, source, target }, None);
-        self.retime(&columns, i64::MAX);
+        self.retime_columns(job, reported, i64::MAX);
     }
 
     /// Adds or replaces a column edge. Unmapped ones take no part in walks.
@@ -164,9 +165,10 @@ impl Graph {
             self.remove_column_lineage(key);
             return;
         }
-        let (job, from) = (self.names.intern(&record.job), self.names.intern(&record.source));
-        let pair = Pair { job, source: from, target: self.names.intern(&record.target) };
-        let last_seen = self.times.column_seen(key, pair, record.last_seen);
+        let job = self.names.intern(&record.job);
+        let datasets = (self.names.intern(&record.source), self.names.intern(&record.target));
+        let of_table = || self.tables.reported(job, datasets).map_or(i64::MAX, |edge| edge.info.last_seen);
+        let last_seen = record.last_seen.unwrap_or_else(of_table);
         let transformations = record.transformations.join(",");
         let info = EdgeInfo {
             job,
@@ -174,6 +176,7 @@ impl Graph {
             confidence: record.confidence,
             stale: record.stale,
             last_seen,
+            is_borrowed: record.last_seen.is_none(),
             transformations: self.names.intern(&transformations),
             masking: record.masking,
             origin_topic: self.names.intern(&record.origin.topic),
@@ -188,7 +191,6 @@ impl Graph {
 
     /// Removes a column edge, if it is there.
     pub fn remove_column_lineage(&mut self, key: EdgeKey) {
-        self.times.forget(key);
         self.fields.remove(key);
     }
 
@@ -242,12 +244,21 @@ impl Graph {
         if canonical == dataset { column } else { self.columns.intern_ids(canonical, field) }
     }
 
-    /// Gives column edges another time, and the ends that they had then.
-    fn retime(&mut self, edges: &[EdgeKey], last_seen: i64) {
-        for key in edges {
-            let Some((number, (source, target))) = self.fields.retime(*key, last_seen) else { continue };
-            let ends = (self.resolved_column(source, last_seen), self.resolved_column(target, last_seen));
-            self.fields.relink(number, ends);
+    /// Gives the column edges beside a table edge its time, where they have none of their own, and the ends that they had
+    /// then.
+    fn retime_columns(&mut self, job: NameId, (source, target): Ends, last_seen: i64) {
+        for column in self.columns.of_dataset(target) {
+            for number in self.fields.reported_by(column) {
+                let Some(edge) = self.fields.edge(number) else { continue };
+                let is_beside = edge.info.job == job
+                    && edge.info.is_borrowed
+                    && edge.reported.1 == column
+                    && self.columns.parts(edge.reported.0).0 == source;
+                if is_beside && let Some((source, target)) = self.fields.retime(number, last_seen) {
+                    let ends = (self.resolved_column(source, last_seen), self.resolved_column(target, last_seen));
+                    self.fields.relink(number, ends);
+                }
+            }
         }
     }
 

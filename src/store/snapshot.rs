@@ -1,6 +1,7 @@
 //! What the lineage graph starts from: edges, aliases, dataset states and the positions they belong to, in one snapshot.
 
 use chrono::{DateTime, Utc};
+use futures_util::TryStreamExt;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
 
@@ -18,17 +19,14 @@ pub enum GraphRow {
     ColumnLineage([u8; 16], ColumnLineageRecord),
     /// Of `catalog.aliases`.
     Alias([u8; 16], AliasRecord),
-    /// Of `catalog.datasets`.
+    /// Of `catalog.datasets`, where it is more to lineage than a name.
     Dataset {
         /// Dataset id.
         id: String,
-        /// confirmed, dropped, referenced, virtual, ignored.
+        /// virtual or ignored.
         existence: String,
     },
 }
-
-/// Rows fetched at a time: memory stays small whatever the graph's size.
-const FETCH: &str = "FETCH 5000 FROM graph_rows";
 
 impl Store {
     /// Hands lineage as the sink `sink` has written it to `visit`, row by row, all of one REPEATABLE READ transaction;
@@ -44,19 +42,12 @@ impl Store {
         let mut transaction = self.pool.begin().await?;
         sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut *transaction).await?;
         let positions = positions::read(&mut transaction, sink).await?;
-        for (cursor, read) in CURSORS {
-            sqlx::query(cursor).execute(&mut *transaction).await?;
-            loop {
-                // Not prepared: a statement's plan would outlive its cursor.
-                let rows = sqlx::query(FETCH).persistent(false).fetch_all(&mut *transaction).await?;
-                if rows.is_empty() {
-                    break;
-                }
-                for row in &rows {
-                    visit(read(row)?);
-                }
+        for (query, read) in QUERIES {
+            // Rows are read while the server makes the next ones, and none is kept: memory stays small.
+            let mut rows = sqlx::query(query).fetch(&mut *transaction);
+            while let Some(row) = rows.try_next().await? {
+                visit(read(&row)?);
             }
-            sqlx::query("CLOSE graph_rows").execute(&mut *transaction).await?;
         }
         transaction.commit().await?;
         Ok(positions)
@@ -65,12 +56,13 @@ impl Store {
 
 type ReadRow = fn(&PgRow) -> Result<GraphRow, sqlx::Error>;
 
-/// Aliases and dataset states first, so that edges find their ends at once.
-const CURSORS: [(&str, ReadRow); 4] = [
-    ("DECLARE graph_rows NO SCROLL CURSOR FOR SELECT * FROM aliases", alias),
-    ("DECLARE graph_rows NO SCROLL CURSOR FOR SELECT id, existence FROM datasets", dataset),
-    ("DECLARE graph_rows NO SCROLL CURSOR FOR SELECT * FROM lineage_edges", lineage),
-    ("DECLARE graph_rows NO SCROLL CURSOR FOR SELECT * FROM column_lineage_edges", column_lineage),
+/// Aliases and dataset states first, so that edges find their ends at once; table edges before the columns' edges, which
+/// take their times.
+const QUERIES: [(&str, ReadRow); 4] = [
+    ("SELECT * FROM aliases", alias),
+    ("SELECT id, existence FROM datasets WHERE existence IN ('virtual', 'ignored')", dataset),
+    ("SELECT * FROM lineage_edges", lineage),
+    ("SELECT * FROM column_lineage_edges", column_lineage),
 ];
 
 fn micros(row: &PgRow, column: &str) -> Result<i64, sqlx::Error> {

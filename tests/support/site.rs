@@ -97,6 +97,23 @@ impl Site {
         Running::start(&mut command, self.folder.path().join(format!("{folder}.log")))
     }
 
+    /// As [`Site::spawn`], with files of at most `megabytes`, a limit that [`Running::limit_files`] can move.
+    pub fn spawn_limited(&self, args: &[&str], megabytes: u64) -> Running {
+        let ours = self.command(args);
+        let mut command = Command::new("sh");
+        // Ignored, so that a write beyond the limit fails instead of ending the process; in blocks of 1 KiB.
+        let script = "trap '' XFSZ; ulimit -S -f $0; exec \"$@\"";
+        command.args(["-c", script, &(megabytes * 1024).to_string(), BINARY]).args(args);
+        for (name, value) in ours.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.current_dir(self.folder.path());
+        Running::start(&mut command, self.folder.path().join("data.log"))
+    }
+
     /// Produces raw events in order.
     pub fn produce(&self, events: &[Event]) {
         let config = KafkaConfig::plain(self.bootstrap_servers()).unwrap();
@@ -150,6 +167,14 @@ impl Running {
                 status => return status,
             }
         }
+    }
+
+    /// Moves the limit on the size of files of a process that was started with one, to bytes.
+    pub fn limit_files(&self, bytes: u64) {
+        let limit = format!("--fsize={bytes}:");
+        let pid = self.child.id().to_string();
+        let done = Command::new("prlimit").args([&limit, "--pid", &pid]).status().unwrap();
+        assert!(done.success());
     }
 
     /// Sends a signal.

@@ -190,3 +190,18 @@ fn stops_second_members_and_a_database_crash_change_nothing() {
     first.terminate();
     assert_ended_as_calm(&site, &digest);
 }
+
+#[test]
+fn a_process_that_stands_still_within_a_transaction_holds_nobody_up() {
+    calm();
+    let site = Site::start();
+    site.produce(&all_events());
+    let mut first = site.spawn(&STAGES, &[("TRIBUTARY_FAILPOINTS", "postgres.commit.before=stop@3")]);
+    first.wait_until("it is within an SQL transaction", |_| site.idle_transactions() > 0);
+    first.signal("STOP");
+    // The connection is open, and the transaction has moved positions that the next process has to move.
+    let second = site.spawn_in("second", &STAGES, &[]);
+    let digest = site.quiet_digest();
+    second.terminate();
+    assert_ended_as_calm(&site, &digest);
+}

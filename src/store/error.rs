@@ -82,7 +82,8 @@ impl StoreError {
             | sqlx::Error::WorkerCrashed => true,
             sqlx::Error::Database(fault) => fault.code().is_some_and(|code| {
                 // connection, transaction rollback, resources, lock and busy, operator intervention, system error
-                ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))
+                // and a transaction that was left alone for too long
+                ["08", "40", "53", "55", "57", "58", "25P03"].iter().any(|class| code.starts_with(class))
             }),
             _ => false,
         }

@@ -66,6 +66,10 @@ pub(super) async fn read(connection: &mut PgConnection, sink: &str) -> Result<Ve
         .collect()
 }
 
+/// How long the server waits for the rest of a transaction that has moved positions. Whoever takes over cannot move them
+/// before: a process that stands still would hold its successors up for ever.
+const PATIENCE: &str = "5s";
+
 /// Moves every position from exactly its start to its end. `false` if one stands elsewhere: then roll back.
 pub(super) async fn advance(
     connection: &mut PgConnection,
@@ -96,7 +100,8 @@ pub(super) async fn advance(
              SELECT $1, topic, partition, topic_id, \"end\" FROM delta WHERE start IS NULL
              ON CONFLICT DO NOTHING
              RETURNING 1)
-         SELECT (SELECT count(*) FROM moved) + (SELECT count(*) FROM begun)",
+         SELECT (SELECT count(*) FROM moved) + (SELECT count(*) FROM begun),
+                set_config('idle_in_transaction_session_timeout', $7, true)",
     )
     .bind(sink)
     .bind(topics)
@@ -104,6 +109,7 @@ pub(super) async fn advance(
     .bind(topic_ids)
     .bind(starts)
     .bind(ends)
+    .bind(PATIENCE)
     .fetch_one(&mut *connection)
     .await?
     .try_get::<i64, _>(0)?;

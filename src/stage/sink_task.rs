@@ -435,6 +435,7 @@ impl Session<'_> {
         let positions =
             core.partitions.iter().filter(|(_, f)| f.running).map(|(key, f)| (key.clone(), f.stored)).collect();
         let (counters, last_commit, degraded) = (core.counters.clone(), core.last_commit, core.degraded());
+        let nothing_waits = core.partitions.values().all(|followed| followed.running);
         drop(core);
         let lag = match &self.source {
             Source::Member(consumer) => consumer.lag(),
@@ -447,7 +448,8 @@ impl Session<'_> {
             status.lag = lag;
             match degraded {
                 Some(reason) => status.state = TaskState::Degraded(reason),
-                None if last_commit.is_some() && matches!(status.state, TaskState::Degraded(_)) => {
+                // What the sink complained of is over, also where nothing has been written since.
+                None if nothing_waits && matches!(status.state, TaskState::Degraded(_)) => {
                     status.state = TaskState::Running;
                 }
                 None => {}

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use sqlx::ConnectOptions;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
@@ -51,7 +52,8 @@ impl StoreOptions {
     fn connect_options(&self) -> Result<PgConnectOptions, StoreError> {
         let options = PgConnectOptions::from_str(&self.url)
             .map_err(|source| StoreError::Configuration { source })?
-            .application_name("tributary");
+            .application_name("tributary")
+            .log_slow_statements("warn".parse().expect("the name of a level"), SLOW);
         Ok(match &self.schema {
             // Rows and positions are lost together in a crash of the server, so nothing has to wait for the disk.
             Some(schema) => options.options([("search_path", schema.as_str()), ("synchronous_commit", "off")]),
@@ -59,6 +61,9 @@ impl StoreOptions {
         })
     }
 }
+
+/// Statements that take longer are told; reading a large graph at the start may take some seconds and is none of them.
+const SLOW: Duration = Duration::from_secs(30);
 
 /// A pool of connections to the catalog's database. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -26,7 +26,9 @@ pub fn strip_partition_directories(canon: Canon) -> Canon {
     let is_partition = |segment: &str| {
         segment.split_once('=').is_some_and(|(key, _)| !key.is_empty() && !key.contains(char::is_whitespace))
     };
-    let kept = canon.segments().iter().rposition(|segment| !is_partition(segment)).map_or(0, |last| last + 1);
+    // Doubled slashes before them end no name either.
+    let is_table = |segment: &String| !segment.is_empty() && !is_partition(segment);
+    let kept = canon.segments().iter().rposition(is_table).map_or(0, |last| last + 1);
     // A path of nothing but `key=value` has no table above it.
     if kept == 0 || kept == canon.segments().len() {
         return canon;

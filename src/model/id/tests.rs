@@ -352,6 +352,7 @@ fn a_transaction_log_lies_in_its_table() {
         ("s3://b/t/_delta_log", "s3://b/t"),
         ("s3://b/t/_delta_log/00000000000000000000.json", "s3://b/t"),
         ("s3://b/t/day=1/h=2", "s3://b/t"),
+        ("s3://b/t//day=1//h=2", "s3://b/t"),
         ("s3://b/t", "s3://b/t"),
         ("s3://b/_delta_log", "s3://b/_delta_log"),
         ("hive://h:9083/db/_delta_log", "hive://h:9083/db/_delta_log"),

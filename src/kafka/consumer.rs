@@ -185,7 +185,7 @@ pub struct GroupConsumer<H: RebalanceHandler + 'static> {
     session: Duration,
     /// How the ids of members with our instance id begin.
     our_name: String,
-    /// Our id since the group was last joined.
+    /// Our id when the group was last joined.
     our_id: Mutex<OurId>,
     topics: Mutex<HashMap<String, Arc<str>>>,
 }
@@ -194,8 +194,6 @@ pub struct GroupConsumer<H: RebalanceHandler + 'static> {
 struct OurId {
     known: Option<String>,
     looked_at: Option<Instant>,
-    /// Another process has our name.
-    taken: bool,
 }
 
 impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
@@ -297,7 +295,6 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
                 // Either another process, or this one in a join whose answer was lost: only the first one lives on.
                 let lives = long || lost.stranger.as_ref().is_some_and(|known| *known != id);
                 if lives {
-                    self.our_id.lock().expect("no holder of this lock panics").taken = true;
                     self.leave(&lost.partitions);
                     let context = format!("return to group {}", self.group);
                     return Err(KafkaError::code(context, RDKafkaErrorCode::FencedInstanceId));
@@ -348,8 +345,7 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
     /// one never lives on; to see that can take a session.
     pub fn fenced_by_itself(&self) -> bool {
         let since = Instant::now();
-        let taken = self.our_id.lock().expect("no holder of this lock panics").taken;
-        while !taken && since.elapsed() < self.session + GRACE {
+        while since.elapsed() < self.session + GRACE {
             match self.member_of_our_name() {
                 Ok(None) => return true,
                 Ok(Some(id)) if self.is_ours(&id) => return true,

@@ -70,8 +70,7 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             transaction: Duration::from_secs(10),
-            // The least that brokers allow by default: a process that leaves for good is replaced when it is over.
-            session: Duration::from_secs(6),
+            session: Duration::from_secs(10),
             revoke: Duration::from_secs(3),
             drain: Duration::from_secs(30),
             durable: Duration::from_secs(5),

@@ -9,9 +9,8 @@ use serde_json::Value;
 use tributary::kafka::{Admin, OutgoingRecord, Producer};
 
 use crate::support::events::{self, Event};
-use crate::support::site::{PATIENCE, Site, free_address};
+use crate::support::site::{PATIENCE, STAGES, Site, free_address};
 
-const STAGES: [&str; 4] = ["run", "normalize", "fold", "postgres"];
 /// A notification of the recording is up to some 10 KB; this limit refuses the larger ones.
 const LOW_LIMIT: (&str, &str) = ("TRIBUTARY_LIMITS__RECORD_BYTES", "4KiB");
 

@@ -16,33 +16,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use serde_json::Value;
+use tributary::model::record::CatalogTopic;
 
 use crate::support::compare::{self, Entries, Told};
 use crate::support::events::{self, Event};
-use crate::support::site::Site;
+use crate::support::site::{STAGES, Site};
 
-/// Everything between the raw topics and Postgres.
-const STAGES: [&str; 4] = ["run", "normalize", "fold", "postgres"];
 /// Copies of the recorded run; each has 1,058 events.
 const SITES: usize = 5;
 
 const RAW: [&str; 2] = ["hms.notifications", "openlineage.events"];
-const VIEWED: [&str; 13] = [
-    "catalog.datasets",
-    "catalog.dataset-stats",
-    "catalog.containers",
-    "catalog.partitions",
-    "catalog.functions",
-    "catalog.schemas",
-    "catalog.jobs",
-    "catalog.runs",
-    "catalog.lineage",
-    "catalog.column-lineage",
-    "catalog.aliases",
-    "catalog.quality",
-    "catalog.changes",
-];
-
 fn all_events() -> Vec<Event> {
     let mut all: Vec<Event> = Vec::new();
     for copy in 0..SITES {
@@ -83,7 +66,8 @@ fn calm() -> &'static Calm {
         let rows = site.assert_tables_equal_topics();
         eprintln!("undisturbed run: {rows:?}");
         assert_eq!(site.rejected_rows(), 0);
-        let inputs = [("normalize", &RAW[..]), ("fold", &["catalog.facts"]), ("postgres", &VIEWED)];
+        let viewed = CatalogTopic::ALL.map(CatalogTopic::name);
+        let inputs = [("normalize", &RAW[..]), ("fold", &["catalog.facts"]), ("postgres", &viewed)];
         let letters = site.committed_records(&["hms.notifications.dlq", "openlineage.events.dlq", "catalog.facts.dlq"]);
         Calm {
             digest,

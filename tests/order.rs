@@ -8,9 +8,8 @@ use tributary::kafka::partition_for;
 use crate::support::compare::{self, Entries};
 use crate::support::events::{self, Event};
 use crate::support::order;
-use crate::support::site::{Running, Site};
+use crate::support::site::{Running, STAGES, Site};
 
-const STAGES: [&str; 4] = ["run", "normalize", "fold", "postgres"];
 const PARTITIONS: i32 = 4;
 
 /// Lets two processes carry the events, half of which come while both run. Keys with another `salt` lie in other

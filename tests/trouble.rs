@@ -11,9 +11,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tributary::kafka::{Admin, Isolation, TopicPartition, TopicSpec};
 
 use crate::support::events::{self, Event};
-use crate::support::site::{PATIENCE, Running, Site};
-
-const STAGES: [&str; 4] = ["run", "normalize", "fold", "postgres"];
+use crate::support::site::{PATIENCE, Running, STAGES, Site};
 
 fn admin(site: &Site) -> Admin {
     Admin::new(&site.kafka()).unwrap()

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use tributary::codec::avro::{HEADER_BYTES, encode_fact, start_frame};
+use tributary::codec::avro::{HEADER_BYTES, SUBJECTS, encode_fact, start_frame};
 use tributary::model::raw::Normalized;
 use tributary::normalize::openlineage::{OpenLineageConfig, OpenLineageNormalizer};
 use tributary_fuzz::FACTS;
@@ -69,12 +69,13 @@ fn write() -> Result<(), Box<dyn Error>> {
         let raw = tributary_fuzz::raw("openlineage.events", line.as_bytes());
         if let Ok(Normalized::Facts(facts)) = normalizer.normalize(&raw) {
             for fact in facts {
-                let framed = encode_fact(&fact, FACTS)?;
-                corpus.put("avro_datum", &[&[0], framed.get(HEADER_BYTES..).unwrap_or_default()].concat())?;
+                let framed = encode_fact(&fact, *FACTS)?;
+                let choice = u8::try_from(*FACTS)?;
+                corpus.put("avro_datum", &[&[choice], framed.get(HEADER_BYTES..).unwrap_or_default()].concat())?;
             }
         }
     }
-    for id in 0..2 {
+    for id in 0..u32::try_from(SUBJECTS.len())? {
         corpus.put("avro_frame", &start_frame(id))?;
     }
     println!("{} seeds in {}", corpus.written, corpus.folder.display());

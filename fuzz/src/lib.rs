@@ -1,44 +1,26 @@
 //! What the fuzz targets share. Each feeds foreign bytes to one decoder, as far as the facts, and holds what comes out
 //! against what must be true of it; a panic, a failed assertion and too much memory are findings.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
-use tributary::codec::avro::{Decoder, SchemaLookupError, WriterSchema, WriterSchemas, encode_fact, subject_of};
+use tributary::codec::avro::{Decoder, SUBJECTS, SchemaLookupError, WriterSchema, WriterSchemas, encode_fact};
 use tributary::model::fact::{Fact, Origin};
 use tributary::model::raw::{Normalized, RawRecord};
 use tributary::model::reject::Rejection;
 
-/// Topics with a subject of ours; a writer's schema has the id of its topic's place here.
-pub const TOPICS: [&str; 16] = [
-    "hms.notifications",
-    "openlineage.events",
-    "catalog.facts",
-    "catalog.datasets",
-    "catalog.dataset-stats",
-    "catalog.containers",
-    "catalog.partitions",
-    "catalog.functions",
-    "catalog.schemas",
-    "catalog.jobs",
-    "catalog.runs",
-    "catalog.lineage",
-    "catalog.column-lineage",
-    "catalog.aliases",
-    "catalog.quality",
-    "catalog.changes",
-];
-
-/// The id of the facts' schema.
-pub const FACTS: u32 = 2;
+/// The id of the facts' schema: a writer's schema has the id of its subject's place among ours.
+pub static FACTS: LazyLock<u32> = LazyLock::new(|| {
+    let place = SUBJECTS.iter().position(|subject| subject.topic == "catalog.facts");
+    u32::try_from(place.expect("facts have a subject")).expect("there are few subjects")
+});
 
 /// Our own schemas.
 struct Own;
 
 impl WriterSchemas for Own {
     fn schema(&self, id: u32) -> Result<WriterSchema, SchemaLookupError> {
-        let topic = TOPICS.get(id as usize).ok_or(SchemaLookupError::Unknown)?;
-        let text = subject_of(topic).expect("all have a subject").current().to_owned();
-        Ok(WriterSchema { text, references: Vec::new() })
+        let subject = SUBJECTS.get(id as usize).ok_or(SchemaLookupError::Unknown)?;
+        Ok(WriterSchema { text: subject.current().to_owned(), references: Vec::new() })
     }
 }
 
@@ -64,7 +46,7 @@ pub fn check(decoder: &Decoder, normalized: Result<Normalized, Rejection>) {
 
 /// What is read is what was written.
 pub fn check_fact(decoder: &Decoder, fact: &Fact) {
-    let bytes = encode_fact(fact, FACTS).expect("what is normalised can be written");
+    let bytes = encode_fact(fact, *FACTS).expect("what is normalised can be written");
     let read = decoder.fact(&bytes).expect("what was written can be read");
     assert_eq!(*fact, read);
 }

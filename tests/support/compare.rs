@@ -265,21 +265,22 @@ impl Site {
 
     /// SQL transactions that their owners have left alone for a while.
     pub fn idle_transactions(&self) -> i64 {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let mut connection = PgConnection::connect(&self.stack.database_url().unwrap()).await.unwrap();
-            let sql = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' \
-                       AND clock_timestamp() - state_change > interval '300 ms'";
-            sqlx::query(sql).fetch_one(&mut connection).await.unwrap().get(0)
-        })
+        self.count(
+            "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' \
+             AND clock_timestamp() - state_change > interval '300 ms'",
+        )
     }
 
     /// Rows that the sink has put aside.
     pub fn rejected_rows(&self) -> i64 {
+        self.count("SELECT count(*) FROM sink_rejects")
+    }
+
+    fn count(&self, sql: &'static str) -> i64 {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let mut connection = PgConnection::connect(&self.stack.database_url().unwrap()).await.unwrap();
-            sqlx::query("SELECT count(*) FROM sink_rejects").fetch_one(&mut connection).await.unwrap().get(0)
+            sqlx::query(sql).fetch_one(&mut connection).await.unwrap().get(0)
         })
     }
 }

@@ -13,6 +13,8 @@ use tributary::kafka::{KafkaConfig, OutgoingRecord, Producer};
 
 use super::events::Event;
 
+/// Everything between the raw topics and Postgres.
+pub const STAGES: [&str; 4] = ["run", "normalize", "fold", "postgres"];
 pub const BINARY: &str = env!("CARGO_BIN_EXE_tributary");
 /// For whatever has to come about; a loaded machine is slow, a broken one never gets there.
 pub const PATIENCE: Duration = Duration::from_secs(120);

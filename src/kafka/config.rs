@@ -159,6 +159,14 @@ impl KafkaConfig {
         config
     }
 
+    /// A consumer of a log up to an end that is written already. Where a transaction's marker is the last thing below
+    /// it, only an answer without records tells that it is reached, and the broker holds those back for so long.
+    pub(super) fn bounded_reader(&self, isolation: Isolation) -> ClientConfig {
+        let mut config = self.reader(isolation, None);
+        self.default(&mut config, "fetch.wait.max.ms", "5");
+        config
+    }
+
     /// A member of a group, see [`super::GroupConsumer`].
     pub(super) fn member(&self, group: &str, instance: &str, session_ms: u32) -> ClientConfig {
         let mut config = self.reader(Isolation::Committed, Some(group));

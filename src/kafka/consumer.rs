@@ -19,12 +19,15 @@ use super::error::{Class, KafkaError};
 use super::offsets::{Committed, list_committed, list_offsets, offset_list, partition_list};
 use super::reader::owned_up_to;
 use super::record::{Record, TopicPartition};
+use super::watch::Watch;
 
 /// How long the request that wakes connections may take.
 const WAKE: Duration = Duration::from_millis(200);
 /// How long the group may take to say who its members are, and how long to wait before it is asked again.
 const ASK: Duration = Duration::from_secs(1);
 const ASK_AGAIN: Duration = Duration::from_millis(250);
+/// No look at the members takes longer: two requests and the wait before the next.
+const LONGEST_LOOK: Duration = ASK.saturating_mul(2).saturating_add(ASK_AGAIN);
 /// A member that has been dead for a session is gone after so much more.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -103,7 +106,7 @@ struct GroupContext<H> {
 
 struct Lost {
     partitions: TopicPartitionList,
-    since: Instant,
+    watch: Watch,
     /// A member of our name that is not known to be this one.
     stranger: Option<String>,
 }
@@ -161,7 +164,7 @@ impl<H: RebalanceHandler> ConsumerContext for GroupContext<H> {
                 if consumer.assignment_lost() {
                     handler.revoked(&partitions, Ownership::Lost);
                     *self.lost.lock().expect("no holder of this lock panics") =
-                        Some(Lost { partitions: list.clone(), since: Instant::now(), stranger: None });
+                        Some(Lost { partitions: list.clone(), watch: Watch::new(LONGEST_LOOK), stranger: None });
                     return;
                 }
                 handler.revoked(&partitions, Ownership::Held);
@@ -287,7 +290,7 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
     fn settle_lost(&self) -> Result<(), KafkaError> {
         let mut waiting = self.inner.context().lost.lock().expect("no holder of this lock panics");
         let Some(mut lost) = waiting.take() else { return Ok(()) };
-        let long = lost.since.elapsed() > self.session + GRACE;
+        let long = lost.watch.look(Instant::now()) > self.session + GRACE;
         let again = match self.member_of_our_name() {
             Ok(None) => None,
             Ok(Some(id)) if self.is_ours(&id) => None,
@@ -344,8 +347,8 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
     /// the answer to a rejoin can be lost, and the member goes on with an id that the coordinator has replaced. That
     /// one never lives on; to see that can take a session.
     pub fn fenced_by_itself(&self) -> bool {
-        let since = Instant::now();
-        while since.elapsed() < self.session + GRACE {
+        let mut watch = Watch::new(LONGEST_LOOK);
+        while watch.look(Instant::now()) < self.session + GRACE {
             match self.member_of_our_name() {
                 Ok(None) => return true,
                 Ok(Some(id)) if self.is_ours(&id) => return true,

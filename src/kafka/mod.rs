@@ -17,6 +17,7 @@ mod reader;
 mod record;
 mod topic_id;
 mod transaction;
+mod watch;
 
 pub use admin::{Admin, Committed, ConfigValue, Created, GroupMember, GroupState, TopicInfo, TopicSpec, Watermarks};
 pub use config::{ConfigError, Isolation, KafkaConfig};

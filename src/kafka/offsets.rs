@@ -1,15 +1,20 @@
 //! Log ends, committed offsets and groups: the part of [`Admin`] that watches.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::Offset;
 
 use super::admin::{Admin, REQUEST_TIMEOUT};
 use super::config::Isolation;
 use super::error::{Class, KafkaError};
 use super::record::TopicPartition;
+
+/// Between two requests for what has to be there in a moment.
+const ASK_AGAIN: Duration = Duration::from_millis(20);
 
 /// The bounds of a partition's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,10 +84,19 @@ impl Admin {
                 list.add_partition_offset(topic, partition, Offset::End).map_err(|e| KafkaError::new(context(), e))?;
             }
         }
-        let list = self
-            .reader(isolation)
-            .offsets_for_times(list, REQUEST_TIMEOUT)
-            .map_err(|e| KafkaError::new(context(), e))?;
+        let started = Instant::now();
+        let list = loop {
+            match self.reader(isolation).offsets_for_times(list.clone(), REQUEST_TIMEOUT) {
+                // They were listed just now: a client whose own picture is older than that takes a moment to see them.
+                Err(error)
+                    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownPartition)
+                        && started.elapsed() < REQUEST_TIMEOUT =>
+                {
+                    std::thread::sleep(ASK_AGAIN);
+                }
+                answer => break answer.map_err(|e| KafkaError::new(context(), e))?,
+            }
+        };
         let ends = list_offsets(&list).map_err(|e| KafkaError::new(context(), e))?;
         Ok(ends.into_iter().map(|(partition, end)| (partition, end.unwrap_or(0))).collect())
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
@@ -22,6 +22,8 @@ pub struct LogReader {
     config: KafkaConfig,
     admin: Arc<Admin>,
     isolation: Isolation,
+    /// Connected already: a new client for each partition costs more than reading it.
+    consumer: Mutex<Option<PlainConsumer>>,
 }
 
 /// Where a [`PartitionReader`] stands.
@@ -36,7 +38,8 @@ pub enum ReadProgress {
 impl LogReader {
     /// A reader of logs that sees what `isolation` says.
     pub fn new(config: &KafkaConfig, isolation: Isolation) -> Result<Self, KafkaError> {
-        Ok(Self { config: config.clone(), admin: Arc::new(Admin::new(config)?), isolation })
+        let consumer = Mutex::new(None);
+        Ok(Self { config: config.clone(), admin: Arc::new(Admin::new(config)?), isolation, consumer })
     }
 
     /// Reads all partitions of `topic` from their beginnings to the ends they have now (high watermarks, so that
@@ -72,12 +75,18 @@ impl LogReader {
         to: i64,
         each: &mut dyn FnMut(Record),
     ) -> Result<(), KafkaError> {
-        let mut reader =
-            PartitionReader::new(&self.config, Arc::clone(&self.admin), partition.clone(), from, to, self.isolation)?;
+        if from >= to {
+            return Ok(());
+        }
+        let idle = self.consumer.lock().expect("no holder of this lock panics").take();
+        let consumer = idle.map_or_else(|| consumer(&self.config, self.isolation, partition), Ok)?;
+        let admin = Arc::clone(&self.admin);
+        let mut reader = PartitionReader::with(consumer, admin, partition.clone(), from, to, self.isolation);
         let mut last_progress = Instant::now();
         loop {
             let before = reader.position();
             if reader.read(Duration::from_millis(200), each)? == ReadProgress::Done {
+                *self.consumer.lock().expect("no holder of this lock panics") = Some(reader.consumer);
                 return Ok(());
             }
             if reader.position() != before {
@@ -128,12 +137,19 @@ impl PartitionReader {
         to: i64,
         isolation: Isolation,
     ) -> Result<Self, KafkaError> {
-        let consumer = config
-            .reader(isolation, None)
-            .create_with_context::<_, PlainConsumer>(Quiet)
-            .map_err(|e| KafkaError::new(format!("create reader of {partition}"), e))?;
+        Ok(Self::with(consumer(config, isolation, &partition)?, admin, partition, from, to, isolation))
+    }
+
+    fn with(
+        consumer: PlainConsumer,
+        admin: Arc<Admin>,
+        partition: TopicPartition,
+        from: i64,
+        to: i64,
+        isolation: Isolation,
+    ) -> Self {
         let state = if from >= to { State::Done } else { State::WaitingForStable };
-        Ok(Self { consumer, admin, partition, next: from, to, isolation, state })
+        Self { consumer, admin, partition, next: from, to, isolation, state }
     }
 
     /// The next offset to be read.
@@ -228,6 +244,17 @@ impl PartitionReader {
         self.next = self.next.max(self.to);
         self.state = State::Done;
     }
+}
+
+fn consumer(
+    config: &KafkaConfig,
+    isolation: Isolation,
+    partition: &TopicPartition,
+) -> Result<PlainConsumer, KafkaError> {
+    config
+        .bounded_reader(isolation)
+        .create_with_context(Quiet)
+        .map_err(|e| KafkaError::new(format!("create reader of {partition}"), e))
 }
 
 /// What is kept of a value that is cut.

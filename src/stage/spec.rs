@@ -70,7 +70,8 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             transaction: Duration::from_secs(10),
-            session: Duration::from_secs(10),
+            // The least that brokers allow by default: who leaves for good is replaced when it is over.
+            session: Duration::from_secs(6),
             revoke: Duration::from_secs(3),
             drain: Duration::from_secs(30),
             durable: Duration::from_secs(5),

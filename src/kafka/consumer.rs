@@ -15,6 +15,7 @@ use rdkafka::topic_partition_list::Offset;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::config::KafkaConfig;
+use super::coverage::owned;
 use super::error::{Class, KafkaError};
 use super::offsets::{Committed, list_committed, list_offsets, offset_list, partition_list};
 use super::reader::owned_up_to;
@@ -30,6 +31,8 @@ const ASK_AGAIN: Duration = Duration::from_millis(250);
 const LONGEST_LOOK: Duration = ASK.saturating_mul(2).saturating_add(ASK_AGAIN);
 /// A member that has been dead for a session is gone after so much more.
 const GRACE: Duration = Duration::from_secs(2);
+/// For how long partitions may be without a member at first: longer than one takes to give them up and join again.
+const UNOWNED: Duration = Duration::from_secs(4);
 
 /// Whether revoked partitions are still ours while the handler runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -191,12 +194,30 @@ pub struct GroupConsumer<H: RebalanceHandler + 'static> {
     /// Our id when the group was last joined.
     our_id: Mutex<OurId>,
     topics: Mutex<HashMap<String, Arc<str>>>,
+    subscribed: Mutex<Vec<String>>,
+    /// The member leaves to join again: it does when its partitions are given back.
+    returns: AtomicBool,
 }
 
 #[derive(Default)]
 struct OurId {
     known: Option<String>,
     looked_at: Option<Instant>,
+    /// Partitions without a member, as seen since the last join; `None` when all have had one.
+    unowned: Option<Watch>,
+    /// How often the member has left because of them.
+    left: u32,
+}
+
+/// See [`GroupConsumer::cover`].
+enum Cover {
+    Complete,
+    /// Some partitions have no member; the one that has the fewest is to leave and to return.
+    Lacking {
+        leaver: String,
+    },
+    /// The group rebalances: what counts is how that ends.
+    Unsettled,
 }
 
 impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
@@ -222,11 +243,15 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
             our_name: format!("{}-", options.instance),
             our_id: Mutex::default(),
             topics: Mutex::new(HashMap::new()),
+            subscribed: Mutex::default(),
+            returns: AtomicBool::new(false),
         })
     }
 
     /// Joins the group for these topics.
     pub fn subscribe(&self, topics: &[&str]) -> Result<(), KafkaError> {
+        *self.subscribed.lock().expect("no holder of this lock panics") =
+            topics.iter().map(|topic| (*topic).to_owned()).collect();
         self.inner.subscribe(topics).map_err(|e| self.error("subscribe", e))
     }
 
@@ -239,7 +264,8 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
     /// [`Class::Fenced`] error ends the member; transient ones are only told.
     pub fn poll(&self, timeout: Duration) -> Result<ConsumerEvent, KafkaError> {
         self.settle_lost()?;
-        self.learn_id();
+        self.look_after_joining();
+        self.return_to_group()?;
         match self.inner.poll(timeout) {
             None => Ok(ConsumerEvent::Nothing),
             Some(Ok(message)) => {
@@ -262,24 +288,89 @@ impl<H: RebalanceHandler + 'static> GroupConsumer<H> {
         }
     }
 
-    /// Asks for our id once after each join.
-    fn learn_id(&self) {
-        if !self.inner.context().joined.load(Ordering::Relaxed) {
-            return;
-        }
+    /// After each join, asks for our id and then whether all partitions have a member.
+    ///
+    /// The protocol can leave some without: where a static member ends after it has given partitions up for others and
+    /// before it has joined again, its next start gets the rest back without a rebalance, and nothing makes the group
+    /// share out what was given up. A member that leaves and returns does.
+    fn look_after_joining(&self) {
+        let joined = &self.inner.context().joined;
         let mut ours = self.our_id.lock().expect("no holder of this lock panics");
-        if ours.looked_at.is_some_and(|at| at.elapsed() < ASK) {
+        let is_open = joined.load(Ordering::Relaxed) || ours.unowned.is_some();
+        if !is_open || ours.looked_at.is_some_and(|at| at.elapsed() < ASK) {
             return;
         }
         ours.looked_at = Some(Instant::now());
-        match self.member_of_our_name() {
-            Ok(Some(id)) => {
-                ours.known = Some(id);
-                self.inner.context().joined.store(false, Ordering::Relaxed);
+        if joined.load(Ordering::Relaxed) {
+            match self.member_of_our_name() {
+                Ok(Some(id)) => {
+                    ours.known = Some(id);
+                    ours.unowned = Some(Watch::new(LONGEST_LOOK));
+                    joined.store(false, Ordering::Relaxed);
+                }
+                Ok(None) => {}
+                Err(error) => tracing::debug!(%error, "our member id is not known yet"),
             }
-            Ok(None) => {}
-            Err(error) => tracing::debug!(%error, "our member id is not known yet"),
+            return;
         }
+        match self.cover() {
+            Ok(Cover::Lacking { leaver }) => {
+                let patience = UNOWNED * 2_u32.saturating_pow(ours.left.min(10));
+                let seen = ours.unowned.as_mut().map(|watch| watch.look(Instant::now()));
+                if seen.is_some_and(|seen| seen > patience) && ours.known.as_ref() == Some(&leaver) {
+                    tracing::warn!(
+                        group = self.group,
+                        "partitions are without a member; joining again to share them out"
+                    );
+                    ours.unowned = None;
+                    ours.left += 1;
+                    self.inner.unsubscribe();
+                    self.returns.store(true, Ordering::Relaxed);
+                }
+            }
+            Ok(Cover::Complete) => {
+                ours.unowned = None;
+                ours.left = 0;
+            }
+            Ok(Cover::Unsettled) => ours.unowned = Some(Watch::new(LONGEST_LOOK)),
+            Err(error) => tracing::debug!(%error, "whether all partitions have a member is not known yet"),
+        }
+    }
+
+    /// Joins again where the member has left to do so and has given all its partitions back.
+    fn return_to_group(&self) -> Result<(), KafkaError> {
+        if !self.returns.load(Ordering::Relaxed)
+            || self.inner.assignment().map_err(|e| self.error("return", e))?.count() > 0
+        {
+            return Ok(());
+        }
+        self.returns.store(false, Ordering::Relaxed);
+        let topics = self.subscribed.lock().expect("no holder of this lock panics").clone();
+        let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+        self.inner.subscribe(&topics).map_err(|e| self.error("return", e))
+    }
+
+    /// Whether each partition of our topics has a member.
+    fn cover(&self) -> Result<Cover, KafkaError> {
+        let context = "look at the members' partitions";
+        let metadata = self.inner.fetch_metadata(None, ASK).map_err(|e| self.error(context, e))?;
+        let subscribed = self.subscribed.lock().expect("no holder of this lock panics");
+        let ours = metadata.topics().iter().filter(|topic| subscribed.iter().any(|name| name == topic.name()));
+        let partitions: usize = ours.map(|topic| topic.partitions().len()).sum();
+        let list = self.inner.fetch_group_list(Some(&self.group), ASK).map_err(|e| self.error(context, e))?;
+        let group = list.groups().iter().find(|group| group.name() == self.group && group.state() == "Stable");
+        let Some(group) = group else { return Ok(Cover::Unsettled) };
+        let shares = group.members().iter().map(|member| {
+            let owned = owned(member.assignment().unwrap_or_default())?;
+            Some((owned, member.id()))
+        });
+        // Members of another protocol than ours are not understood.
+        let Some(shares) = shares.collect::<Option<Vec<_>>>() else { return Ok(Cover::Complete) };
+        let owned: usize = shares.iter().map(|(owned, _)| owned).sum();
+        Ok(match shares.iter().min() {
+            Some((_, leaver)) if owned < partitions => Cover::Lacking { leaver: (*leaver).to_owned() },
+            _ => Cover::Complete,
+        })
     }
 
     fn is_ours(&self, id: &str) -> bool {

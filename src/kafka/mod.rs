@@ -7,6 +7,7 @@
 mod admin;
 mod config;
 mod consumer;
+mod coverage;
 mod error;
 mod follower;
 mod offsets;

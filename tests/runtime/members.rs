@@ -1,8 +1,12 @@
 //! Members come and go, topics change under a stage, local state is lost.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
 
-use tributary::kafka::{Admin, TopicPartition};
+use tributary::kafka::{Admin, Class, GroupConsumer, GroupOptions, Ownership, RebalanceHandler, TopicPartition};
 use tributary::stage::{StageSpec, StopToken, TaskHandle, TaskState, spawn_keyed};
 
 use super::support::{Count, PATIENCE, assert_counted_once, counting_stage, feed, ids, kafka, unique};
@@ -123,4 +127,69 @@ fn a_stage_without_records_waits_and_stops_in_order() {
     let offsets = Admin::new(&kafka()).unwrap();
     let key = TopicPartition::new(spec.inputs[0].name.as_str(), 0);
     assert_eq!(offsets.committed(&spec.group(), std::slice::from_ref(&key)).unwrap(), BTreeMap::from([(key, Some(0))]));
+}
+
+/// Counts what it owns; asked to give something up, it says so and then stands still until it is told to go on.
+struct Owner {
+    owned: Arc<AtomicUsize>,
+    gives_up: Option<(Sender<()>, Receiver<()>)>,
+}
+
+impl RebalanceHandler for Owner {
+    fn assigned(&mut self, partitions: &[TopicPartition]) {
+        self.owned.fetch_add(partitions.len(), Ordering::SeqCst);
+    }
+
+    fn revoked(&mut self, partitions: &[TopicPartition], _: Ownership) {
+        if let Some((says, goes_on)) = self.gives_up.take() {
+            says.send(()).unwrap();
+            // An end of the test ends the wait, too.
+            let _ = goes_on.recv();
+        }
+        self.owned.fetch_sub(partitions.len(), Ordering::SeqCst);
+    }
+}
+
+/// The coordinator takes a static member's return for no reason to rebalance, and what its former self was giving up has
+/// no member then.
+#[test]
+fn a_member_that_ends_while_it_gives_partitions_up_leaves_none_without_an_owner() {
+    let dir = tempfile::tempdir().unwrap();
+    let spec = counting_stage(&unique("unowned"), 4, dir.path());
+    let topic = &*spec.inputs[0].name;
+    let done = AtomicBool::new(false);
+    let member = |instance: &str, handler: Owner| {
+        let (group, instance) = (spec.group(), instance.to_owned());
+        let options = GroupOptions { group, instance, session_timeout: PATIENCE, largest_value: usize::MAX };
+        let consumer = GroupConsumer::new(&kafka(), &options, handler).unwrap();
+        consumer.subscribe(&[topic]).unwrap();
+        while !done.load(Ordering::SeqCst)
+            && !consumer.poll(Duration::from_millis(50)).is_err_and(|e| e.class == Class::Fenced)
+        {}
+    };
+    let counts: [Arc<AtomicUsize>; 3] = Default::default();
+    let (says, said) = channel();
+    let (go_on, goes_on) = channel();
+    std::thread::scope(|scope| {
+        let (former, other, next) = (counts[0].clone(), counts[1].clone(), counts[2].clone());
+        let member = &member;
+        scope.spawn(move || member("a", Owner { owned: former, gives_up: Some((says, goes_on)) }));
+        let started = Instant::now();
+        while counts[0].load(Ordering::SeqCst) < 4 {
+            assert!(started.elapsed() < PATIENCE, "nothing was assigned");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        scope.spawn(move || member("b", Owner { owned: other, gives_up: None }));
+        said.recv_timeout(PATIENCE).unwrap();
+        scope.spawn(move || member("a", Owner { owned: next, gives_up: None }));
+        let owned = || counts[1..].iter().map(|count| count.load(Ordering::SeqCst)).collect::<Vec<_>>();
+        let started = Instant::now();
+        while owned() != [2, 2] && started.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let owned = owned();
+        done.store(true, Ordering::SeqCst);
+        drop(go_on);
+        assert_eq!(owned, [2, 2]);
+    });
 }

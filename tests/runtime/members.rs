@@ -163,9 +163,11 @@ fn a_member_that_ends_while_it_gives_partitions_up_leaves_none_without_an_owner(
         let options = GroupOptions { group, instance, session_timeout: PATIENCE, largest_value: usize::MAX };
         let consumer = GroupConsumer::new(&kafka(), &options, handler).unwrap();
         consumer.subscribe(&[topic]).unwrap();
-        while !done.load(Ordering::SeqCst)
-            && !consumer.poll(Duration::from_millis(50)).is_err_and(|e| e.class == Class::Fenced)
-        {}
+        while !done.load(Ordering::SeqCst) {
+            if consumer.poll(Duration::from_millis(50)).is_err_and(|e| e.class == Class::Fenced) {
+                break;
+            }
+        }
     };
     let counts: [Arc<AtomicUsize>; 3] = Default::default();
     let (says, said) = channel();

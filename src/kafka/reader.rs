@@ -86,6 +86,9 @@ impl LogReader {
         loop {
             let before = reader.position();
             if reader.read(Duration::from_millis(200), each)? == ReadProgress::Done {
+                // An idle client that kept the partition would go on to fetch what nobody reads.
+                let outcome = reader.consumer.unassign();
+                outcome.map_err(|e| KafkaError::new(format!("give {partition} back"), e))?;
                 *self.consumer.lock().expect("no holder of this lock panics") = Some(reader.consumer);
                 return Ok(());
             }

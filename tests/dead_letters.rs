@@ -6,10 +6,11 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use serde_json::Value;
+use tributary::dev::free_address;
 use tributary::kafka::{Admin, OutgoingRecord, Producer};
 
 use crate::support::events::{self, Event};
-use crate::support::site::{PATIENCE, STAGES, Site, free_address};
+use crate::support::site::{PATIENCE, STAGES, Site};
 
 /// A notification of the recording is up to some 10 KB; this limit refuses the larger ones.
 const LOW_LIMIT: (&str, &str) = ("TRIBUTARY_LIMITS__RECORD_BYTES", "4KiB");
@@ -198,7 +199,7 @@ fn letters_of_several_kinds_are_decided_on_one_by_one_and_end_as_if_never_poison
     let mixed = Mixed::new();
     let (calm, id) = {
         let site = Site::start();
-        let address = free_address();
+        let address = free_address().unwrap();
         let mut running = site.spawn(&["up"], &[("TRIBUTARY_REGISTRY__LISTEN", &address)]);
         running.wait_until("the registry answers", |_| TcpStream::connect(&address).is_ok());
         let id = register_listener(&address);
@@ -210,7 +211,7 @@ fn letters_of_several_kinds_are_decided_on_one_by_one_and_end_as_if_never_poison
     };
 
     let site = Site::start();
-    let address = free_address();
+    let address = free_address().unwrap();
     let settings = [("TRIBUTARY_REGISTRY__LISTEN", address.as_str()), LOW_LIMIT];
     let mut running = site.spawn(&["up"], &settings);
     running.wait_until("the registry answers", |_| TcpStream::connect(&address).is_ok());

@@ -5,8 +5,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tributary::dev::free_address;
 
-use crate::support::site::{BINARY, PATIENCE, cache, free_address};
+use crate::support::site::{BINARY, PATIENCE, cache};
 
 /// A folder in which somebody tries the demo, with nothing configured.
 struct Newcomer {
@@ -40,9 +41,9 @@ impl Newcomer {
             .current_dir(self.folder.path())
             .env("NO_COLOR", "1")
             .env("RUST_LOG", "warn")
-            .env("TRIBUTARY_API__LISTEN", free_address())
-            .env("TRIBUTARY_REGISTRY__LISTEN", free_address())
-            .env("TRIBUTARY_METRICS__LISTEN", free_address())
+            .env("TRIBUTARY_API__LISTEN", free_address().unwrap())
+            .env("TRIBUTARY_REGISTRY__LISTEN", free_address().unwrap())
+            .env("TRIBUTARY_METRICS__LISTEN", free_address().unwrap())
             .stdin(Stdio::null());
         command
     }

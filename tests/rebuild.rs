@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
+use tributary::dev::free_address;
 
 use crate::support::events::{self, Event};
-use crate::support::site::{PATIENCE, Running, Site, free_address};
+use crate::support::site::{PATIENCE, Running, Site};
 
 /// `GET path` of an API; the status and the body.
 fn get(address: &str, path: &str) -> (u16, Value) {
@@ -93,7 +94,7 @@ fn wait_answers(running: &mut Running, api: &str, expected: &[Value; 3]) {
 #[test]
 fn each_view_that_is_lost_comes_back_as_it_was() {
     let site = Site::start();
-    let api = free_address();
+    let api = free_address().unwrap();
     site.produce(&events::site(0));
     let mut running = start_all(&site, &api);
     let digest = site.quiet_digest();
@@ -164,7 +165,7 @@ fn ask_all_the_time(api: &str, stop: &AtomicBool, asked: &AtomicU64, expected: &
 #[test]
 fn the_old_views_are_served_while_new_ones_are_built() {
     let site = Site::start();
-    let api = free_address();
+    let api = free_address().unwrap();
     site.produce(&events::site(0));
     let mut running = start_all(&site, &api);
     let digest = site.quiet_digest();
@@ -219,7 +220,7 @@ fn the_old_views_are_served_while_new_ones_are_built() {
 #[test]
 fn a_rebuild_under_load_loses_and_doubles_nothing() {
     let site = Site::start();
-    let api = free_address();
+    let api = free_address().unwrap();
     let mut running = start_all(&site, &api);
     wait_ready(&mut running);
     let log: Vec<Event> = (0..4).flat_map(events::site).collect();
@@ -252,7 +253,7 @@ fn a_rebuild_under_load_loses_and_doubles_nothing() {
 #[test]
 fn a_killed_rebuild_is_continued_and_leaves_the_old_view_alone() {
     let site = Site::start();
-    let api = free_address();
+    let api = free_address().unwrap();
     site.produce(&events::site(0));
     let mut running = start_all(&site, &api);
     let digest = site.quiet_digest();

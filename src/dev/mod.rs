@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::{fs, io};
 
 pub use kafka::KafkaServer;
+pub use ports::free_address;
 pub use postgres::PostgresServer;
 pub use proxied::ProxiedStack;
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
-use tributary::dev::{Servers, Stack};
+use tributary::dev::{Servers, Stack, free_address};
 use tributary::kafka::{KafkaConfig, OutgoingRecord, Producer};
 
 use super::events::Event;
@@ -133,11 +133,6 @@ impl Site {
     }
 }
 
-/// An address that nobody listened on a moment ago.
-pub fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
-}
-
 /// A process of ours in the background; killed when dropped.
 pub struct Running {
     child: Child,
@@ -149,7 +144,7 @@ impl Running {
     /// Starts `command` with its metrics at an address of its own; what it says is added to the file `log`.
     pub fn start(command: &mut Command, log: PathBuf) -> Self {
         let out = std::fs::File::options().create(true).append(true).open(&log).unwrap();
-        let metrics = free_address();
+        let metrics = free_address().unwrap();
         command.env("TRIBUTARY_METRICS__LISTEN", &metrics).stdin(Stdio::null());
         command.stdout(out.try_clone().unwrap()).stderr(out);
         Self { child: command.spawn().unwrap(), log, metrics }

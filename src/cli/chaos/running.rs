@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::cli::http;
+use crate::dev::free_address;
 
 /// Lines of a log that a message quotes.
 const QUOTED_LINES: usize = 60;
@@ -21,14 +21,6 @@ pub struct Running {
     /// Where its own part of the log begins.
     log_start: u64,
     metrics: String,
-}
-
-/// An address that nobody listened on a moment ago.
-///
-/// # Errors
-/// If the system has no port to give.
-pub fn free_address() -> io::Result<String> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 
 impl Running {

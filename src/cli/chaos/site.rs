@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow, bail};
 
 use super::disk::Disk;
-use super::running::{Running, free_address};
+use super::running::Running;
 use super::schedule::{Who, registry_points};
 use crate::cli::context::Context;
 use crate::cli::exit::Reason;
 use crate::config::{self, Config, Sources};
-use crate::dev::ProxiedStack;
+use crate::dev::{ProxiedStack, free_address};
 
 /// For whatever has to come about; a loaded machine is slow, a broken one never gets there.
 pub(super) const PATIENCE: Duration = Duration::from_secs(120);

@@ -15,8 +15,11 @@ use crate::kafka::{OutgoingRecord, Producer};
 
 /// Of so many events per second one is followed to its end.
 const PROBES_PER_SECOND: u64 = 20;
+/// So long events arrive before the first one is followed: servers compile what they do at this rate only now, and at the
+/// load before it they did other things.
+const SETTLING_SECONDS: u64 = 10;
 /// How often is looked whether a probe has arrived: what the figures can be wrong by.
-const STORED_EVERY: Duration = Duration::from_millis(2);
+const STORED_EVERY: Duration = Duration::from_millis(5);
 const SEARCHED_EVERY: Duration = Duration::from_millis(20);
 /// An event that takes longer has got lost.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -45,8 +48,8 @@ struct Pending {
 
 type Shared = Mutex<Pending>;
 
-/// Sends `rate` events of `mix` per second for `seconds`, some of which write datasets that nobody has seen before, and
-/// follows those.
+/// Sends `rate` events of `mix` per second, some of which write datasets that nobody has seen before, and follows those
+/// of `seconds`, once the flow has settled.
 pub(super) fn at_rate(
     context: &Context,
     process: &Process,
@@ -60,7 +63,7 @@ pub(super) fn at_rate(
     let (stored, searchable) = (Shared::default(), Shared::default());
     let is_stored = |id: &str| -> Result<bool, Failure> {
         let (reader, ids) = (store.reader(), [id.to_owned()]);
-        Ok(!process.runtime.block_on(reader.datasets(&ids)).because(Reason::Unavailable)?.is_empty())
+        Ok(!process.runtime.block_on(reader.existing(&ids)).because(Reason::Unavailable)?.is_empty())
     };
     let is_found = |id: &str| -> Result<bool, Failure> {
         let name = id.rsplit('/').next().unwrap_or(id).to_owned();
@@ -87,12 +90,12 @@ fn send(producer: &Producer, mix: &Mix, (rate, seconds): (u64, u64), watched: [&
     let fresh = Mix { seed: mix.seed + 1, jobs: u64::MAX, hms_percent: 0 };
     let every = (rate / PROBES_PER_SECOND).max(1);
     let started = Instant::now();
-    for nth in 0..rate * seconds {
+    for nth in 0..rate * (SETTLING_SECONDS + seconds) {
         let due = started + Duration::from_nanos(nth * 1_000_000_000 / rate);
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         let is_probe = nth % every == 0;
         let event = if is_probe { fresh.event(nth) } else { mix.event(u64::from(u32::MAX) + nth) };
-        if is_probe {
+        if is_probe && nth >= rate * SETTLING_SECONDS {
             let written = written_dataset(&event).because(Reason::Internal)?;
             for pending in watched {
                 lock(pending).waiting.push_back((written.clone(), Instant::now()));

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use tributary::codec::avro::encode_record;
 use tributary::dev::{Servers, Stack};
 use tributary::model::fact::{Origin, Owner};
 use tributary::model::record::{CatalogRecord, CatalogTopic, ColumnRecord, DatasetRecord, LineageRecord};
 use tributary::search::{IndexOp, IndexWriter};
-use tributary::store::{CatalogWrite, Store, StoreOptions};
+use tributary::store::{CatalogWrite, Store, StoreOptions, content_hash};
 
 /// As in the binary.
 #[global_allocator]
@@ -100,7 +101,10 @@ fn edges(time: i64) -> Vec<CatalogWrite> {
 }
 
 fn write(topic: CatalogTopic, offset: usize, key: String, record: CatalogRecord) -> CatalogWrite {
-    CatalogWrite { topic, partition: 0, offset: offset as i64, key, value: Some(record), hash: None }
+    // The sink has the value's bytes at hand.
+    let bytes = encode_record(&record, 0).expect("the record fits its schema");
+    let hash = Some(content_hash(&bytes));
+    CatalogWrite { topic, partition: 0, offset: offset as i64, key, value: Some(record), hash }
 }
 
 /// Batches whose rows all change, and batches that are there already.

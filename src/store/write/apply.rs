@@ -143,7 +143,7 @@ async fn datasets(
         })
         .collect();
     let ids: Vec<&str> = records.iter().map(|(record, _)| record.id.as_str()).collect();
-    let stored = stored_dataset_hashes(connection, &ids).await?;
+    let stored = stored_hashes(connection, &ids).await?;
 
     let mut rows = Rows::new("datasets", "id", OnConflict::ReplaceIfChanged);
     let mut columns = ChildRows::new("columns");
@@ -151,13 +151,18 @@ async fn datasets(
     let mut column_tags = ChildRows::new("column_tags");
     let mut owners = ChildRows::new("owners");
     for (record, p) in &records {
+        let before = stored.get(record.id.as_str());
+        if before.is_some_and(|before| before.row == p.row_hash) {
+            // The children are of the same content.
+            continue;
+        }
+        let before = before.map(|before| before.children);
         let hashes = DatasetHashes {
             columns: child_hash(&record.columns),
             tags: child_hash(&record.tags),
             owners: child_hash(&record.owners),
         };
         RowWriter { rows: &mut rows, cleaner }.dataset(record, p.row_hash, &hashes);
-        let before = stored.get(record.id.as_str());
         if before.is_none_or(|before| before.columns != hashes.columns) {
             columns.replaced.push(&record.id);
             for (index, column) in record.columns.iter().enumerate() {
@@ -190,19 +195,23 @@ async fn datasets(
     Ok(changed)
 }
 
-async fn stored_dataset_hashes(
+/// What a dataset's rows were written from.
+struct StoredHashes {
+    row: [u8; 16],
+    children: DatasetHashes,
+}
+
+async fn stored_hashes(
     connection: &mut PgConnection,
     ids: &[&str],
-) -> Result<HashMap<String, DatasetHashes>, sqlx::Error> {
-    let stored = sqlx::query("SELECT id, columns_hash, tags_hash, owners_hash FROM datasets WHERE id = ANY($1)")
-        .bind(ids)
-        .fetch_all(connection)
-        .await?;
+) -> Result<HashMap<String, StoredHashes>, sqlx::Error> {
+    let sql = "SELECT id, row_hash, columns_hash, tags_hash, owners_hash FROM datasets WHERE id = ANY($1)";
+    let stored = sqlx::query(sql).bind(ids).fetch_all(connection).await?;
     stored
         .iter()
         .map(|row| {
-            let hashes = DatasetHashes { columns: row.try_get(1)?, tags: row.try_get(2)?, owners: row.try_get(3)? };
-            Ok((row.try_get(0)?, hashes))
+            let children = DatasetHashes { columns: row.try_get(2)?, tags: row.try_get(3)?, owners: row.try_get(4)? };
+            Ok((row.try_get(0)?, StoredHashes { row: row.try_get(1)?, children }))
         })
         .collect()
 }
@@ -218,19 +227,19 @@ async fn with_owners(
     let (kind, select, delete) = match topic {
         CatalogTopic::Containers => (
             "container",
-            "SELECT id, owners_hash FROM containers WHERE id = ANY($1)",
+            "SELECT id, row_hash, owners_hash FROM containers WHERE id = ANY($1)",
             "DELETE FROM owners WHERE entity_id = ANY($1) AND entity_kind = 'container'",
         ),
         _ => (
             "job",
-            "SELECT id, owners_hash FROM jobs WHERE id = ANY($1)",
+            "SELECT id, row_hash, owners_hash FROM jobs WHERE id = ANY($1)",
             "DELETE FROM owners WHERE entity_id = ANY($1) AND entity_kind = 'job'",
         ),
     };
     let ids: Vec<&str> = part.iter().map(|p| p.write.key.as_str()).collect();
-    let mut stored: HashMap<String, [u8; 16]> = HashMap::new();
+    let mut stored: HashMap<String, [[u8; 16]; 2]> = HashMap::new();
     for row in sqlx::query(select).bind(ids).fetch_all(&mut *connection).await? {
-        stored.insert(row.try_get(0)?, row.try_get(1)?);
+        stored.insert(row.try_get(0)?, [row.try_get(1)?, row.try_get(2)?]);
     }
     let mut rows = Rows::new(name, key, OnConflict::ReplaceIfChanged);
     let mut owner_rows = ChildRows::new("owners");
@@ -240,6 +249,10 @@ async fn with_owners(
             Some(CatalogRecord::Job(r)) => (&r.id, &r.owners, &r.origin),
             _ => continue,
         };
+        let before = stored.get(id);
+        if before.is_some_and(|[row, _]| *row == p.row_hash) {
+            continue;
+        }
         let hash = child_hash(owners);
         let mut row = RowWriter { rows: &mut rows, cleaner };
         match &p.write.value {
@@ -247,7 +260,7 @@ async fn with_owners(
             Some(CatalogRecord::Job(r)) => row.job(r, p.row_hash, hash),
             _ => {}
         }
-        if stored.get(id) != Some(&hash) {
+        if before.is_none_or(|[_, owners]| *owners != hash) {
             owner_rows.replaced.push(id);
             add_owners(&mut owner_rows.rows, cleaner, kind, id, owners, origin);
         }

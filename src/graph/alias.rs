@@ -1,6 +1,7 @@
 //! Other names of datasets and when they hold.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
+use smallvec::SmallVec;
 
 use super::EdgeKey;
 use super::names::NameId;
@@ -73,7 +74,8 @@ impl Aliases {
 
     /// The canonical name at a time. A cycle ends at the name where it would close.
     pub(super) fn resolve(&self, name: NameId, at: i64) -> NameId {
-        let mut seen = vec![name];
+        let mut seen = SmallVec::<[NameId; MAX_HOPS + 1]>::new();
+        seen.push(name);
         let mut current = name;
         while seen.len() <= MAX_HOPS {
             match self.step(current, at) {

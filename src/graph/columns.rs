@@ -1,8 +1,8 @@
 //! Columns as small numbers: pairs of dataset and field, grouped by dataset.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
-use super::names::{Interner, NameId};
+use super::names::NameId;
 
 #[derive(Debug, Default)]
 pub(super) struct Columns {
@@ -12,12 +12,7 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    pub(super) fn intern(&mut self, names: &mut Interner, dataset: &str, field: &str) -> NameId {
-        let (dataset, field) = (names.intern(dataset), names.intern(field));
-        self.intern_ids(dataset, field)
-    }
-
-    pub(super) fn intern_ids(&mut self, dataset: NameId, field: NameId) -> NameId {
+    pub(super) fn intern(&mut self, dataset: NameId, field: NameId) -> NameId {
         if let Some(id) = self.ids.get(&(dataset, field)) {
             return *id;
         }

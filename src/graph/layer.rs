@@ -1,7 +1,6 @@
 //! Edges of one level with their adjacency in both directions. Knows numbers only.
 
-use std::collections::HashMap;
-
+use foldhash::HashMap;
 use smallvec::SmallVec;
 
 use super::names::NameId;

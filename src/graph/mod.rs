@@ -18,6 +18,7 @@ mod tests;
 
 use sha2::{Digest, Sha256};
 
+use crate::model::edge::{ColumnEdgeRef, TableEdgeRef};
 use crate::model::fact::Origin;
 use crate::model::record::{AliasRecord, ColumnLineageRecord, LineageRecord};
 
@@ -128,20 +129,25 @@ impl Graph {
 
     /// Adds or replaces a table edge.
     pub fn put_lineage(&mut self, key: EdgeKey, record: &LineageRecord) {
+        self.put_table_edge(key, record.into());
+    }
+
+    /// As [`Self::put_lineage`], of borrowed parts.
+    pub fn put_table_edge(&mut self, key: EdgeKey, edge: TableEdgeRef<'_>) {
         let info = EdgeInfo {
-            job: self.names.intern(&record.job),
-            kind: self.names.intern(&record.kind),
-            confidence: record.confidence,
-            stale: record.stale,
-            last_seen: record.last_seen,
+            job: self.names.intern(edge.job),
+            kind: self.names.intern(edge.kind),
+            confidence: edge.confidence,
+            stale: edge.stale,
+            last_seen: edge.last_seen,
             is_borrowed: false,
             transformations: self.names.intern(""),
             masking: false,
-            origin_topic: self.names.intern(&record.origin.topic),
-            origin_partition: record.origin.partition,
-            origin_offset: record.origin.offset,
+            origin_topic: self.names.intern(edge.origin.topic),
+            origin_partition: edge.origin.partition,
+            origin_offset: edge.origin.offset,
         };
-        let (source, target) = (self.names.intern(&record.source), self.names.intern(&record.target));
+        let (source, target) = (self.names.intern(edge.source), self.names.intern(edge.target));
         let ends = (self.resolved(source, info.last_seen), self.resolved(target, info.last_seen));
         let (job, seen) = (info.job, info.last_seen);
         let is_news = self.tables.by_key(key).is_none_or(|edge| edge.info.last_seen != seen);
@@ -165,26 +171,35 @@ impl Graph {
             self.remove_column_lineage(key);
             return;
         }
-        let job = self.names.intern(&record.job);
-        let datasets = (self.names.intern(&record.source), self.names.intern(&record.target));
+        self.put_column_edge(key, record.into());
+    }
+
+    /// As [`Self::put_column_lineage`], of borrowed parts and mapped.
+    pub fn put_column_edge(&mut self, key: EdgeKey, edge: ColumnEdgeRef<'_>) {
+        let job = self.names.intern(edge.job);
+        let datasets = (self.names.intern(edge.source), self.names.intern(edge.target));
         let of_table = || self.tables.reported(job, datasets).map_or(i64::MAX, |edge| edge.info.last_seen);
-        let last_seen = record.last_seen.unwrap_or_else(of_table);
-        let transformations = record.transformations.join(",");
+        let last_seen = edge.last_seen.unwrap_or_else(of_table);
+        let transformations = match edge.transformations {
+            [one] => self.names.intern(one),
+            some => self.names.intern(&some.join(",")),
+        };
         let info = EdgeInfo {
             job,
-            kind: self.names.intern(&record.description),
-            confidence: record.confidence,
-            stale: record.stale,
+            kind: self.names.intern(edge.description),
+            confidence: edge.confidence,
+            stale: edge.stale,
             last_seen,
-            is_borrowed: record.last_seen.is_none(),
-            transformations: self.names.intern(&transformations),
-            masking: record.masking,
-            origin_topic: self.names.intern(&record.origin.topic),
-            origin_partition: record.origin.partition,
-            origin_offset: record.origin.offset,
+            is_borrowed: edge.last_seen.is_none(),
+            transformations,
+            masking: edge.masking,
+            origin_topic: self.names.intern(edge.origin.topic),
+            origin_partition: edge.origin.partition,
+            origin_offset: edge.origin.offset,
         };
-        let source = self.columns.intern(&mut self.names, &record.source, &record.source_field);
-        let target = self.columns.intern(&mut self.names, &record.target, &record.target_field);
+        let fields = (self.names.intern(edge.source_field), self.names.intern(edge.target_field));
+        let source = self.columns.intern(datasets.0, fields.0);
+        let target = self.columns.intern(datasets.1, fields.1);
         let ends = (self.resolved_column(source, last_seen), self.resolved_column(target, last_seen));
         self.fields.put(key, (source, target), ends, info);
     }
@@ -241,7 +256,7 @@ impl Graph {
     fn resolved_column(&mut self, column: NameId, at: i64) -> NameId {
         let (dataset, field) = self.columns.parts(column);
         let canonical = self.aliases.resolve(dataset, at);
-        if canonical == dataset { column } else { self.columns.intern_ids(canonical, field) }
+        if canonical == dataset { column } else { self.columns.intern(canonical, field) }
     }
 
     /// Gives the column edges beside a table edge its time, where they have none of their own, and the ends that they had

@@ -1,7 +1,8 @@
 //! Strings as small numbers. Names are never forgotten: a graph sees the same ones again and again.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use foldhash::HashMap;
 
 /// A string of the interner, or a column of [`super::columns::Columns`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -4,6 +4,7 @@
 //! sinks and readers know records only. Nothing here knows Kafka, SQL, a clock or randomness.
 
 pub mod check;
+pub mod edge;
 pub mod fact;
 pub mod id;
 pub mod packed_edges;

@@ -46,9 +46,9 @@ impl LineageSink {
         let stored = store
             .graph_snapshot(sink, &mut |row| match row {
                 GraphRow::Alias(key, record) => graph.put_alias(EdgeKey(key), &record),
-                GraphRow::Dataset { id, existence } => graph.put_node(&id, NodeKind::from_existence(&existence)),
-                GraphRow::Lineage(key, record) => graph.put_lineage(EdgeKey(key), &record),
-                GraphRow::ColumnLineage(key, record) => graph.put_column_lineage(EdgeKey(key), &record),
+                GraphRow::Dataset { id, existence } => graph.put_node(id, NodeKind::from_existence(existence)),
+                GraphRow::Table(key, edge) => graph.put_table_edge(EdgeKey(key), edge),
+                GraphRow::Column(key, edge) => graph.put_column_edge(EdgeKey(key), edge),
             })
             .await?;
         let mut sink = Self::new(decoder);

@@ -18,6 +18,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::topic_partition_list::Offset;
 
+use super::aside::Aside;
 use super::config::{Isolation, KafkaConfig};
 use super::consumer::{PlainConsumer, Quiet};
 use super::error::{Class, KafkaError};
@@ -85,7 +86,11 @@ pub struct ConfigValue {
 /// Administers a cluster. Every call blocks for at most about 10 s and then fails as [`Class::Transient`].
 pub struct Admin {
     config: KafkaConfig,
-    client: AdminClient<DefaultClientContext>,
+    clients: Aside<Clients>,
+}
+
+struct Clients {
+    admin: AdminClient<DefaultClientContext>,
     /// Metadata and log ends; the isolation decides what an end is.
     committed: PlainConsumer,
     uncommitted: PlainConsumer,
@@ -103,18 +108,19 @@ impl Admin {
                 .create_with_context::<_, PlainConsumer>(Quiet)
                 .map_err(|e| KafkaError::new(context(), e))
         };
-        Ok(Self {
-            client: config.admin().create().map_err(|e| KafkaError::new(context(), e))?,
+        let clients = Clients {
+            admin: config.admin().create().map_err(|e| KafkaError::new(context(), e))?,
             committed: reader(Isolation::Committed)?,
             uncommitted: reader(Isolation::Uncommitted)?,
-            config: config.clone(),
             groups: Mutex::new(HashMap::new()),
-        })
+        };
+        Ok(Self { config: config.clone(), clients: Aside::new(clients) })
     }
 
     /// All topics, internal ones too.
     pub fn topics(&self) -> Result<BTreeMap<String, TopicInfo>, KafkaError> {
         let metadata = self
+            .clients
             .uncommitted
             .fetch_metadata(None, REQUEST_TIMEOUT)
             .map_err(|e| KafkaError::new(format!("list topics of {}", self.config.bootstrap_servers()), e))?;
@@ -148,8 +154,8 @@ impl Admin {
         if specs.is_empty() {
             return Ok(Vec::new());
         }
-        let results =
-            block_on(self.client.create_topics(&specs, &options())).map_err(|e| KafkaError::new("create topics", e))?;
+        let results = block_on(self.clients.admin.create_topics(&specs, &options()))
+            .map_err(|e| KafkaError::new("create topics", e))?;
         let mut outcome: HashMap<String, Created> = HashMap::new();
         for result in results {
             match result {
@@ -165,15 +171,15 @@ impl Admin {
     pub fn add_partitions(&self, topic: &str, partitions: i32) -> Result<(), KafkaError> {
         let context = || format!("grow {topic} to {partitions} partitions");
         let new = NewPartitions::new(topic, usize::try_from(partitions).unwrap_or(0));
-        let results =
-            block_on(self.client.create_partitions(&[new], &options())).map_err(|e| KafkaError::new(context(), e))?;
+        let results = block_on(self.clients.admin.create_partitions(&[new], &options()))
+            .map_err(|e| KafkaError::new(context(), e))?;
         results.into_iter().try_for_each(|r| r.map(drop).map_err(|(_, code)| KafkaError::code(context(), code)))
     }
 
     /// Deletes topics; those that do not exist are fine.
     pub fn delete_topics(&self, topics: &[&str]) -> Result<(), KafkaError> {
-        let results =
-            block_on(self.client.delete_topics(topics, &options())).map_err(|e| KafkaError::new("delete topics", e))?;
+        let results = block_on(self.clients.admin.delete_topics(topics, &options()))
+            .map_err(|e| KafkaError::new("delete topics", e))?;
         for result in results {
             match result {
                 Ok(_) | Err((_, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)) => {}
@@ -192,7 +198,7 @@ impl Admin {
             return Ok(BTreeMap::new());
         }
         let resources: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
-        let results = block_on(self.client.describe_configs(&resources, &options()))
+        let results = block_on(self.clients.admin.describe_configs(&resources, &options()))
             .map_err(|e| KafkaError::new("describe topic configurations", e))?;
         let mut described = BTreeMap::new();
         for result in results {
@@ -221,8 +227,8 @@ impl Admin {
         let alter = overrides
             .iter()
             .fold(AlterConfig::new(ResourceSpecifier::Topic(topic)), |alter, (name, value)| alter.set(name, value));
-        let results =
-            block_on(self.client.alter_configs(&[alter], &options())).map_err(|e| KafkaError::new(context(), e))?;
+        let results = block_on(self.clients.admin.alter_configs(&[alter], &options()))
+            .map_err(|e| KafkaError::new(context(), e))?;
         results.into_iter().try_for_each(|r| r.map(drop).map_err(|(_, code)| KafkaError::code(context(), code)))
     }
 
@@ -233,14 +239,14 @@ impl Admin {
         offsets
             .add_partition_offset(&partition.topic, partition.partition, Offset::Offset(before))
             .map_err(|e| KafkaError::new(context(), e))?;
-        let result =
-            block_on(self.client.delete_records(&offsets, &options())).map_err(|e| KafkaError::new(context(), e))?;
+        let result = block_on(self.clients.admin.delete_records(&offsets, &options()))
+            .map_err(|e| KafkaError::new(context(), e))?;
         result.elements().iter().try_for_each(|element| element.error()).map_err(|e| KafkaError::new(context(), e))
     }
 
     /// The cluster's id.
     pub fn cluster_id(&self) -> Result<String, KafkaError> {
-        self.client.inner().fetch_cluster_id(REQUEST_TIMEOUT).ok_or_else(|| {
+        self.clients.admin.inner().fetch_cluster_id(REQUEST_TIMEOUT).ok_or_else(|| {
             KafkaError::other(Class::Transient, "fetch cluster id", format!("{} did not answer", self.servers()))
         })
     }
@@ -252,13 +258,13 @@ impl Admin {
 
     pub(super) fn reader(&self, isolation: Isolation) -> &PlainConsumer {
         match isolation {
-            Isolation::Committed => &self.committed,
-            Isolation::Uncommitted => &self.uncommitted,
+            Isolation::Committed => &self.clients.committed,
+            Isolation::Uncommitted => &self.clients.uncommitted,
         }
     }
 
     pub(super) fn group_client(&self, group: &str, isolation: Isolation) -> Result<Arc<PlainConsumer>, KafkaError> {
-        let mut groups = self.groups.lock().expect("no holder of this lock panics");
+        let mut groups = self.clients.groups.lock().expect("no holder of this lock panics");
         let key = (group.to_owned(), isolation);
         if let Some(client) = groups.get(&key) {
             return Ok(Arc::clone(client));

@@ -5,6 +5,7 @@
 //! catalogs or schemas. **Every call blocks**; asynchronous callers use `tokio::task::spawn_blocking` or a thread.
 
 mod admin;
+mod aside;
 mod config;
 mod consumer;
 mod coverage;

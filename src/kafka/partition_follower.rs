@@ -8,6 +8,7 @@ use rdkafka::error::KafkaError as Native;
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
+use super::aside::Aside;
 use super::config::{Isolation, KafkaConfig};
 use super::consumer::{PlainConsumer, Quiet};
 use super::error::KafkaError;
@@ -19,7 +20,7 @@ const MAX_POLLED: usize = 1_000;
 
 /// A reader of one partition without a group. It belongs to one thread.
 pub struct PartitionFollower {
-    consumer: PlainConsumer,
+    consumer: Aside<PlainConsumer>,
     topic: Arc<str>,
     partition: TopicPartition,
     position: i64,
@@ -40,6 +41,7 @@ impl PartitionFollower {
         let consumer = config
             .reader(isolation, None)
             .create_with_context::<_, PlainConsumer>(Quiet)
+            .map(Aside::new)
             .map_err(|e| KafkaError::new(context(), e))?;
         let mut list = TopicPartitionList::new();
         let start = from.map_or(Offset::Beginning, Offset::Offset);

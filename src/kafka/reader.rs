@@ -12,6 +12,7 @@ use rdkafka::message::{BorrowedHeaders, BorrowedMessage, Headers as _, Message};
 use rdkafka::topic_partition_list::Offset;
 
 use super::admin::{Admin, Watermarks};
+use super::aside::Aside;
 use super::config::{Isolation, KafkaConfig};
 use super::consumer::{PlainConsumer, Quiet};
 use super::error::{Class, KafkaError};
@@ -23,7 +24,7 @@ pub struct LogReader {
     admin: Arc<Admin>,
     isolation: Isolation,
     /// Connected already: a new client for each partition costs more than reading it.
-    consumer: Mutex<Option<PlainConsumer>>,
+    consumer: Mutex<Option<Aside<PlainConsumer>>>,
 }
 
 /// Where a [`PartitionReader`] stands.
@@ -113,7 +114,7 @@ impl LogReader {
 
 /// Reads one partition up to a fixed end, in slices, so that its owner can do other things between.
 pub struct PartitionReader {
-    consumer: PlainConsumer,
+    consumer: Aside<PlainConsumer>,
     admin: Arc<Admin>,
     partition: TopicPartition,
     next: i64,
@@ -144,7 +145,7 @@ impl PartitionReader {
     }
 
     fn with(
-        consumer: PlainConsumer,
+        consumer: Aside<PlainConsumer>,
         admin: Arc<Admin>,
         partition: TopicPartition,
         from: i64,
@@ -253,10 +254,11 @@ fn consumer(
     config: &KafkaConfig,
     isolation: Isolation,
     partition: &TopicPartition,
-) -> Result<PlainConsumer, KafkaError> {
+) -> Result<Aside<PlainConsumer>, KafkaError> {
     config
         .bounded_reader(isolation)
         .create_with_context(Quiet)
+        .map(Aside::new)
         .map_err(|e| KafkaError::new(format!("create reader of {partition}"), e))
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The only user of sqlx. Knows records and their Kafka keys; may not know Kafka, the fold or HTTP.
 
+mod copy;
 mod error;
 mod positions;
 pub mod read;

@@ -1,11 +1,6 @@
 //! What the lineage graph starts from: edges, aliases, dataset states and the positions they belong to, in one snapshot.
 
-use chrono::{DateTime, Utc};
-use futures_util::TryStreamExt;
-use sqlx::Row;
-use sqlx::postgres::PgRow;
-use sqlx::types::Json;
-
+use super::copy::{self, Fields};
 use super::positions::{self, Position};
 use super::{Store, StoreError};
 use crate::model::edge::{ColumnEdgeRef, OriginRef, TableEdgeRef};
@@ -43,102 +38,101 @@ impl Store {
         let mut transaction = self.pool.begin().await?;
         sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut *transaction).await?;
         let positions = positions::read(&mut transaction, sink).await?;
-        for (query, read) in QUERIES {
+        for (statement, read) in STATEMENTS {
             // Rows are read while the server makes the next ones, and none is kept: memory stays small.
-            let mut rows = sqlx::query(query).fetch(&mut *transaction);
-            while let Some(row) = rows.try_next().await? {
-                read(&row, visit)?;
-            }
+            copy::read(&mut transaction, statement, &mut |row| read(row, visit)).await?;
         }
         transaction.commit().await?;
         Ok(positions)
     }
 }
 
-type ReadRow = fn(&PgRow, &mut Visit<'_>) -> Result<(), sqlx::Error>;
+type ReadRow = fn(&mut Fields<'_>, &mut Visit<'_>) -> Result<(), sqlx::Error>;
 
 /// Aliases and dataset states first, so that edges find their ends at once; table edges before the columns' edges, which
-/// take their times. Columns are read by their place and texts borrowed: a start waits for a million rows.
-const QUERIES: [(&str, ReadRow); 4] = [
+/// take their times. Each function takes the columns in the order of its statement.
+const STATEMENTS: [(&str, ReadRow); 4] = [
     (
-        "SELECT key, alias, canonical, kind, valid_from, valid_to, reason, origin_topic, origin_partition, origin_offset \
-         FROM aliases",
+        "COPY (SELECT key, alias, canonical, kind, valid_from, valid_to, reason, \
+         origin_topic, origin_partition, origin_offset FROM aliases) TO STDOUT (FORMAT binary)",
         alias,
     ),
-    ("SELECT id, existence FROM datasets WHERE existence IN ('virtual', 'ignored')", dataset),
     (
-        "SELECT key, job_id, source_id, target_id, kind, confidence, stale, last_seen, \
-         origin_topic, origin_partition, origin_offset FROM lineage_edges",
+        "COPY (SELECT id, existence FROM datasets WHERE existence IN ('virtual', 'ignored')) TO STDOUT (FORMAT binary)",
+        dataset,
+    ),
+    (
+        "COPY (SELECT key, job_id, source_id, target_id, kind, confidence, stale, last_seen, \
+         origin_topic, origin_partition, origin_offset FROM lineage_edges) TO STDOUT (FORMAT binary)",
         table_edge,
     ),
     (
-        "SELECT key, job_id, target_id, target_field, source_id, source_field, transformations, description, masking, \
-         confidence, stale, last_seen, origin_topic, origin_partition, origin_offset \
-         FROM column_lineage_edges WHERE NOT unmapped",
+        "COPY (SELECT key, job_id, target_id, target_field, source_id, source_field, transformations, description, \
+         masking, confidence, stale, last_seen, origin_topic, origin_partition, origin_offset \
+         FROM column_lineage_edges WHERE NOT unmapped) TO STDOUT (FORMAT binary)",
         column_edge,
     ),
 ];
 
-fn micros(row: &PgRow, column: usize) -> Result<Option<i64>, sqlx::Error> {
-    Ok(row.try_get::<Option<DateTime<Utc>>, _>(column)?.map(|time| time.timestamp_micros()))
+fn origin<'d>(row: &mut Fields<'d>) -> Result<OriginRef<'d>, sqlx::Error> {
+    Ok(OriginRef { topic: row.text()?, partition: row.int()?, offset: row.big()? })
 }
 
-/// Topic, partition and offset, which stand side by side.
-fn origin(row: &PgRow, first: usize) -> Result<OriginRef<'_>, sqlx::Error> {
-    Ok(OriginRef { topic: row.try_get(first)?, partition: row.try_get(first + 1)?, offset: row.try_get(first + 2)? })
-}
-
-fn table_edge(row: &PgRow, visit: &mut Visit<'_>) -> Result<(), sqlx::Error> {
+fn table_edge(row: &mut Fields<'_>, visit: &mut Visit<'_>) -> Result<(), sqlx::Error> {
+    let key = row.bytes()?;
     let edge = TableEdgeRef {
-        job: row.try_get(1)?,
-        source: row.try_get(2)?,
-        target: row.try_get(3)?,
-        kind: row.try_get(4)?,
-        confidence: row.try_get(5)?,
-        stale: row.try_get(6)?,
-        last_seen: row.try_get::<DateTime<Utc>, _>(7)?.timestamp_micros(),
-        origin: origin(row, 8)?,
+        job: row.text()?,
+        source: row.text()?,
+        target: row.text()?,
+        kind: row.text()?,
+        confidence: row.int()?,
+        stale: row.bool()?,
+        last_seen: row.micros()?,
+        origin: origin(row)?,
     };
-    visit(GraphRow::Table(row.try_get(0)?, edge));
+    visit(GraphRow::Table(key, edge));
     Ok(())
 }
 
-fn column_edge(row: &PgRow, visit: &mut Visit<'_>) -> Result<(), sqlx::Error> {
-    let Json(transformations) = row.try_get::<Json<Vec<String>>, _>(6)?;
+fn column_edge(row: &mut Fields<'_>, visit: &mut Visit<'_>) -> Result<(), sqlx::Error> {
+    let key = row.bytes()?;
+    let (job, target, target_field) = (row.text()?, row.text()?, row.text()?);
+    let (source, source_field) = (row.text()?, row.text()?);
+    let transformations: Vec<String> = row.jsonb()?;
     let edge = ColumnEdgeRef {
-        job: row.try_get(1)?,
-        target: row.try_get(2)?,
-        target_field: row.try_get(3)?,
-        source: row.try_get(4)?,
-        source_field: row.try_get(5)?,
+        job,
+        target,
+        target_field,
+        source,
+        source_field,
         transformations: &transformations,
-        description: row.try_get(7)?,
-        masking: row.try_get(8)?,
-        confidence: row.try_get(9)?,
-        stale: row.try_get(10)?,
-        last_seen: micros(row, 11)?,
-        origin: origin(row, 12)?,
+        description: row.text()?,
+        masking: row.bool()?,
+        confidence: row.int()?,
+        stale: row.bool()?,
+        last_seen: row.opt_micros()?,
+        origin: origin(row)?,
     };
-    visit(GraphRow::Column(row.try_get(0)?, edge));
+    visit(GraphRow::Column(key, edge));
     Ok(())
 }
 
-fn alias(row: &PgRow, visit: &mut Visit<'_>) -> Result<(), sqlx::Error> {
-    let origin = origin(row, 7)?;
+fn alias(row: &mut Fields<'_>, visit: &mut Visit<'_>) -> Result<(), sqlx::Error> {
+    let key = row.bytes()?;
     let record = AliasRecord {
-        alias: row.try_get(1)?,
-        canonical: row.try_get(2)?,
-        kind: row.try_get(3)?,
-        valid_from: micros(row, 4)?,
-        valid_to: micros(row, 5)?,
-        reason: row.try_get(6)?,
-        origin: Origin { topic: origin.topic.to_owned(), partition: origin.partition, offset: origin.offset },
+        alias: row.text()?.to_owned(),
+        canonical: row.text()?.to_owned(),
+        kind: row.text()?.to_owned(),
+        valid_from: row.opt_micros()?,
+        valid_to: row.opt_micros()?,
+        reason: row.text()?.to_owned(),
+        origin: origin(row).map(|o| Origin { topic: o.topic.to_owned(), partition: o.partition, offset: o.offset })?,
     };
-    visit(GraphRow::Alias(row.try_get(0)?, record));
+    visit(GraphRow::Alias(key, record));
     Ok(())
 }
 
-fn dataset(row: &PgRow, visit: &mut Visit<'_>) -> Result<(), sqlx::Error> {
-    visit(GraphRow::Dataset { id: row.try_get(0)?, existence: row.try_get(1)? });
+fn dataset(row: &mut Fields<'_>, visit: &mut Visit<'_>) -> Result<(), sqlx::Error> {
+    visit(GraphRow::Dataset { id: row.text()?, existence: row.text()? });
     Ok(())
 }

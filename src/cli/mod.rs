@@ -19,6 +19,7 @@ mod readers;
 mod rebuild;
 mod recorded;
 mod registry;
+mod running;
 mod serving;
 mod status;
 mod topology;

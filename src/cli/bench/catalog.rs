@@ -310,7 +310,7 @@ fn there(evidence: Evidence) -> Existence {
     Existence { state: ExistenceState::Confirmed, evidence, floor: false, scope: None }
 }
 
-fn table(number: u64) -> EntityId {
+pub(super) fn table(number: u64) -> EntityId {
     EntityId::from_canonical(format!("hive://load-hms:9083/load_{}/t_{number:06}", number % DATABASES))
 }
 

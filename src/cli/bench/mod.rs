@@ -3,6 +3,7 @@
 pub mod generator;
 pub mod procstat;
 
+mod api;
 mod catalog;
 mod latency;
 mod pipeline;
@@ -20,11 +21,14 @@ pub enum BenchCommand {
     Pipeline(pipeline::PipelineArgs),
     /// Fill empty catalog topics with a catalog of any size, for measuring what works on it
     Catalog(catalog::CatalogArgs),
+    /// How soon an API process serves that catalog, in how much memory, and how fast it answers
+    Api(api::ApiArgs),
 }
 
 pub(super) fn run(flags: &SettingFlags, command: &BenchCommand) -> Result<(), Failure> {
     match command {
         BenchCommand::Pipeline(args) => pipeline::run(flags, args),
         BenchCommand::Catalog(args) => catalog::run(flags, args),
+        BenchCommand::Api(args) => api::run(flags, args),
     }
 }

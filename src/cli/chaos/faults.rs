@@ -173,7 +173,7 @@ impl Trial<'_> {
 
     /// Waits until a process deals with records, for a while: the other one may have all of them.
     fn wait_work(&mut self, who: Who) -> anyhow::Result<()> {
-        let total = |process: &super::running::Running| {
+        let total = |process: &crate::cli::running::Running| {
             ["normalize", "fold", "postgres"].iter().map(|stage| process.records(stage)).sum::<u64>()
         };
         let before = total(self.site.process(who)?);
@@ -202,7 +202,8 @@ impl Trial<'_> {
         self.site.spawn(who, Some(&format!("{point}=kill@{hit}")))?;
         if point.starts_with("stage.revoke.") {
             // Partitions are given up when the process leaves.
-            let tasks = |process: &super::running::Running| process.readiness().matches("\"state\":\"ready\"").count();
+            let tasks =
+                |process: &crate::cli::running::Running| process.readiness().matches("\"state\":\"ready\"").count();
             self.site.wait_until(who, "it works", |process| tasks(process) >= TASKS_OF_B)?;
             self.site.process(who)?.signal("TERM")?;
         }

@@ -12,7 +12,6 @@ mod feeder;
 pub mod oracle;
 mod recovery;
 pub mod report;
-pub mod running;
 pub mod schedule;
 mod site;
 

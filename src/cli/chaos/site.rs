@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow, bail};
 
 use super::disk::Disk;
-use super::running::Running;
 use super::schedule::{Who, registry_points};
 use crate::cli::context::Context;
 use crate::cli::exit::Reason;
+use crate::cli::running::Running;
 use crate::config::{self, Config, Sources};
 use crate::dev::{ProxiedStack, free_address};
 

@@ -83,11 +83,6 @@ impl Running {
         }
     }
 
-    /// Where it serves metrics and health.
-    pub fn metrics_address(&self) -> &str {
-        &self.metrics
-    }
-
     /// The samples of `/metrics` by their name with labels; nothing while it does not listen.
     pub fn metrics(&self) -> BTreeMap<String, f64> {
         let sample = |line: &str| {

@@ -55,10 +55,6 @@ pub(super) fn start(
     store: &Store,
     folder: &Path,
 ) -> Result<LiveReaders, Failure> {
-    // On a thread of the runtime: that one waits for the database itself, and is not woken by another for each few rows. The
-    // index is looked at meanwhile.
-    let (decoder, database) = (node.decoder().clone(), store.clone());
-    let loading = runtime.spawn(async move { LineageSink::load(decoder, &database, POSTGRES_SINK).await });
     let home = IndexHome::open(&folder.join(INDEX_FOLDER)).because(Reason::Internal)?;
     let current = home.current().because(Reason::Internal)?;
     // What a rebuild has left that was never finished, or an index that one has replaced.
@@ -68,7 +64,9 @@ pub(super) fn start(
     let index: Arc<Exchange<dyn SearchIndex>> = Arc::new(Exchange::new(Arc::new(search.searcher())));
     let visible = Mutex::new(search.visible());
     node.start_follower("search", Box::new(search)).map_err(not_started)?;
-    let lineage = runtime.block_on(loading).because(Reason::Internal)?.because(Reason::Unavailable)?;
+    let lineage = runtime
+        .block_on(LineageSink::load(node.decoder().clone(), store, POSTGRES_SINK))
+        .because(Reason::Unavailable)?;
     let graph: Arc<Exchange<dyn LineageGraph>> = Arc::new(Exchange::new(lineage.graph()));
     node.start_follower("lineage", Box::new(lineage)).map_err(not_started)?;
     let identity = (**node.identity()).clone();

@@ -420,6 +420,13 @@ impl Started {
     }
 }
 
+/// The settings with the servers that they do not name, which are started.
+pub(super) fn with_servers(flags: &SettingFlags) -> Result<(Context, Started), Failure> {
+    let started = start_missing(&load_config(flags, &[])?.config)?;
+    let context = Context::of(load_config(flags, &started.settings())?.config)?;
+    Ok((context, started))
+}
+
 /// Starts the servers that the configuration does not name, with their data in the data directory.
 pub(super) fn start_missing(config: &Config) -> Result<Started, Failure> {
     let servers = match (&config.kafka.bootstrap_servers, &config.database.url) {

@@ -41,18 +41,11 @@ fn listen(port: u16) -> io::Result<TcpListener> {
 
 fn free<const N: usize>() -> io::Result<[u16; N]> {
     // Each caller begins elsewhere, so that processes that look at the same time find different ones.
-    let start = RandomState::new().hash_one(std::process::id()) % RANGE.len() as u64;
-    let (before, after) = (RANGE.start..RANGE.start + start as u16, RANGE.start + start as u16..RANGE.end);
-    // All are held until all are known, so that they differ.
-    let mut held = after.chain(before).filter_map(|port| Some((port, listen(port).ok()?)));
-    let mut listeners = Vec::new();
-    let mut picked = [0; N];
-    for slot in &mut picked {
-        let (port, listener) = held.next().ok_or_else(|| io::Error::from(io::ErrorKind::AddrInUse))?;
-        listeners.push(listener);
-        *slot = port;
-    }
-    Ok(picked)
+    let skipped = RandomState::new().hash_one(std::process::id()) % RANGE.len() as u64;
+    let start = RANGE.start + skipped as u16;
+    let ports = (start..RANGE.end).chain(RANGE.start..start);
+    let picked: Vec<u16> = ports.filter(|port| listen(*port).is_ok()).take(N).collect();
+    picked.try_into().map_err(|_| io::ErrorKind::AddrInUse.into())
 }
 
 #[cfg(test)]

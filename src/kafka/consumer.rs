@@ -26,6 +26,7 @@ use membership::{LONGEST_LOOK, OurId};
 
 /// How long the request that wakes connections may take.
 const WAKE: Duration = Duration::from_millis(200);
+
 /// Whether revoked partitions are still ours while the handler runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ownership {

@@ -126,7 +126,7 @@ fn alias(row: &mut Fields<'_>, visit: &mut Visit<'_>) -> Result<(), sqlx::Error>
         valid_from: row.opt_micros()?,
         valid_to: row.opt_micros()?,
         reason: row.text()?.to_owned(),
-        origin: origin(row).map(|o| Origin { topic: o.topic.to_owned(), partition: o.partition, offset: o.offset })?,
+        origin: Origin { topic: row.text()?.to_owned(), partition: row.int()?, offset: row.big()? },
     };
     visit(GraphRow::Alias(key, record));
     Ok(())

@@ -13,12 +13,11 @@ use super::catalog::table;
 use super::latency::percentile;
 use super::procstat::{Usage, process_usage};
 use crate::cli::SettingFlags;
-
-use crate::cli::context::{Context, load_config};
+use crate::cli::context::Context;
 use crate::cli::draw::Dice;
 use crate::cli::exit::{Because, Failure, Reason};
 use crate::cli::http;
-use crate::cli::processes::start_missing;
+use crate::cli::processes::with_servers;
 use crate::cli::running::Running;
 use crate::dev::free_address;
 
@@ -58,19 +57,16 @@ struct Start {
 }
 
 pub(super) fn run(flags: &SettingFlags, args: &ApiArgs) -> Result<(), Failure> {
-    let configured = load_config(flags, &[])?.config;
-    let started = start_missing(&configured)?;
-    let context = Context::of(load_config(flags, &started.settings())?.config)?;
+    let (context, started) = with_servers(flags)?;
     let mut starts = Vec::new();
-    let mut answers = Vec::new();
-    for nth in 0..args.starts.max(1) {
-        let (start, process, address) = start(flags, &context, args).because(Reason::Internal)?;
-        starts.push(start);
-        if nth + 1 == args.starts.max(1) {
-            answers = requests(&address, args).because(Reason::Internal)?;
-        }
-        drop(process);
+    for _ in 1..args.starts {
+        // The process ends here: one at a time holds the data directory.
+        starts.push(start(flags, &context, args).because(Reason::Internal)?.0);
     }
+    let (last, process, address) = start(flags, &context, args).because(Reason::Internal)?;
+    starts.push(last);
+    let answers = requests(&address, args).because(Reason::Internal)?;
+    drop(process);
     tell(args, &starts, &answers);
     drop(started);
     Ok(())
@@ -102,15 +98,15 @@ fn start(flags: &SettingFlags, context: &Context, args: &ApiArgs) -> anyhow::Res
             Ok((404, body)) => {
                 return Err(anyhow!("{body}: fill the catalog with `tributary bench catalog --rebuild` first"));
             }
-            Ok(_) | Err(_) if clock.elapsed() > START_LIMIT => {
-                return Err(anyhow!("the API does not answer after {START_LIMIT:?}: {}", process.log_text()));
-            }
+            // It does not listen yet.
             Ok(_) | Err(_) => {}
         }
-        if let Some(status) = process.ended()? {
+        if let Some(status) = process.wait_end(LOOK_EVERY)? {
             return Err(anyhow!("the API has ended with {status}: {}", process.log_text()));
         }
-        std::thread::sleep(LOOK_EVERY);
+        if clock.elapsed() > START_LIMIT {
+            return Err(anyhow!("the API does not answer after {START_LIMIT:?}: {}", process.log_text()));
+        }
     }
     let seconds = clock.elapsed().as_secs_f64();
     Ok((Start { seconds, usage: process_usage(process.id()) }, process, address))
@@ -128,10 +124,10 @@ fn requests(address: &str, args: &ApiArgs) -> anyhow::Result<Vec<(&'static str, 
         let mut took = Vec::new();
         for _ in 0..args.requests {
             let number = dice.below(args.datasets.max(1));
-            let id = table(number).as_str().to_owned();
+            let id = table(number);
             let path = match kind {
-                "lineage" => lineage(&id, args.depth),
-                "dataset page" => format!("/api/v1/datasets?id={id}"),
+                "lineage" => lineage(id.as_str(), args.depth),
+                "dataset page" => format!("/api/v1/datasets?id={}", id.as_str()),
                 _ => format!("/api/v1/search?q=t_{number:06}&limit=10"),
             };
             let clock = Instant::now();

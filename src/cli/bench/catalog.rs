@@ -10,10 +10,10 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::SettingFlags;
-use crate::cli::context::{Context, load_config};
+use crate::cli::context::Context;
 use crate::cli::draw::draw as hash;
 use crate::cli::exit::{Because, Failure, Reason};
-use crate::cli::processes::start_missing;
+use crate::cli::processes::with_servers;
 use crate::cli::{rebuild, registry, topology};
 use crate::codec::avro::encode_record;
 use crate::fold::{FoldConfig, FoldOutput, Folder};
@@ -67,9 +67,7 @@ pub struct CatalogArgs {
 }
 
 pub(super) fn run(flags: &SettingFlags, args: &CatalogArgs) -> Result<(), Failure> {
-    let configured = load_config(flags, &[])?.config;
-    let started = start_missing(&configured)?;
-    let context = Context::of(load_config(flags, &started.settings())?.config)?;
+    let (context, started) = with_servers(flags)?;
     topology::apply_quietly(&context)?;
     let clock = Instant::now();
     let filled = fill(&context, args)?;

@@ -45,7 +45,7 @@ pub struct PipelineArgs {
     /// Events per second in the latency run
     #[arg(long, default_value_t = 200)]
     rate: u64,
-    /// Length of the latency run; 0 leaves it out
+    /// Length of the latency run in seconds, once the flow has settled at that rate; 0 leaves it out
     #[arg(long, default_value_t = 15)]
     rate_seconds: u64,
     /// As JSON

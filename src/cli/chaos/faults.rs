@@ -15,6 +15,7 @@ use super::schedule::{Crash, Damage, Fate, Fault, Refusal, Step, Who};
 use super::site::{PATIENCE, Site};
 use crate::cli::draw::Dice;
 use crate::cli::exit::Reason;
+use crate::cli::running::Running;
 use crate::dev::proxy::{Caught, Leg, Proxy};
 
 /// How long a process may take to come to its failpoint.
@@ -173,7 +174,7 @@ impl Trial<'_> {
 
     /// Waits until a process deals with records, for a while: the other one may have all of them.
     fn wait_work(&mut self, who: Who) -> anyhow::Result<()> {
-        let total = |process: &crate::cli::running::Running| {
+        let total = |process: &Running| {
             ["normalize", "fold", "postgres"].iter().map(|stage| process.records(stage)).sum::<u64>()
         };
         let before = total(self.site.process(who)?);
@@ -202,9 +203,7 @@ impl Trial<'_> {
         self.site.spawn(who, Some(&format!("{point}=kill@{hit}")))?;
         if point.starts_with("stage.revoke.") {
             // Partitions are given up when the process leaves.
-            let tasks =
-                |process: &crate::cli::running::Running| process.readiness().matches("\"state\":\"ready\"").count();
-            self.site.wait_until(who, "it works", |process| tasks(process) >= TASKS_OF_B)?;
+            self.site.wait_until(who, "it works", |process| process.tasks_running() >= TASKS_OF_B)?;
             self.site.process(who)?.signal("TERM")?;
         }
         let started = Instant::now();

@@ -237,9 +237,9 @@ async fn with_owners(
         ),
     };
     let ids: Vec<&str> = part.iter().map(|p| p.write.key.as_str()).collect();
-    let mut stored: HashMap<String, [[u8; 16]; 2]> = HashMap::new();
+    let mut stored: HashMap<String, ([u8; 16], [u8; 16])> = HashMap::new();
     for row in sqlx::query(select).bind(ids).fetch_all(&mut *connection).await? {
-        stored.insert(row.try_get(0)?, [row.try_get(1)?, row.try_get(2)?]);
+        stored.insert(row.try_get(0)?, (row.try_get(1)?, row.try_get(2)?));
     }
     let mut rows = Rows::new(name, key, OnConflict::ReplaceIfChanged);
     let mut owner_rows = ChildRows::new("owners");
@@ -250,7 +250,7 @@ async fn with_owners(
             _ => continue,
         };
         let before = stored.get(id);
-        if before.is_some_and(|[row, _]| *row == p.row_hash) {
+        if before.is_some_and(|(row, _)| *row == p.row_hash) {
             continue;
         }
         let hash = child_hash(owners);
@@ -260,7 +260,7 @@ async fn with_owners(
             Some(CatalogRecord::Job(r)) => row.job(r, p.row_hash, hash),
             _ => {}
         }
-        if before.is_none_or(|[_, owners]| *owners != hash) {
+        if before.is_none_or(|(_, owners)| *owners != hash) {
             owner_rows.replaced.push(id);
             add_owners(&mut owner_rows.rows, cleaner, kind, id, owners, origin);
         }

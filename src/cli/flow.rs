@@ -11,7 +11,7 @@ use super::context::Context;
 use super::exit::{Because, Failure, Reason};
 use super::processes::{self, POSTGRES_SINK};
 use super::topology;
-use crate::kafka::{Admin, TopicPartition};
+use crate::kafka::{Admin, Isolation, TopicPartition};
 use crate::stage::group_id;
 use crate::store::Store;
 use crate::topology::load::{Role, StageKind, Topology};
@@ -42,6 +42,12 @@ impl Flow {
             None => None,
         };
         Ok(Self { admin, topology, cluster: context.config.kafka.cluster.clone(), database })
+    }
+
+    /// Whether anything was ever written to a topic.
+    pub fn was_fed(&self, topic: &str) -> Result<bool, Failure> {
+        let marks = self.admin.topic_watermarks(topic, Isolation::Uncommitted).because(Reason::Unavailable)?;
+        Ok(marks.values().any(|mark| mark.high > 0))
     }
 
     /// Every reader whose progress is known outside of its process. Followers keep theirs to themselves.

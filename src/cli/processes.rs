@@ -21,7 +21,7 @@ use crate::api::{self, Router};
 use crate::catalog::Catalog;
 use crate::config::Config;
 use crate::dev::{Servers, Stack};
-use crate::kafka::TopicPartition;
+use crate::kafka::{TopicPartition, wait_closed};
 use crate::registry::client::RegistryClient;
 use crate::sink::PostgresSink;
 use crate::stage::{DataDir, TaskState, TaskStatus};
@@ -204,6 +204,14 @@ impl Process {
             .because(Reason::Configuration)?;
         let mut addresses = Addresses::default();
 
+        let store = match needs_store(plan) {
+            Some(NeedsStore) => Some(connect(&runtime, config)?),
+            None => None,
+        };
+        let graph = match (plan.readers, &store) {
+            (Some(Readers), Some(store)) => Some(readers::load_graph(&runtime, store)),
+            _ => None,
+        };
         let client = registry::client(context)?;
         if let (Some(ServeRegistry), RegistryClient::InProcess(handle)) = (plan.registry, &client) {
             addresses.registry = Some(registry::serve(context, &runtime, handle, &shutdown)?);
@@ -211,10 +219,6 @@ impl Process {
         let folder = data.path().to_owned();
         let mut node = Node::new(config.clone(), context.kafka.clone(), topology::of(config)?, data, &client)
             .map_err(not_started)?;
-        let store = match needs_store(plan) {
-            Some(NeedsStore) => Some(connect(&runtime, config)?),
-            None => None,
-        };
         for role in &plan.roles {
             match (role, &store) {
                 (Role::Normalize, _) => node.start_normalize().map_err(not_started)?,
@@ -227,15 +231,16 @@ impl Process {
                 (Role::Postgres, None) => {}
             }
         }
-        let readers = match (plan.readers, &store) {
-            (Some(Readers), Some(store)) => Some(Arc::new(readers::start(&runtime, &mut node, store, &folder)?)),
+        let readers = match (graph, &store) {
+            (Some(graph), Some(store)) => Some(readers::start(&runtime, &mut node, store, graph, &folder)?),
             _ => None,
-        };
+        }
+        .map(Arc::new);
         let node = Arc::new(node);
         if let Some(readers) = &readers {
             let router = serving::api_router(context, &readers.catalog, &node)?;
             addresses.api = Some(serve(&runtime, &config.api.listen, router, &shutdown)?);
-            rebuild::answer_requests(&folder, Arc::clone(readers), Arc::clone(&node), shutdown.clone())?;
+            rebuild::answer_requests(&folder, readers, &node, shutdown.clone())?;
         }
         let admin = serving::admin_router(&node);
         addresses.metrics = Some(serve(&runtime, &config.metrics.listen, admin, &shutdown)?);
@@ -359,11 +364,10 @@ pub(super) fn connect(runtime: &Runtime, config: &Config) -> Result<Store, Failu
 pub(super) fn up(flags: &SettingFlags, args: &UpArgs) -> Result<(), Failure> {
     let mut config = load_config(flags, &[])?.config;
     super::telemetry(&config)?;
-    let mut stack = None;
+    let mut started = Started(None);
     if args.dev {
-        let started = start_missing(&config)?;
+        started = start_missing(&config)?;
         config = load_config(flags, &started.settings())?.config;
-        stack = started.0;
     }
     let context = Context::of(config)?;
     if args.dev {
@@ -372,7 +376,7 @@ pub(super) fn up(flags: &SettingFlags, args: &UpArgs) -> Result<(), Failure> {
     let process = Process::start(&context, &Plan::everything())?;
     process.announce();
     let end = process.run_to_end();
-    drop(stack);
+    drop(started);
     end
 }
 
@@ -417,6 +421,14 @@ impl Started {
         let kafka = stack.bootstrap_servers().map(|servers| ("kafka.bootstrap_servers", servers));
         let postgres = stack.database_url().map(|url| ("database.url", url));
         kafka.into_iter().chain(postgres).collect()
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            wait_closed();
+        }
     }
 }
 

@@ -4,14 +4,15 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
 use super::exit::{Because, Failure, Reason};
 use super::processes::{POSTGRES_SINK, not_started};
 use crate::catalog::Catalog;
 use crate::catalog::ports::{Exchange, LineageGraph, SearchIndex};
 use crate::search::{IndexHome, Searcher};
-use crate::sink::{LineageSink, SearchSink, SearchSinkOptions, SharedGraph, VisiblePositions};
-use crate::store::Store;
+use crate::sink::{LineageSink, LoadedGraph, SearchSink, SearchSinkOptions, SharedGraph, VisiblePositions};
+use crate::store::{Store, StoreError};
 use crate::topology::node::Node;
 use crate::topology::quiet::Offsets;
 
@@ -48,11 +49,22 @@ impl LiveReaders {
     }
 }
 
-/// Opens index and graph and starts their followers.
+/// A graph on its way.
+pub(super) type LoadingGraph = JoinHandle<Result<LoadedGraph, StoreError>>;
+
+/// Begins to read the graph, which takes the longest of all that a start has to do. On a thread of the runtime: that one
+/// waits for the database itself, and is not woken by another for each few rows.
+pub(super) fn load_graph(runtime: &Runtime, store: &Store) -> LoadingGraph {
+    let store = store.clone();
+    runtime.spawn(async move { LoadedGraph::read(&store, POSTGRES_SINK).await })
+}
+
+/// Opens the index, waits for the graph and starts their followers.
 pub(super) fn start(
     runtime: &Arc<Runtime>,
     node: &mut Node,
     store: &Store,
+    graph: LoadingGraph,
     folder: &Path,
 ) -> Result<LiveReaders, Failure> {
     let home = IndexHome::open(&folder.join(INDEX_FOLDER)).because(Reason::Internal)?;
@@ -64,9 +76,8 @@ pub(super) fn start(
     let index: Arc<Exchange<dyn SearchIndex>> = Arc::new(Exchange::new(Arc::new(search.searcher())));
     let visible = Mutex::new(search.visible());
     node.start_follower("search", Box::new(search)).map_err(not_started)?;
-    let lineage = runtime
-        .block_on(LineageSink::load(node.decoder().clone(), store, POSTGRES_SINK))
-        .because(Reason::Unavailable)?;
+    let loaded = runtime.block_on(graph).because(Reason::Internal)?.because(Reason::Unavailable)?;
+    let lineage = LineageSink::of(node.decoder().clone(), loaded);
     let graph: Arc<Exchange<dyn LineageGraph>> = Arc::new(Exchange::new(lineage.graph()));
     node.start_follower("lineage", Box::new(lineage)).map_err(not_started)?;
     let identity = (**node.identity()).clone();

@@ -125,8 +125,9 @@ fn format_storage(folder: &Path, jars: &Path, properties: &Path) -> Result<(), D
 }
 
 fn launch(folder: &Path, jars: &Path) -> Result<Guarded, DevError> {
-    let args = ["-Xms256m", "-Xmx640m", "-XX:+UseSerialGC", "-Dlog4j2.level=WARN", "-cp"].map(str::to_owned);
-    let mut args = args.to_vec();
+    // One compiler: over the minutes that such a server lives, the optimising one takes more of two cores than it gives back.
+    let jvm = ["-Xms256m", "-Xmx640m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=WARN", "-cp"];
+    let mut args = jvm.map(str::to_owned).to_vec();
     args.push(format!("{}/*", jars.display()));
     args.extend(["kafka.Kafka".to_owned(), folder.join("server.properties").display().to_string()]);
     let launch = Launch { name: "kafka", program: Path::new("java"), args, stop_signal: "TERM", folder, user: None };

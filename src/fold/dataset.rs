@@ -11,7 +11,7 @@ use super::columns;
 use super::forward::is_stuck;
 use super::names;
 use super::precedence;
-use super::routes::{Routes, circles};
+use super::routes::circles;
 use super::view::{Said, View, best_of, state_name};
 
 /// JSON text of a value for a record's field.
@@ -220,8 +220,7 @@ fn issues(view: &View<'_>, config: &FoldConfig) -> Vec<String> {
     if !config.case_blind.iter().any(|prefix| id.as_str().starts_with(prefix)) && case_collides(id, spelled) {
         out.insert("case_collision".to_owned());
     }
-    let routes = Routes::of(view.core);
-    if circles(view.core).next().is_some() || is_stuck(view.core, &routes) {
+    if circles(view.core).next().is_some() || is_stuck(view.core, &view.seen.routes) {
         out.insert("cycle".to_owned());
     }
     let aliases = view.by_sub(Aspect::Alias);

@@ -1,6 +1,6 @@
 //! One fact about a dataset, container or function: into the registers, then the difference of the heads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::fact::{Aspect, Columns, Completeness, EntityKind, Entry, Evidence, Fact, Joined, Statement};
 use crate::model::id::EntityId;
@@ -16,7 +16,7 @@ use super::partitions::{Context, Partitions};
 use super::registers::{Core, Place, RegKey, json, place};
 use super::routes::Lane;
 use super::slots::Slot;
-use super::view::View;
+use super::view::{Seen, View};
 use super::{FoldConfig, FoldOutcome, FoldOutput, changes, container, dataset, history, listing, located, routes};
 
 /// A fact with what its entries have in common.
@@ -111,7 +111,7 @@ impl Known {
     fn load(config: &FoldConfig, fact: &Fact, state: &dyn State) -> Result<Self, StateError> {
         let core = Core::load(&fact.entity, state)?;
         let column_stats = load_column_stats(&fact.entity, state)?;
-        let derived = Derivation::of(config, fact, &core, &column_stats);
+        let derived = Derivation::of(config, fact, View::of(&core), &column_stats);
         Ok(Self { kind: fact.kind, core, column_stats, derived })
     }
 }
@@ -140,8 +140,6 @@ pub(super) fn apply(
     };
     let Known { mut core, mut column_stats, derived: before, .. } = known;
     let known_to_scope = core.names_scope(&fact.source);
-    let routes_before = routes::Routes::of(&core);
-    let (links_before, askers_before) = (located::links(&core), located::askers(&core));
 
     let mut changed = false;
     let mut touched: Vec<(Aspect, Touched)> = Vec::new();
@@ -182,14 +180,22 @@ pub(super) fn apply(
         }
     }
 
+    let in_bulk = fact.entries.iter().any(|entry| place(entry.aspect) == Place::Bulk);
+    if !changed && !in_bulk && points.is_empty() {
+        let known = Known { kind: fact.kind, core, column_stats, derived: before };
+        cache.put(&fact.entity, state.epoch(), known);
+        return Ok(FoldOutcome::NoOp("unchanged"));
+    }
+
     let view = View::of(&core);
-    let context = partition_context(&view);
-    let whole_table = context != before.context || !senders.is_empty();
+    let history_context = history_context(&view);
+    let whole_table = partition_context(&view) != before.context || !senders.is_empty();
+    let seen = view.seen;
     // Read before this fact's partitions are written, so that both sides of the difference are at hand.
     let all_partitions = if whole_table { Partitions::all(&fact.entity, state)? } else { Partitions::default() };
     // The history is read only where it may change: a new schema, or another table under this name.
     let compared = !whole_table && resending.is_empty();
-    let mut history = if points.is_empty() && compared && history_context(&view) == before.history {
+    let mut history = if points.is_empty() && compared && history_context == before.history {
         None
     } else {
         Some(history::Points::load(&fact.entity, state)?)
@@ -219,8 +225,7 @@ pub(super) fn apply(
     }
     let (mut old, mut new) = (before.records, Derived::new());
     if let Some(history) = history {
-        let contexts = (&before.history, &history_context(&View::of(&core)));
-        let ordinal = history.derive(&core, contexts, (&mut old, &mut new));
+        let ordinal = history.derive(&core, (&before.history, &history_context), (&mut old, &mut new));
         core.set_schema_version(ordinal);
         resending.told_elsewhere = history.keys_through(&resending.sender, fact);
     }
@@ -228,7 +233,7 @@ pub(super) fn apply(
     if !senders.is_empty() || touched.iter().any(|(aspect, _)| *aspect == Aspect::ColumnStats) {
         column_stats = load_column_stats(&fact.entity, state)?;
     }
-    let after = Derivation::of(config, fact, &core, &column_stats);
+    let after = Derivation::of(config, fact, View { core: &core, seen }, &column_stats);
     new.extend(after.records.iter().map(|(key, record)| (key.clone(), record.clone())));
     let sides = (&before.context, &after.context);
     all_partitions.derive(fact, &touched, &senders, sides, state, (&mut old, &mut new))?;
@@ -241,7 +246,8 @@ pub(super) fn apply(
         owed = changes::tell_dataset(fact, sides, &resending, &mut core.unsettled, state, &mut out.records)?;
     }
     publish(fact.entity.as_str(), old, new, &mut out.records);
-    let begun = forward::forward(fact, &core, &routes_before, &touched, &withdrawn, state, out)?;
+    let routes = (&before.seen.routes, &after.seen.routes);
+    let begun = forward::forward(fact, &core, routes, &touched, &withdrawn, state, out)?;
     let key = changes::unsettled_key(&fact.entity);
     match &mut core.unsettled {
         Some(unsettled) if resending.begins.is_some() => unsettled.pass_on(&resending, begun),
@@ -253,8 +259,8 @@ pub(super) fn apply(
         _ => {}
     }
     forward::end(fact, owed, out);
-    located::ask(fact, &core, &links_before, out);
-    located::answer(fact, &core, &askers_before, out);
+    located::ask(fact, &core, (&before.links, &after.links), out);
+    located::answer(fact, &core, (&before.askers, &after.askers), out);
     // The scope's owner remembers who was ever reported in it.
     if let Some(scope) = listing::scope_of(fact).filter(|_| fact.via.is_empty() && !known_to_scope) {
         out.forwarded.push(listing::membership(fact, scope));
@@ -265,17 +271,19 @@ pub(super) fn apply(
     Ok(if quiet { FoldOutcome::NoOp("recorded") } else { FoldOutcome::Applied })
 }
 
-/// What an entity's core publishes, and what its partitions depend on.
+/// What an entity's core publishes, what its partitions depend on, and to whom it speaks.
 #[derive(Debug)]
 struct Derivation {
     records: Derived,
     context: Context,
     history: history::Context,
+    seen: Seen,
+    links: BTreeSet<EntityId>,
+    askers: BTreeSet<EntityId>,
 }
 
 impl Derivation {
-    fn of(config: &FoldConfig, fact: &Fact, core: &Core, column_stats: &ColumnStats) -> Self {
-        let view = View::of(core);
+    fn of(config: &FoldConfig, fact: &Fact, view: View<'_>, column_stats: &ColumnStats) -> Self {
         let id = fact.entity.as_str();
         let mut records = Derived::new();
         match fact.kind {
@@ -294,40 +302,46 @@ impl Derivation {
                 if let Some(record) = shown.then(|| dataset::head(&view, config, &fact.origin)).flatten() {
                     records.insert((CatalogTopic::Datasets, id.to_owned()), CatalogRecord::Dataset(record.into()));
                 }
-                let column_stats = bulk::column_stats(column_stats, &view.eras);
+                let column_stats = bulk::column_stats(column_stats, &view.seen.eras);
                 let stats = shown.then(|| dataset::stats(&view, &column_stats, &fact.origin)).flatten();
                 if let Some(record) = stats {
                     let key = (CatalogTopic::DatasetStats, id.to_owned());
                     records.insert(key, CatalogRecord::DatasetStats(record.into()));
                 }
-                for record in routes::alias_records(core, &view, &fact.origin) {
+                for record in routes::alias_records(&view, &fact.origin) {
                     let from = record.valid_from.map_or_else(|| "-".to_owned(), |time| time.to_string());
                     let key = format!("{}|{}|{from}", record.alias, record.canonical);
                     records.insert((CatalogTopic::Aliases, key), CatalogRecord::Alias(record.into()));
                 }
             }
         }
-        let context = partition_context(&view);
-        Self { records, context, history: history_context(&view) }
+        Self {
+            records,
+            context: partition_context(&view),
+            history: history_context(&view),
+            links: located::links(view.core),
+            askers: located::askers(view.core),
+            seen: view.seen,
+        }
     }
 }
 
 fn history_context(view: &View<'_>) -> history::Context {
     let shown = is_shown(view);
-    history::Context { eras: view.eras.clone(), provider: dataset::provider(view), shown }
+    history::Context { eras: view.seen.eras.clone(), provider: dataset::provider(view), shown }
 }
 
 /// Whether the entity shows anything under its own id: it is neither renamed away nor only a name of another, unless
 /// that other cannot be reached.
 fn is_shown(view: &View<'_>) -> bool {
-    let routes = routes::Routes::of(view.core);
-    view.is_reborn() && (routes.alias_targets().is_empty() || forward::is_stuck(view.core, &routes))
+    let routes = &view.seen.routes;
+    view.is_reborn() && (routes.alias_targets().is_empty() || forward::is_stuck(view.core, routes))
 }
 
 fn partition_context(view: &View<'_>) -> Context {
     use crate::model::fact::ExistenceState;
     let there = view.existence().is_some_and(|state| state != ExistenceState::Dropped);
-    Context { visible: there && view.is_reborn(), eras: view.eras.clone() }
+    Context { visible: there && view.is_reborn(), eras: view.seen.eras.clone() }
 }
 
 /// Adds the checks that a fact touches to both sides.

@@ -202,19 +202,18 @@ pub(super) type Begun = BTreeSet<(EntityId, String)>;
 pub(super) fn forward(
     fact: &Fact,
     core: &Core,
-    before: &Routes,
+    (before, routes): (&Routes, &Routes),
     touched: &[(Aspect, Touched)],
     withdrawn: &Withdrawn,
     state: &dyn State,
     out: &mut FoldOutput,
 ) -> Result<Begun, StateError> {
-    let routes = Routes::of(core);
-    if routes.is_home() && *before == routes {
+    if routes.is_home() && before == routes {
         return Ok(Begun::new());
     }
-    if *before == routes && withdrawn.slots.is_empty() && withdrawn.mentions == 0 {
+    if before == routes && withdrawn.slots.is_empty() && withdrawn.mentions == 0 {
         let mut parcel = Parcel::default();
-        forward_entries(fact, &routes, touched, &mut parcel);
+        forward_entries(fact, routes, touched, &mut parcel);
         parcel.send(&core.entity, fact, out);
         return Ok(Begun::new());
     }
@@ -236,7 +235,7 @@ pub(super) fn forward(
         if !is_new(key, slot) {
             sent.extend(ways_before(key, slot).into_iter().map(|way| (way, nth)));
         }
-        due.extend(ways(&routes, own, key, slot).into_iter().map(|(way, _)| (way, nth)));
+        due.extend(ways(routes, own, key, slot).into_iter().map(|(way, _)| (way, nth)));
     }
     let mut lost: BTreeSet<Way> = sent.difference(&due).map(|(way, _)| way.clone()).collect();
     for (key, slot) in &withdrawn.slots {
@@ -281,7 +280,7 @@ pub(super) fn forward(
         _ => !old_notices.contains_key(&(to, lane.clone())),
     };
     for (nth, (key, slot)) in all.iter().enumerate() {
-        for (way, boundary) in ways(&routes, own, key, slot) {
+        for (way, boundary) in ways(routes, own, key, slot) {
             let again = is_lost(&way) || (is_first(&way) && !is_new(key, slot));
             if again && matches!(way.1, Lane::Said | Lane::Renamed(_)) {
                 begun.insert(way.clone());

@@ -26,9 +26,12 @@ pub(super) fn askers(core: &Core) -> BTreeSet<EntityId> {
     asked.map(|key| EntityId::from_canonical(key.sub_key.as_str())).collect()
 }
 
+/// Entities before and after a fact.
+type Sides<'a> = (&'a BTreeSet<EntityId>, &'a BTreeSet<EntityId>);
+
 /// Asks the paths that were not among the links before.
-pub(super) fn ask(fact: &Fact, core: &Core, before: &BTreeSet<EntityId>, out: &mut FoldOutput) {
-    for path in links(core).difference(before) {
+pub(super) fn ask(fact: &Fact, core: &Core, (before, links): Sides<'_>, out: &mut FoldOutput) {
+    for path in links.difference(before) {
         let entry = Entry::keyed(core.entity.as_str(), Statement::LocationAsked(true));
         // Who asked first, and when, makes no difference.
         out.forwarded.push(Fact { version: Version::MIN, ..sent(fact, core, path, vec![entry]) });
@@ -36,8 +39,7 @@ pub(super) fn ask(fact: &Fact, core: &Core, before: &BTreeSet<EntityId>, out: &m
 }
 
 /// Tells new askers everything, and those that were there before what is new.
-pub(super) fn answer(fact: &Fact, core: &Core, before: &BTreeSet<EntityId>, out: &mut FoldOutput) {
-    let askers = askers(core);
+pub(super) fn answer(fact: &Fact, core: &Core, (before, askers): Sides<'_>, out: &mut FoldOutput) {
     if askers.is_empty() {
         return;
     }
@@ -55,7 +57,7 @@ pub(super) fn answer(fact: &Fact, core: &Core, before: &BTreeSet<EntityId>, out:
             answer.entries.push(entry);
         }
     }
-    for asker in &askers {
+    for asker in askers {
         let is_news = |answer: &&Fact| {
             !before.contains(asker) || (fact.source == answer.source && fact.version == answer.version)
         };

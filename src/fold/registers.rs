@@ -397,6 +397,14 @@ impl Core {
         }
     }
 
+    /// Version-free statements of an aspect: (source, mention, sub-key, value).
+    pub fn mentioned(&self, aspect: Aspect) -> impl Iterator<Item = (&Source, &Mention, &str, &Arc<Statement>)> {
+        self.mentions.iter().flat_map(move |((source, _), mention)| {
+            let said = mention.said.get(&aspect).into_iter().flatten();
+            said.map(move |(sub_key, value)| (source, mention, sub_key.as_str(), value))
+        })
+    }
+
     /// Renames away, oldest first.
     pub fn boundaries(&self) -> Vec<Boundary> {
         let mut out: Vec<Boundary> = self

@@ -8,7 +8,7 @@ use crate::model::record::AliasRecord;
 
 use super::registers::{Core, RegKey};
 use super::slots::{Boundary, Slot};
-use super::view::{Eras, View};
+use super::view::View;
 
 /// A table whose location this entity is.
 #[derive(Clone, Debug, PartialEq)]
@@ -215,9 +215,8 @@ fn symlink(core: &Core) -> Option<(EntityId, Source)> {
         return None;
     }
     let own = goodness(core.entity.as_str());
-    let view = View { core, eras: Eras { boundaries: Vec::new(), floors: BTreeMap::new() } };
     let mut candidates = Vec::new();
-    for (source, _, id, value) in view.mentioned(Aspect::Symlink) {
+    for (source, _, id, value) in core.mentioned(Aspect::Symlink) {
         let Statement::Symlink(Symlink { kind, instance, .. }) = value.as_ref() else { continue };
         let usable = kind.eq_ignore_ascii_case("table") && id != core.entity.as_str();
         if usable && (*instance || goodness(id) < own) {
@@ -236,8 +235,8 @@ fn goodness(id: &str) -> (bool, bool, String) {
 }
 
 /// Records of `catalog.aliases` that this entity owns.
-pub(super) fn alias_records(core: &Core, view: &View<'_>, origin: &Origin) -> Vec<AliasRecord> {
-    let routes = Routes::of(core);
+pub(super) fn alias_records(view: &View<'_>, origin: &Origin) -> Vec<AliasRecord> {
+    let (core, routes) = (view.core, &view.seen.routes);
     let mut out = Vec::new();
     let record =
         |to: &EntityId, kind: &str, valid_from: Option<i64>, valid_to: Option<i64>, reason: String| AliasRecord {

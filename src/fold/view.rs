@@ -7,6 +7,7 @@ use crate::model::fact::{Aspect, Evidence, Existence, ExistenceState, Source, St
 
 use super::precedence;
 use super::registers::{Core, Mention, RegKey};
+use super::routes::Routes;
 use super::slots::{Boundary, Order, Slot};
 
 /// Decides which slots count.
@@ -57,15 +58,22 @@ pub(super) struct Said<'a> {
     pub value: &'a Statement,
 }
 
+/// What is to be known of all registers before one of them can be read.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub eras: Eras,
+    pub routes: Routes,
+}
+
 /// An entity as it is now.
 pub(super) struct View<'a> {
     pub core: &'a Core,
-    pub eras: Eras,
+    pub seen: Seen,
 }
 
 impl<'a> View<'a> {
     pub fn of(core: &'a Core) -> Self {
-        Self { core, eras: Eras::of(core) }
+        Self { core, seen: Seen { eras: Eras::of(core), routes: Routes::of(core) } }
     }
 
     /// Newest live statement of each source, by sub-key, for one aspect.
@@ -75,8 +83,8 @@ impl<'a> View<'a> {
         for (key, slots) in self.core.regs.range(from..).take_while(|(key, _)| key.aspect == aspect) {
             // A name stays a name of what it meant, also when that is dropped.
             let counts = |slot: &&Slot| match aspect {
-                Aspect::Alias => !self.eras.is_away(&key.source, slot),
-                _ => self.eras.is_live(&key.source, slot),
+                Aspect::Alias => !self.seen.eras.is_away(&key.source, slot),
+                _ => self.seen.eras.is_live(&key.source, slot),
             };
             let Some(slot) = slots.last().filter(counts) else { continue };
             let order = slot.order(&key.source);
@@ -105,15 +113,9 @@ impl<'a> View<'a> {
         best_of(aspect, self.said(aspect))
     }
 
-    /// Version-free statements of an aspect: (source, mention, sub-key, value).
+    /// See [`Core::mentioned`].
     pub fn mentioned(&self, aspect: Aspect) -> Vec<(&'a Source, &'a Mention, &'a str, &'a Arc<Statement>)> {
-        let mut out = Vec::new();
-        for ((source, _), mention) in &self.core.mentions {
-            for (sub_key, value) in mention.said.get(&aspect).into_iter().flatten() {
-                out.push((source, mention, sub_key.as_str(), value));
-            }
-        }
-        out
+        self.core.mentioned(aspect).collect()
     }
 
     /// State of being, by the precedence of evidence; `None` if nothing is said of the entity.
@@ -164,7 +166,7 @@ impl<'a> View<'a> {
         let describes = |aspect: Aspect| dates(aspect) && aspect != Aspect::Symlink;
         let live = |(key, slots): (&RegKey, &Vec<Slot>)| {
             describes(key.aspect)
-                && slots.last().is_some_and(|slot| slot.value.is_some() && self.eras.is_live(&key.source, slot))
+                && slots.last().is_some_and(|slot| slot.value.is_some() && self.seen.eras.is_live(&key.source, slot))
         };
         self.core.regs.iter().any(live)
             || self.core.mentions.values().any(|mention| mention.said.keys().any(|aspect| describes(*aspect)))
@@ -172,7 +174,7 @@ impl<'a> View<'a> {
 
     /// After a rename away: whether somebody who may do so created the name anew.
     pub fn is_reborn(&self) -> bool {
-        let Some(last) = self.eras.boundaries.last() else { return true };
+        let Some(last) = self.seen.eras.boundaries.last() else { return true };
         self.said(Aspect::Existence).into_iter().any(|said| match said.value {
             Statement::Existence(existence) if existence.state != ExistenceState::Dropped => {
                 said.source.family() != "person"
@@ -186,7 +188,7 @@ impl<'a> View<'a> {
     pub fn incarnation(&self) -> i32 {
         let mut creations: Vec<(&Source, Order)> = Vec::new();
         for (key, slots) in self.core.regs.iter().filter(|(key, _)| key.aspect == Aspect::Existence) {
-            for slot in slots.iter().filter(|slot| !self.eras.is_away(&key.source, slot)) {
+            for slot in slots.iter().filter(|slot| !self.seen.eras.is_away(&key.source, slot)) {
                 let creates = slot.existence().is_some_and(|e| e.floor && e.state == ExistenceState::Confirmed);
                 if creates {
                     creations.push((&key.source, slot.order(&key.source)));
@@ -204,11 +206,11 @@ impl<'a> View<'a> {
 
     /// Earliest event time of what is said of the entity since its last rename away.
     pub fn first_seen(&self) -> i64 {
-        let since = self.eras.boundaries.last().map_or(i64::MIN, |boundary| boundary.version.time);
+        let since = self.seen.eras.boundaries.last().map_or(i64::MIN, |boundary| boundary.version.time);
         let firsts = self.core.firsts.values().copied().filter(|time| *time >= since);
         let mentions = self.core.mentions.values().map(|mention| mention.first.time).filter(|time| *time >= since);
         let slots = self.core.regs.iter().filter(|(key, _)| dates(key.aspect)).flat_map(|(key, slots)| {
-            slots.iter().filter(|slot| !self.eras.is_away(&key.source, slot)).map(|slot| slot.version.time)
+            slots.iter().filter(|slot| !self.seen.eras.is_away(&key.source, slot)).map(|slot| slot.version.time)
         });
         firsts.chain(mentions).chain(slots).min().unwrap_or(0)
     }

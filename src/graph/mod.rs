@@ -25,7 +25,7 @@ use crate::model::record::{AliasRecord, ColumnLineageRecord, LineageRecord};
 use alias::Aliases;
 use columns::Columns;
 use layer::{Ends, Layer};
-use names::{Interner, NameId};
+use names::{Interner, NameId, Part};
 
 pub use paths::{ColumnPath, PathLimits, PathStep};
 pub use walk::{Direction, Level, Supporter, Walk, WalkEdge, WalkLimits, WalkNode};
@@ -135,19 +135,19 @@ impl Graph {
     /// As [`Self::put_lineage`], of borrowed parts.
     pub fn put_table_edge(&mut self, key: EdgeKey, edge: TableEdgeRef<'_>) {
         let info = EdgeInfo {
-            job: self.names.intern(edge.job),
-            kind: self.names.intern(edge.kind),
+            job: self.names.part(Part::Job, edge.job),
+            kind: self.names.part(Part::Kind, edge.kind),
             confidence: edge.confidence,
             stale: edge.stale,
             last_seen: edge.last_seen,
             is_borrowed: false,
-            transformations: self.names.intern(""),
+            transformations: self.names.part(Part::Transformations, ""),
             masking: false,
-            origin_topic: self.names.intern(edge.origin.topic),
+            origin_topic: self.names.part(Part::Topic, edge.origin.topic),
             origin_partition: edge.origin.partition,
             origin_offset: edge.origin.offset,
         };
-        let (source, target) = (self.names.intern(edge.source), self.names.intern(edge.target));
+        let (source, target) = (self.names.part(Part::Source, edge.source), self.names.part(Part::Target, edge.target));
         let ends = (self.resolved(source, info.last_seen), self.resolved(target, info.last_seen));
         let (job, seen) = (info.job, info.last_seen);
         let is_news = self.tables.by_key(key).is_none_or(|edge| edge.info.last_seen != seen);
@@ -176,28 +176,31 @@ impl Graph {
 
     /// As [`Self::put_column_lineage`], of borrowed parts and mapped.
     pub fn put_column_edge(&mut self, key: EdgeKey, edge: ColumnEdgeRef<'_>) {
-        let job = self.names.intern(edge.job);
-        let datasets = (self.names.intern(edge.source), self.names.intern(edge.target));
+        let job = self.names.part(Part::Job, edge.job);
+        let datasets = (self.names.part(Part::Source, edge.source), self.names.part(Part::Target, edge.target));
         let of_table = || self.tables.reported(job, datasets).map_or(i64::MAX, |edge| edge.info.last_seen);
         let last_seen = edge.last_seen.unwrap_or_else(of_table);
         let transformations = match edge.transformations {
-            [one] => self.names.intern(one),
-            some => self.names.intern(&some.join(",")),
+            [one] => self.names.part(Part::Transformations, one),
+            some => self.names.part(Part::Transformations, &some.join(",")),
         };
         let info = EdgeInfo {
             job,
-            kind: self.names.intern(edge.description),
+            kind: self.names.part(Part::Kind, edge.description),
             confidence: edge.confidence,
             stale: edge.stale,
             last_seen,
             is_borrowed: edge.last_seen.is_none(),
             transformations,
             masking: edge.masking,
-            origin_topic: self.names.intern(edge.origin.topic),
+            origin_topic: self.names.part(Part::Topic, edge.origin.topic),
             origin_partition: edge.origin.partition,
             origin_offset: edge.origin.offset,
         };
-        let fields = (self.names.intern(edge.source_field), self.names.intern(edge.target_field));
+        let fields = (
+            self.names.part(Part::SourceField, edge.source_field),
+            self.names.part(Part::TargetField, edge.target_field),
+        );
         let source = self.columns.intern(datasets.0, fields.0);
         let target = self.columns.intern(datasets.1, fields.1);
         let ends = (self.resolved_column(source, last_seen), self.resolved_column(target, last_seen));

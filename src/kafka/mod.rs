@@ -22,6 +22,7 @@ mod transaction;
 mod watch;
 
 pub use admin::{Admin, Committed, ConfigValue, Created, GroupMember, GroupState, TopicInfo, TopicSpec, Watermarks};
+pub use aside::wait_closed;
 pub use config::{ConfigError, Isolation, KafkaConfig};
 pub use consumer::{ConsumerEvent, GroupConsumer, GroupMetadata, GroupOptions, Ownership, RebalanceHandler};
 pub use error::{Class, KafkaError};

@@ -10,10 +10,35 @@ use crate::graph::{EdgeKey, Graph, NodeKind};
 use crate::kafka::{TopicId, TopicPartition};
 use crate::model::record::{CatalogRecord, CatalogTopic};
 use crate::stage::{PositionDelta, Positions, Sink, SinkError, StageRecord, StoredPosition};
-use crate::store::{GraphRow, Store, StoreError};
+use crate::store::{GraphRow, Position, Store, StoreError};
 
 /// The graph as its readers hold it.
 pub type SharedGraph = Arc<RwLock<Graph>>;
+
+/// A graph as a Postgres sink has written it, and where that one stood.
+pub struct LoadedGraph {
+    graph: Graph,
+    positions: Vec<Position>,
+}
+
+impl LoadedGraph {
+    /// Reads what the Postgres sink `sink` has written.
+    ///
+    /// # Errors
+    /// As the store answers.
+    pub async fn read(store: &Store, sink: &str) -> Result<Self, StoreError> {
+        let mut graph = Graph::new();
+        let positions = store
+            .graph_snapshot(sink, &mut |row| match row {
+                GraphRow::Alias(key, record) => graph.put_alias(EdgeKey(key), &record),
+                GraphRow::Dataset { id, existence } => graph.put_node(id, NodeKind::from_existence(existence)),
+                GraphRow::Table(key, edge) => graph.put_table_edge(EdgeKey(key), edge),
+                GraphRow::Column(key, edge) => graph.put_column_edge(EdgeKey(key), edge),
+            })
+            .await?;
+        Ok(Self { graph, positions })
+    }
+}
 
 /// Keeps a graph up to date. Graph and positions live in this process: after a restart both start over, from Postgres
 /// or from the topics.
@@ -37,30 +62,18 @@ impl LineageSink {
         }
     }
 
-    /// A sink whose graph is what the Postgres sink `sink` has written, and goes on from where that one stands.
-    ///
-    /// # Errors
-    /// As the store answers.
-    pub async fn load(decoder: Arc<Decoder>, store: &Store, sink: &str) -> Result<Self, StoreError> {
-        let mut graph = Graph::new();
-        let stored = store
-            .graph_snapshot(sink, &mut |row| match row {
-                GraphRow::Alias(key, record) => graph.put_alias(EdgeKey(key), &record),
-                GraphRow::Dataset { id, existence } => graph.put_node(id, NodeKind::from_existence(existence)),
-                GraphRow::Table(key, edge) => graph.put_table_edge(EdgeKey(key), edge),
-                GraphRow::Column(key, edge) => graph.put_column_edge(EdgeKey(key), edge),
-            })
-            .await?;
+    /// A sink that goes on from `loaded`.
+    pub fn of(decoder: Arc<Decoder>, loaded: LoadedGraph) -> Self {
         let mut sink = Self::new(decoder);
-        for position in stored {
+        for position in loaded.positions {
             let key = TopicPartition::new(position.key.topic, position.key.partition);
             if let Some(id) = position.topic_id.and_then(|id| id.parse().ok()) {
                 sink.topic_ids.insert(key.clone(), id);
             }
             sink.positions.set(key, position.next_offset);
         }
-        sink.graph = Arc::new(RwLock::new(graph));
-        Ok(sink)
+        sink.graph = Arc::new(RwLock::new(loaded.graph));
+        sink
     }
 
     /// The graph, for its readers.

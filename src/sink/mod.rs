@@ -11,7 +11,7 @@ mod search;
 #[cfg(test)]
 mod tests;
 
-pub use lineage::{LineageSink, SharedGraph};
+pub use lineage::{LineageSink, LoadedGraph, SharedGraph};
 pub use postgres::PostgresSink;
 pub use search::{SearchSink, SearchSinkOptions, VisiblePositions};
 

@@ -71,6 +71,9 @@ pub(super) async fn read(connection: &mut PgConnection, sink: &str) -> Result<Ve
 const PATIENCE: &str = "5s";
 
 /// Moves every position from exactly its start to its end. `false` if one stands elsewhere: then roll back.
+///
+/// The rows that follow are found by their keys, however many they are: planning again for each number of them would take
+/// longer than writing a small batch.
 pub(super) async fn advance(
     connection: &mut PgConnection,
     sink: &str,
@@ -101,7 +104,8 @@ pub(super) async fn advance(
              ON CONFLICT DO NOTHING
              RETURNING 1)
          SELECT (SELECT count(*) FROM moved) + (SELECT count(*) FROM begun),
-                set_config('idle_in_transaction_session_timeout', $7, true)",
+                set_config('idle_in_transaction_session_timeout', $7, true),
+                set_config('plan_cache_mode', 'force_generic_plan', true)",
     )
     .bind(sink)
     .bind(topics)

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
@@ -15,6 +16,7 @@ use crate::cli::context::{Context, load_config};
 use crate::cli::exit::{Because, Failure, Reason};
 use crate::cli::flow::Flow;
 use crate::cli::processes::{Plan, Process, Role, start_missing};
+use crate::cli::recorded::OPENLINEAGE_TOPIC;
 use crate::cli::topology;
 use crate::kafka::{OutgoingRecord, Producer};
 
@@ -113,6 +115,14 @@ pub(super) fn run(flags: &SettingFlags, args: &PipelineArgs) -> Result<(), Failu
     topology::apply_quietly(&context)?;
     let producer = Producer::new(&context.kafka).because(Reason::Unavailable)?;
     let flow = Flow::connect(&context)?;
+    if flow.was_fed(OPENLINEAGE_TOPIC)? {
+        // What is known already costs next to nothing: that is not what the figures are about.
+        let topic = OPENLINEAGE_TOPIC;
+        return Err(anyhow!(
+            "{topic} holds events of an earlier run: measure with a --data-dir or a cluster without any"
+        ))
+        .because(Reason::Configuration);
+    }
     let bench = Bench { context, flow, producer, kafka, postgres };
     let mix = Mix { seed: args.seed, jobs: args.jobs, hms_percent: args.hms_percent };
 

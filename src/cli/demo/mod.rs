@@ -17,7 +17,7 @@ use super::produce::produce_lines;
 use super::recorded::{HMS, HMS_TOPIC, OPENLINEAGE, OPENLINEAGE_TOPIC};
 use super::{dlq, topology};
 use crate::config::Origin;
-use crate::kafka::{Isolation, Producer};
+use crate::kafka::Producer;
 use crate::stage::Letter;
 
 /// A notification cut off in the middle of its message.
@@ -59,7 +59,8 @@ pub(super) fn run(flags: &SettingFlags, args: &DemoArgs) -> Result<(), Failure> 
     say("topology", "topics, first offsets and schemas are in place");
     let process = Process::start(&context, &Plan::everything())?;
 
-    if fed_before(&context)? {
+    let flow = Flow::connect(&context)?;
+    if flow.was_fed(HMS_TOPIC)? {
         say("events", "the recorded events are there from an earlier run");
     } else {
         let producer = Producer::new(&context.kafka).because(Reason::Unavailable)?;
@@ -73,7 +74,6 @@ pub(super) fn run(flags: &SettingFlags, args: &DemoArgs) -> Result<(), Failure> 
         );
     }
     let fed = Instant::now();
-    let flow = Flow::connect(&context)?;
     let ends = flow.wait_quiet(QUIET_LIMIT)?;
     process.wait_followers(&ends, QUIET_LIMIT)?;
     say("pipeline", &format!("quiet after {:.1} s", fed.elapsed().as_secs_f64()));
@@ -101,11 +101,4 @@ pub(super) fn run(flags: &SettingFlags, args: &DemoArgs) -> Result<(), Failure> 
 
 fn say(what: &str, text: &str) {
     println!("{what:<10} {text}");
-}
-
-/// Whether the raw topics hold events already.
-fn fed_before(context: &Context) -> Result<bool, Failure> {
-    let admin = crate::kafka::Admin::new(&context.kafka).because(Reason::Unavailable)?;
-    let marks = admin.topic_watermarks(HMS_TOPIC, Isolation::Uncommitted).because(Reason::Unavailable)?;
-    Ok(marks.values().any(|mark| mark.high > 0))
 }

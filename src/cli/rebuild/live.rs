@@ -20,18 +20,23 @@ const TELL_EVERY: Duration = Duration::from_millis(200);
 /// Looks for requests until the process ends.
 pub(in crate::cli) fn answer_requests(
     data_dir: &Path,
-    readers: Arc<LiveReaders>,
-    node: Arc<Node>,
+    readers: &Arc<LiveReaders>,
+    node: &Arc<Node>,
     shutdown: Shutdown,
 ) -> Result<(), Failure> {
     let requests = Requests::in_data_dir(data_dir);
     // What was asked of an earlier process was told to have failed there.
     LiveView::ALL.into_iter().for_each(|view| requests.forget(view));
+    // Held while a request is answered only: the data directory is free as soon as the process has stopped.
+    let (readers, node) = (Arc::downgrade(readers), Arc::downgrade(node));
     std::thread::Builder::new().name("rebuild".to_owned()).spawn(move || {
         while !shutdown.is_asked() {
             for view in LiveView::ALL {
                 match requests.take(view) {
-                    Ok(Some(request)) => answer(&requests, view, &request, &readers, &node),
+                    Ok(Some(request)) => {
+                        let (Some(readers), Some(node)) = (readers.upgrade(), node.upgrade()) else { return };
+                        answer(&requests, view, &request, &readers, &node);
+                    }
                     Ok(None) => {}
                     Err(error) => tracing::warn!(view = view.as_str(), %error, "a request cannot be read"),
                 }

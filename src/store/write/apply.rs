@@ -163,15 +163,16 @@ async fn datasets(
             owners: child_hash(&record.owners),
         };
         RowWriter { rows: &mut rows, cleaner }.dataset(record, p.row_hash, &hashes);
+        let is_new = before.is_none();
         if before.is_none_or(|before| before.columns != hashes.columns) {
-            columns.replaced.push(&record.id);
+            columns.replace(&record.id, is_new);
             for (index, column) in record.columns.iter().enumerate() {
                 RowWriter { rows: &mut columns.rows, cleaner }.column(record, ordinal(index), column);
             }
         }
         if before.is_none_or(|before| before.tags != hashes.tags) {
-            dataset_tags.replaced.push(&record.id);
-            column_tags.replaced.push(&record.id);
+            dataset_tags.replace(&record.id, is_new);
+            column_tags.replace(&record.id, is_new);
             for (index, tag) in record.tags.iter().enumerate() {
                 let (index, key, value) = (ordinal(index), tag.key.as_str(), tag.value.as_str());
                 match tag.field.as_deref() {
@@ -183,7 +184,7 @@ async fn datasets(
             }
         }
         if before.is_none_or(|before| before.owners != hashes.owners) {
-            owners.replaced.push(&record.id);
+            owners.replace(&record.id, is_new);
             add_owners(&mut owners.rows, cleaner, "dataset", &record.id, &record.owners, &record.origin);
         }
     }
@@ -261,7 +262,7 @@ async fn with_owners(
             _ => {}
         }
         if before.is_none_or(|(_, owners)| *owners != hash) {
-            owner_rows.replaced.push(id);
+            owner_rows.replace(id, before.is_none());
             add_owners(&mut owner_rows.rows, cleaner, kind, id, owners, origin);
         }
     }
@@ -283,9 +284,10 @@ fn add_owners<'a>(
     }
 }
 
-/// Child rows of the parents in `replaced`, which lose the rows they have.
+/// Child rows of some parents.
 struct ChildRows<'a> {
     rows: Rows<'a>,
+    /// The parents that lose the rows they have.
     replaced: Vec<&'a str>,
 }
 
@@ -294,11 +296,17 @@ impl<'a> ChildRows<'a> {
         Self { rows: Rows::new(table, "", OnConflict::Fail), replaced: Vec::new() }
     }
 
-    async fn write(self, connection: &mut PgConnection, delete: &'static str) -> Result<(), sqlx::Error> {
-        if self.replaced.is_empty() {
-            return Ok(());
+    /// Announces the rows of a parent. A new one has none yet: they go with their parent.
+    fn replace(&mut self, parent: &'a str, is_new: bool) {
+        if !is_new {
+            self.replaced.push(parent);
         }
-        sqlx::query(delete).bind(&self.replaced).execute(&mut *connection).await?;
+    }
+
+    async fn write(self, connection: &mut PgConnection, delete: &'static str) -> Result<(), sqlx::Error> {
+        if !self.replaced.is_empty() {
+            sqlx::query(delete).bind(&self.replaced).execute(&mut *connection).await?;
+        }
         self.rows.write(connection).await?;
         Ok(())
     }

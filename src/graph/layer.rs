@@ -43,6 +43,11 @@ impl Layer {
         self.by_key.len()
     }
 
+    pub(super) fn reserve(&mut self, edges: usize) {
+        self.edges.reserve(edges);
+        self.by_key.reserve(edges);
+    }
+
     /// All edges with their keys, in no order.
     pub(super) fn keyed(&self) -> impl Iterator<Item = (EdgeKey, &Edge)> {
         self.by_key.iter().filter_map(|(key, number)| Some((*key, self.edge(*number)?)))

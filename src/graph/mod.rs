@@ -30,6 +30,9 @@ use names::{Interner, NameId, Part};
 pub use paths::{ColumnPath, PathLimits, PathStep};
 pub use walk::{Direction, Level, Supporter, Walk, WalkEdge, WalkLimits, WalkNode};
 
+/// Most edges that room is made for unseen: the number is an estimate, and may be far off.
+const MOST_RESERVED: usize = 4 << 20;
+
 /// Identity of an edge or alias: the first 16 bytes of the SHA-256 of its Kafka key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EdgeKey(pub [u8; 16]);
@@ -115,6 +118,13 @@ impl Graph {
     /// An empty graph.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Makes room for so many more table and column edges: growing step by step would hold the larger part of them twice for
+    /// a moment.
+    pub fn reserve(&mut self, edges: usize, column_edges: usize) {
+        self.tables.reserve(edges.min(MOST_RESERVED));
+        self.fields.reserve(column_edges.min(MOST_RESERVED));
     }
 
     /// How large it is.

@@ -30,6 +30,7 @@ impl LoadedGraph {
         let mut graph = Graph::new();
         let positions = store
             .graph_snapshot(sink, &mut |row| match row {
+                GraphRow::Sizes { edges, column_edges } => graph.reserve(edges, column_edges),
                 GraphRow::Alias(key, record) => graph.put_alias(EdgeKey(key), &record),
                 GraphRow::Dataset { id, existence } => graph.put_node(id, NodeKind::from_existence(existence)),
                 GraphRow::Table(key, edge) => graph.put_table_edge(EdgeKey(key), edge),

@@ -1,5 +1,7 @@
 //! What the lineage graph starts from: edges, aliases, dataset states and the positions they belong to, in one snapshot.
 
+use sqlx::Row;
+
 use super::copy::{self, Fields};
 use super::positions::{self, Position};
 use super::{Store, StoreError};
@@ -10,6 +12,13 @@ use crate::model::record::AliasRecord;
 /// A row that the lineage graph is built of. Edges and aliases come with the first 16 bytes of the SHA-256 of their key.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GraphRow<'a> {
+    /// Comes first, if at all: how many edges there are, as the server last estimated.
+    Sizes {
+        /// Of tables.
+        edges: usize,
+        /// Of columns.
+        column_edges: usize,
+    },
     /// Of `catalog.lineage`.
     Table([u8; 16], TableEdgeRef<'a>),
     /// Of `catalog.column-lineage`; unmapped ones take no part in the graph.
@@ -38,6 +47,13 @@ impl Store {
         let mut transaction = self.pool.begin().await?;
         sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY").execute(&mut *transaction).await?;
         let positions = positions::read(&mut transaction, sink).await?;
+        let sizes = sqlx::query(SIZES).fetch_one(&mut *transaction).await?;
+        // Tables that nobody has analyzed have -1.
+        let size = |column| Ok::<_, sqlx::Error>(usize::try_from(sizes.try_get::<i64, _>(column)?).unwrap_or(0));
+        let (edges, column_edges) = (size(0)?, size(1)?);
+        if edges.max(column_edges) > 0 {
+            visit(GraphRow::Sizes { edges, column_edges });
+        }
         for (statement, read) in STATEMENTS {
             // Rows are read while the server makes the next ones, and none is kept: memory stays small.
             copy::read(&mut transaction, statement, &mut |row| read(row, visit)).await?;
@@ -46,6 +62,9 @@ impl Store {
         Ok(positions)
     }
 }
+
+const SIZES: &str = "SELECT (SELECT reltuples::bigint FROM pg_class WHERE oid = 'lineage_edges'::regclass),
+    (SELECT reltuples::bigint FROM pg_class WHERE oid = 'column_lineage_edges'::regclass)";
 
 type ReadRow = fn(&mut Fields<'_>, &mut Visit<'_>) -> Result<(), sqlx::Error>;
 

@@ -16,7 +16,7 @@ use super::partitions::{Context, Partitions};
 use super::registers::{Core, Place, RegKey, json, place};
 use super::routes::Lane;
 use super::slots::Slot;
-use super::view::{Seen, View};
+use super::view::View;
 use super::{FoldConfig, FoldOutcome, FoldOutput, changes, container, dataset, history, listing, located, routes};
 
 /// A fact with what its entries have in common.
@@ -180,8 +180,8 @@ pub(super) fn apply(
         }
     }
 
-    let in_bulk = fact.entries.iter().any(|entry| place(entry.aspect) == Place::Bulk);
-    if !changed && !in_bulk && points.is_empty() {
+    let in_bulk: Vec<&Entry> = fact.entries.iter().filter(|entry| place(entry.aspect) == Place::Bulk).collect();
+    if !changed && in_bulk.is_empty() && points.is_empty() {
         let known = Known { kind: fact.kind, core, column_stats, derived: before };
         cache.put(&fact.entity, state.epoch(), known);
         return Ok(FoldOutcome::NoOp("unchanged"));
@@ -207,7 +207,7 @@ pub(super) fn apply(
         withdrawn.slots.extend(history::withdraw(&core, sender, state)?);
     }
     changed |= !withdrawn.slots.is_empty();
-    for entry in fact.entries.iter().filter(|entry| place(entry.aspect) == Place::Bulk) {
+    for entry in in_bulk {
         let slot = incoming.slot(entry.value.as_ref());
         let register = (entry.aspect, entry.sub_key.as_str());
         let speaker = (&fact.source, incoming.sender.as_str());
@@ -246,7 +246,7 @@ pub(super) fn apply(
         owed = changes::tell_dataset(fact, sides, &resending, &mut core.unsettled, state, &mut out.records)?;
     }
     publish(fact.entity.as_str(), old, new, &mut out.records);
-    let routes = (&before.seen.routes, &after.seen.routes);
+    let routes = (&before.routes, &after.routes);
     let begun = forward::forward(fact, &core, routes, &touched, &withdrawn, state, out)?;
     let key = changes::unsettled_key(&fact.entity);
     match &mut core.unsettled {
@@ -277,7 +277,7 @@ struct Derivation {
     records: Derived,
     context: Context,
     history: history::Context,
-    seen: Seen,
+    routes: routes::Routes,
     links: BTreeSet<EntityId>,
     askers: BTreeSet<EntityId>,
 }
@@ -321,7 +321,7 @@ impl Derivation {
             history: history_context(&view),
             links: located::links(view.core),
             askers: located::askers(view.core),
-            seen: view.seen,
+            routes: view.seen.routes,
         }
     }
 }

@@ -72,8 +72,7 @@ const PATIENCE: &str = "5s";
 
 /// Moves every position from exactly its start to its end. `false` if one stands elsewhere: then roll back.
 ///
-/// The rows that follow are found by their keys, however many they are: planning again for each number of them would take
-/// longer than writing a small batch.
+/// The statements that follow find their rows by key, however many they are: one plan does for every batch.
 pub(super) async fn advance(
     connection: &mut PgConnection,
     sink: &str,

@@ -117,9 +117,8 @@ pub(super) fn run(flags: &SettingFlags, args: &PipelineArgs) -> Result<(), Failu
     let flow = Flow::connect(&context)?;
     if flow.was_fed(OPENLINEAGE_TOPIC)? {
         // What is known already costs next to nothing: that is not what the figures are about.
-        let topic = OPENLINEAGE_TOPIC;
         return Err(anyhow!(
-            "{topic} holds events of an earlier run: measure with a --data-dir or a cluster without any"
+            "{OPENLINEAGE_TOPIC} holds events of an earlier run: measure with a --data-dir or a cluster without any"
         ))
         .because(Reason::Configuration);
     }

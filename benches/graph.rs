@@ -1,5 +1,8 @@
 //! The lineage graph: closure and walk over 500,000 edges.
 
+use std::hint::black_box;
+use std::time::Instant;
+
 use criterion::{Criterion, criterion_group, criterion_main};
 use tributary::graph::{Direction, EdgeKey, Graph, Level, WalkLimits};
 use tributary::model::fact::Origin;
@@ -38,6 +41,18 @@ fn walks(criterion: &mut Criterion) {
     let graph = build();
     let start = "hive://h:9083/db/t100";
     criterion.bench_function("reach_all_500k_edges", |b| b.iter(|| graph.reach(start, Direction::Downstream).len()));
+    let mut times: Vec<_> = (0..1_000)
+        .map(|number| {
+            let (id, begin) = (format!("hive://h:9083/db/t{}", number * (DATASETS / 1_000)), Instant::now());
+            let direction = if number % 2 == 0 { Direction::Downstream } else { Direction::Upstream };
+            let reached = black_box(graph.reach(&id, direction)).len();
+            (begin.elapsed(), reached)
+        })
+        .collect();
+    times.sort_unstable();
+    for (name, place) in [("p50", 500), ("p99", 990), ("most", 999)] {
+        println!("closure of 1,000 starts, {name}: {:?}, {} datasets", times[place].0, times[place].1);
+    }
     let limits = WalkLimits { depth: Some(5), nodes: 1_000 };
     criterion.bench_function("walk_depth_5_cap_1000", |b| {
         b.iter(|| graph.walk(&[start], Level::Table, Direction::Downstream, limits).nodes.len());

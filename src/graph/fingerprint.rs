@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::layer::Edge;
+use super::layer::{Edge, Ends};
 use super::names::NameId;
 use super::{EdgeKey, Graph, NodeKind};
 
@@ -15,11 +15,11 @@ impl Graph {
             format!("{}#{}", self.names.text(dataset), self.names.text(field))
         };
         let mut sum = 0_u128;
-        for (key, edge) in self.tables.keyed() {
-            sum = sum.wrapping_add(self.edge_hash("table", key, edge, &text));
+        for (key, ends, edge) in self.tables.keyed() {
+            sum = sum.wrapping_add(self.edge_hash("table", key, ends, edge, &text));
         }
-        for (key, edge) in self.fields.keyed() {
-            sum = sum.wrapping_add(self.edge_hash("column", key, edge, &column));
+        for (key, ends, edge) in self.fields.keyed() {
+            sum = sum.wrapping_add(self.edge_hash("column", key, ends, edge, &column));
         }
         for (index, kind) in self.kinds.iter().enumerate().filter(|(_, kind)| **kind != NodeKind::Plain) {
             let name = NameId(u32::try_from(index).unwrap_or(u32::MAX));
@@ -28,12 +28,12 @@ impl Graph {
         sum
     }
 
-    fn edge_hash(&self, level: &str, key: EdgeKey, edge: &Edge, name: &dyn Fn(NameId) -> String) -> u128 {
+    fn edge_hash(&self, level: &str, key: EdgeKey, ends: Ends, edge: &Edge, name: &dyn Fn(NameId) -> String) -> u128 {
         let info = &edge.info;
         hash(&format!(
             "{level}|{key:?}|{}|{}|{}|{}|{}|{}|{}|{}|{}",
-            name(edge.ends.0),
-            name(edge.ends.1),
+            name(ends.0),
+            name(ends.1),
             self.names.text(info.job),
             self.names.text(info.kind),
             info.confidence,

@@ -13,27 +13,23 @@ pub(super) type Ends = (NameId, NameId);
 pub(super) struct Edge {
     /// As reported.
     pub(super) reported: Ends,
-    /// As walks see them.
-    pub(super) ends: Ends,
     pub(super) info: EdgeInfo,
 }
 
 /// As large as a `Vec`, and most nodes have no more edges than it holds.
 type Numbers = SmallVec<[u32; 4]>;
 
-/// Edge numbers of one node.
-#[derive(Clone, Debug, Default)]
-struct Node {
-    out: Numbers,
-    into: Numbers,
-}
-
 #[derive(Debug, Default)]
 pub(super) struct Layer {
     edges: Vec<Option<Edge>>,
+    /// By edge number: its ends as walks see them. Apart from the rest, a closure over all edges reads little memory.
+    ends: Vec<Ends>,
     free: Vec<u32>,
     by_key: HashMap<EdgeKey, u32>,
-    nodes: Vec<Node>,
+    /// By node: the edges that leave it. The two directions lie apart, for a walk goes only one way.
+    out: Vec<Numbers>,
+    /// By node: the edges that enter it.
+    into: Vec<Numbers>,
     /// Edges that were reported with this end, where walks see another one.
     moved: HashMap<NameId, Vec<u32>>,
 }
@@ -45,30 +41,32 @@ impl Layer {
 
     pub(super) fn reserve(&mut self, edges: usize) {
         self.edges.reserve(edges);
+        self.ends.reserve(edges);
         self.by_key.reserve(edges);
     }
 
     /// All edges with their keys, in no order.
-    pub(super) fn keyed(&self) -> impl Iterator<Item = (EdgeKey, &Edge)> {
-        self.by_key.iter().filter_map(|(key, number)| Some((*key, self.edge(*number)?)))
+    pub(super) fn keyed(&self) -> impl Iterator<Item = (EdgeKey, Ends, &Edge)> {
+        self.by_key.iter().filter_map(|(key, number)| Some((*key, self.ends(*number), self.edge(*number)?)))
     }
 
     /// Nodes that have edges.
     pub(super) fn nodes(&self) -> usize {
-        self.nodes.iter().filter(|node| !(node.out.is_empty() && node.into.is_empty())).count()
+        self.out.iter().zip(&self.into).filter(|(out, into)| !(out.is_empty() && into.is_empty())).count()
     }
 
     /// One more than the largest node number.
     pub(super) fn node_bound(&self) -> usize {
-        self.nodes.len()
+        self.out.len()
     }
 
     pub(super) fn put(&mut self, key: EdgeKey, reported: Ends, ends: Ends, info: EdgeInfo) {
         if let Some(number) = self.by_key.get(&key).copied() {
+            let same_ends = self.ends(number) == ends;
             let slot = self.edges.get_mut(number as usize).expect("keys point at edges");
             if let Some(edge) = slot
                 && edge.reported == reported
-                && edge.ends == ends
+                && same_ends
             {
                 edge.info = info;
                 return;
@@ -77,27 +75,30 @@ impl Layer {
         }
         let number = self.free.pop().unwrap_or_else(|| {
             self.edges.push(None);
+            self.ends.push(ends);
             u32::try_from(self.edges.len() - 1).expect("four billion edges do not fit into memory")
         });
         self.attach(number, reported, ends);
         if let Some(slot) = self.edges.get_mut(number as usize) {
-            *slot = Some(Edge { reported, ends, info });
+            *slot = Some(Edge { reported, info });
         }
+        self.set_ends(number, ends);
         self.by_key.insert(key, number);
     }
 
     pub(super) fn remove(&mut self, key: EdgeKey) {
         let Some(number) = self.by_key.remove(&key) else { return };
         let Some(edge) = self.edges.get_mut(number as usize).and_then(Option::take) else { return };
-        self.detach(number, edge.reported, edge.ends);
+        self.detach(number, edge.reported, self.ends(number));
         self.free.push(number);
     }
 
     /// Gives an edge other ends.
     pub(super) fn relink(&mut self, number: u32, ends: Ends) {
-        let Some(Some(edge)) = self.edges.get_mut(number as usize) else { return };
-        let (before, reported) = (std::mem::replace(&mut edge.ends, ends), edge.reported);
+        let Some(reported) = self.edge(number).map(|edge| edge.reported) else { return };
+        let before = self.ends(number);
         if before != ends {
+            self.set_ends(number, ends);
             self.detach(number, reported, before);
             self.attach(number, reported, ends);
         }
@@ -146,27 +147,38 @@ impl Layer {
         self.edges.get(number as usize).and_then(Option::as_ref)
     }
 
+    /// An edge's ends as walks see them.
+    pub(super) fn ends(&self, number: u32) -> Ends {
+        *self.ends.get(number as usize).expect("every edge has its ends")
+    }
+
+    fn set_ends(&mut self, number: u32, ends: Ends) {
+        *self.ends.get_mut(number as usize).expect("every edge has its ends") = ends;
+    }
+
     /// Edges that leave a node.
     pub(super) fn outgoing(&self, node: NameId) -> &[u32] {
-        self.nodes.get(node.index()).map(|node| node.out.as_slice()).unwrap_or_default()
+        self.out.get(node.index()).map(Numbers::as_slice).unwrap_or_default()
     }
 
     /// Edges that enter a node.
     pub(super) fn incoming(&self, node: NameId) -> &[u32] {
-        self.nodes.get(node.index()).map(|node| node.into.as_slice()).unwrap_or_default()
+        self.into.get(node.index()).map(Numbers::as_slice).unwrap_or_default()
     }
 
     fn attach(&mut self, number: u32, reported: Ends, ends: Ends) {
-        self.node(ends.0).out.push(number);
-        self.node(ends.1).into.push(number);
+        let (out, into) = self.lists(ends);
+        out.push(number);
+        into.push(number);
         for end in moved(reported, ends) {
             self.moved.entry(end).or_default().push(number);
         }
     }
 
     fn detach(&mut self, number: u32, reported: Ends, ends: Ends) {
-        forget(&mut self.node(ends.0).out, number);
-        forget(&mut self.node(ends.1).into, number);
+        let (out, into) = self.lists(ends);
+        forget(out, number);
+        forget(into, number);
         for end in moved(reported, ends) {
             if let Some(list) = self.moved.get_mut(&end) {
                 list.retain(|candidate| *candidate != number);
@@ -177,11 +189,13 @@ impl Layer {
         }
     }
 
-    fn node(&mut self, node: NameId) -> &mut Node {
-        if self.nodes.len() <= node.index() {
-            self.nodes.resize(node.index() + 1, Node::default());
-        }
-        self.nodes.get_mut(node.index()).expect("resized if it was missing")
+    /// The lists in which an edge with these ends stands.
+    fn lists(&mut self, ends: Ends) -> (&mut Numbers, &mut Numbers) {
+        let bound = self.out.len().max(ends.0.index() + 1).max(ends.1.index() + 1);
+        self.out.resize(bound, Numbers::new());
+        self.into.resize(bound, Numbers::new());
+        let out = self.out.get_mut(ends.0.index()).expect("resized if it was missing");
+        (out, self.into.get_mut(ends.1.index()).expect("resized if it was missing"))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The `_schemas` topic as the registry sees it: append in one transaction, read what is committed, know the end.
 //! `KafkaLog` is the real one; `MemoryLog` serves tests and one-process use without Kafka.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// A key with its value; no value is a tombstone.
@@ -125,19 +125,28 @@ struct MemoryWriter {
 impl MemoryLog {
     /// Appends as a foreign writer would, outside any transaction; answers the new end.
     pub fn put(&self, records: Vec<KeyValue>) -> i64 {
-        let (memory, changed) = &*self.shared;
-        let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
-        for (key, value) in records {
-            let offset = memory.records.len() as i64;
-            memory.records.push(LogRecord { offset, timestamp: offset, key: Some(key), value });
-        }
-        changed.notify_all();
-        memory.records.len() as i64
+        let end = self.lock().append(records);
+        self.shared.1.notify_all();
+        end
     }
 
     /// All records so far.
     pub fn records(&self) -> Vec<LogRecord> {
-        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner).records.clone()
+        self.lock().records.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Memory> {
+        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Memory {
+    fn append(&mut self, records: Vec<KeyValue>) -> i64 {
+        for (key, value) in records {
+            let offset = self.records.len() as i64;
+            self.records.push(LogRecord { offset, timestamp: offset, key: Some(key), value });
+        }
+        self.records.len() as i64
     }
 }
 
@@ -171,11 +180,11 @@ impl LogReader for MemoryReader {
 
 impl LogWriter for MemoryWriter {
     fn end(&mut self) -> Result<i64, LogError> {
-        Ok(self.log.shared.0.lock().unwrap_or_else(PoisonError::into_inner).records.len() as i64)
+        Ok(self.log.lock().records.len() as i64)
     }
 
     fn acquire(&mut self) -> Result<(), LogError> {
-        let mut memory = self.log.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = self.log.lock();
         if self.epoch == 0 || self.epoch != memory.writer {
             memory.writer += 1;
             self.epoch = memory.writer;
@@ -184,12 +193,14 @@ impl LogWriter for MemoryWriter {
     }
 
     fn append(&mut self, records: Vec<KeyValue>) -> Result<i64, LogError> {
-        {
-            let memory = self.log.shared.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if memory.writer != self.epoch {
-                return Err(LogError::Fenced(reason("a later writer has acquired the log")));
-            }
+        // Looked at and written under one lock, as a broker does: in between another writer could acquire the log.
+        let mut memory = self.log.lock();
+        if memory.writer != self.epoch {
+            return Err(LogError::Fenced(reason("a later writer has acquired the log")));
         }
-        Ok(self.log.put(records))
+        let end = memory.append(records);
+        drop(memory);
+        self.log.shared.1.notify_all();
+        Ok(end)
     }
 }

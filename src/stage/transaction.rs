@@ -243,12 +243,17 @@ impl Core {
         partition.next = record.offset + 1;
         open.touched.insert(key);
         self.gauge.add(size);
-        if self.outbox.is_full()
-            && let Err(error) = self.hand_over()
-        {
-            self.fail(error);
+        if self.outbox.is_full() {
+            self.hand_over_early();
         }
         Ok(())
+    }
+
+    /// Gives the producer what waits in the outbox, so that it is on its way before the commit waits for it.
+    pub(super) fn hand_over_early(&mut self) {
+        if let Err(error) = self.hand_over() {
+            self.fail(error);
+        }
     }
 
     /// Gives what waits in the outbox to the producer.

@@ -443,10 +443,15 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Nothing waits to be read: commits unless the last commit is too recent.
+    /// Nothing waits to be read: commits unless the last commit is too recent. The client sends one request for each
+    /// partition, and the broker takes them one by one: the time until the commit is used for that.
     fn commit_if_patient(&mut self) -> Result<(), Fault> {
         let mut core = lock(&self.core);
-        if !core.is_open() || core.undo > Undo::Nothing || !core.gauge.patience(Instant::now()).is_zero() {
+        if !core.is_open() || core.undo > Undo::Nothing {
+            return Ok(());
+        }
+        if !core.gauge.patience(Instant::now()).is_zero() {
+            core.hand_over_early();
             return Ok(());
         }
         let positions = self.consumer.positions()?;

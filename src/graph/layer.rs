@@ -4,6 +4,7 @@ use foldhash::HashMap;
 use smallvec::SmallVec;
 
 use super::names::NameId;
+use super::walk::Direction;
 use super::{EdgeInfo, EdgeKey};
 
 /// Source and target.
@@ -22,8 +23,10 @@ type Numbers = SmallVec<[u32; 4]>;
 #[derive(Debug, Default)]
 pub(super) struct Layer {
     edges: Vec<Option<Edge>>,
-    /// By edge number: its ends as walks see them. Apart from the rest, a closure over all edges reads little memory.
-    ends: Vec<Ends>,
+    /// By edge number: its ends as walks see them. Apart from the rest and from each other, since a closure over all edges
+    /// then reads little memory.
+    sources: Vec<NameId>,
+    targets: Vec<NameId>,
     free: Vec<u32>,
     by_key: HashMap<EdgeKey, u32>,
     /// By node: the edges that leave it. The two directions lie apart, for a walk goes only one way.
@@ -41,7 +44,8 @@ impl Layer {
 
     pub(super) fn reserve(&mut self, edges: usize) {
         self.edges.reserve(edges);
-        self.ends.reserve(edges);
+        self.sources.reserve(edges);
+        self.targets.reserve(edges);
         self.by_key.reserve(edges);
     }
 
@@ -75,7 +79,8 @@ impl Layer {
         }
         let number = self.free.pop().unwrap_or_else(|| {
             self.edges.push(None);
-            self.ends.push(ends);
+            self.sources.push(ends.0);
+            self.targets.push(ends.1);
             u32::try_from(self.edges.len() - 1).expect("four billion edges do not fit into memory")
         });
         self.attach(number, reported, ends);
@@ -107,7 +112,8 @@ impl Layer {
     /// Edges that were reported with this end.
     pub(super) fn reported_by(&self, node: NameId) -> Vec<u32> {
         let moved = self.moved.get(&node).map(Vec::as_slice).unwrap_or_default();
-        let there = [self.outgoing(node), self.incoming(node), moved].concat().into_iter();
+        let [out, into] = [Direction::Downstream, Direction::Upstream].map(|direction| self.edges_at(node, direction));
+        let there = [out, into, moved].concat().into_iter();
         let mut numbers: Vec<u32> = there
             .filter(|number| self.edge(*number).is_some_and(|edge| edge.reported.0 == node || edge.reported.1 == node))
             .collect();
@@ -119,8 +125,8 @@ impl Layer {
     /// The edge of a job between two ends, as reported.
     pub(super) fn reported(&self, job: NameId, ends: Ends) -> Option<&Edge> {
         let moved = |end: NameId| self.moved.get(&end).map(Vec::as_slice).unwrap_or_default();
-        let from = [self.outgoing(ends.0), moved(ends.0)];
-        let into = [self.incoming(ends.1), moved(ends.1)];
+        let from = [self.edges_at(ends.0, Direction::Downstream), moved(ends.0)];
+        let into = [self.edges_at(ends.1, Direction::Upstream), moved(ends.1)];
         let count = |lists: &[&[u32]; 2]| lists.iter().map(|list| list.len()).sum::<usize>();
         let fewer = if count(&from) < count(&into) { from } else { into };
         let mut edges = fewer.into_iter().flatten().filter_map(|number| self.edge(*number));
@@ -147,23 +153,31 @@ impl Layer {
         self.edges.get(number as usize).and_then(Option::as_ref)
     }
 
-    /// An edge's ends as walks see them.
-    pub(super) fn ends(&self, number: u32) -> Ends {
-        *self.ends.get(number as usize).expect("every edge has its ends")
+    /// The node to which an edge leads, as walks see it.
+    pub(super) fn far_end(&self, number: u32, direction: Direction) -> NameId {
+        let ends = match direction {
+            Direction::Downstream => &self.targets,
+            Direction::Upstream => &self.sources,
+        };
+        *ends.get(number as usize).expect("every edge has its ends")
+    }
+
+    fn ends(&self, number: u32) -> Ends {
+        (self.far_end(number, Direction::Upstream), self.far_end(number, Direction::Downstream))
     }
 
     fn set_ends(&mut self, number: u32, ends: Ends) {
-        *self.ends.get_mut(number as usize).expect("every edge has its ends") = ends;
+        *self.sources.get_mut(number as usize).expect("every edge has its ends") = ends.0;
+        *self.targets.get_mut(number as usize).expect("every edge has its ends") = ends.1;
     }
 
-    /// Edges that leave a node.
-    pub(super) fn outgoing(&self, node: NameId) -> &[u32] {
-        self.out.get(node.index()).map(Numbers::as_slice).unwrap_or_default()
-    }
-
-    /// Edges that enter a node.
-    pub(super) fn incoming(&self, node: NameId) -> &[u32] {
-        self.into.get(node.index()).map(Numbers::as_slice).unwrap_or_default()
+    /// Edges that leave or enter a node.
+    pub(super) fn edges_at(&self, node: NameId, direction: Direction) -> &[u32] {
+        let lists = match direction {
+            Direction::Downstream => &self.out,
+            Direction::Upstream => &self.into,
+        };
+        lists.get(node.index()).map(Numbers::as_slice).unwrap_or_default()
     }
 
     fn attach(&mut self, number: u32, reported: Ends, ends: Ends) {

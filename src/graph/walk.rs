@@ -209,13 +209,8 @@ impl Graph {
         while next < end {
             let node = reached.get(next).copied().unwrap_or_default();
             next += 1;
-            let numbers = match direction {
-                Direction::Downstream => self.tables.outgoing(node),
-                Direction::Upstream => self.tables.incoming(node),
-            };
-            for number in numbers {
-                let (source, target) = self.tables.ends(*number);
-                let other = if direction == Direction::Downstream { target } else { source };
+            for number in self.tables.edges_at(node, direction) {
+                let other = self.tables.far_end(*number, direction);
                 if let (Some(seen), Some(place)) = (seen.get_mut(other.index()), reached.get_mut(end)) {
                     *place = other;
                     end += usize::from(!*seen);
@@ -234,7 +229,10 @@ impl Graph {
             .columns
             .of_dataset(self.resolved(name, i64::MAX))
             .into_iter()
-            .filter(|column| !(self.fields.outgoing(*column).is_empty() && self.fields.incoming(*column).is_empty()))
+            .filter(|column| {
+                let both = [Direction::Downstream, Direction::Upstream];
+                both.into_iter().any(|direction| !self.fields.edges_at(*column, direction).is_empty())
+            })
             .map(|column| self.node_text(Level::Column, column))
             .collect();
         nodes.sort_unstable();
@@ -322,14 +320,8 @@ impl Graph {
         };
         let mut found = Vec::new();
         for place in places {
-            let numbers = match direction {
-                Direction::Downstream => layer.outgoing(place),
-                Direction::Upstream => layer.incoming(place),
-            };
-            for number in numbers {
-                let (source, target) = layer.ends(*number);
-                found.push((if direction == Direction::Downstream { target } else { source }, *number));
-            }
+            let numbers = layer.edges_at(place, direction).iter();
+            found.extend(numbers.map(|number| (layer.far_end(*number, direction), *number)));
         }
         found
     }

@@ -86,8 +86,8 @@ async function dataset(id) {
       el("td", { class: "depth-" + Math.min(c.depth, 3) }, c.name, c.partition_key ? " (partition key)" : ""),
       c.type, text(c.nullable), text(c.description), c.tags.join(", "),
       el("td", {}, text(c.source), c.conflicts.map((other) => el("div", { class: "bad" }, other)))]))),
-    section(`Made of (${page.lineage.closure_upstream} at any distance)`, neighbours(page.lineage.upstream)),
-    section(`Used for (${page.lineage.closure_downstream} at any distance)`, neighbours(page.lineage.downstream)),
+    section("Made of", neighbours(page.lineage.upstream)),
+    section("Used for", neighbours(page.lineage.downstream)),
     section("Schema history", table(["Version", "When", "Level", "Changes", "Record"], history.versions.slice().reverse().map((v) => [
       String(v.ordinal) + (v.late ? " (late)" : ""), v.time,
       el("td", { class: v.breaking ? "bad" : null }, v.level + (v.breaking ? ", breaking" : "")),

@@ -62,8 +62,6 @@ pub(super) struct Wardrobe {
 pub(super) struct Walks {
     pub(super) up: Walk,
     pub(super) down: Walk,
-    /// How many datasets lie upstream and downstream at any depth.
-    pub(super) closures: (usize, usize),
 }
 
 impl Walks {
@@ -119,8 +117,6 @@ pub(super) fn compose(
         level: query.level,
         total_upstream: upstream.len(),
         total_downstream: downstream.len(),
-        closure_upstream: walks.closures.0,
-        closure_downstream: walks.closures.1,
         nodes: nodes(starts, walks, wardrobe),
         lineage: LineageLists { upstream, downstream },
         edges,
@@ -152,12 +148,7 @@ pub(super) fn summary(id: &str, walks: &Walks, wardrobe: &Wardrobe) -> LineageSu
     let mut downstream = neighbours(&walks.down, |edge| &edge.target);
     // A job that changes the dataset in place stands among what it is made of, once.
     downstream.retain(|neighbour| neighbour.dataset_id != id);
-    LineageSummary {
-        upstream: neighbours(&walks.up, |edge| &edge.source),
-        downstream,
-        closure_upstream: walks.closures.0,
-        closure_downstream: walks.closures.1,
-    }
+    LineageSummary { upstream: neighbours(&walks.up, |edge| &edge.source), downstream }
 }
 
 fn nodes(starts: &[String], walks: &Walks, wardrobe: &Wardrobe) -> Vec<LineageNode> {
@@ -368,8 +359,7 @@ mod tests {
         }
         graph.put_node("s3://b/cte", NodeKind::Virtual);
         let walk = |way| graph.walk(&[start], graph::Level::Table, way, WalkLimits::default());
-        let (up, down) = (walk(graph::Direction::Upstream), walk(graph::Direction::Downstream));
-        (Walks { up, down, ..Walks::default() }, wardrobe)
+        (Walks { up: walk(graph::Direction::Upstream), down: walk(graph::Direction::Downstream) }, wardrobe)
     }
 
     fn ask(direction: Direction) -> LineageQuery {
@@ -424,7 +414,7 @@ mod tests {
             graph.put_column_lineage(EdgeKey::of(&record.target_field), &record);
         }
         let up = graph.walk(&["s3://b/t#y"], graph::Level::Column, graph::Direction::Upstream, WalkLimits::default());
-        let walks = Walks { up, ..Walks::default() };
+        let walks = Walks { up, down: graph::Walk::default() };
         let query = LineageQuery { level: Level::Column, column: Some("y".into()), ..ask(Direction::Upstream) };
         let view = compose(&query, "s3://b/t", &["s3://b/t#y".to_owned()], &walks, &Wardrobe::default());
         let [edge] = view.edges.as_slice() else { panic!("{:?}", view.edges) };

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use chrono::Utc;
 
-use crate::graph::{self, Direction as Way, WalkLimits};
+use crate::graph::{self, Direction as Way, Walk, WalkLimits};
 use crate::model::id::Identity;
 use crate::model::record::{ColumnLineageRecord, DatasetRecord, LineageRecord};
 use crate::search::Found;
@@ -86,7 +86,8 @@ impl Catalog {
             return Err(self.not_found(asked).await);
         };
         let limits = WalkLimits { depth: Some(1), ..WalkLimits::default() };
-        let walks = self.walks(&resolved.id, &[&resolved.id], graph::Level::Table, Direction::Both, limits);
+        let walk = |way| self.graph.walk(&[&resolved.id], graph::Level::Table, way, limits);
+        let walks = Walks { up: walk(Way::Upstream), down: walk(Way::Downstream) };
         let wardrobe = self.wardrobe(&walks, Pairs::Leave).await?;
         let parts = page::PageParts {
             lineage: lineage::summary(&resolved.id, &walks, &wardrobe),
@@ -130,18 +131,14 @@ impl Catalog {
         };
         let limits = WalkLimits { depth: Some(query.depth), ..WalkLimits::default() };
         let from: Vec<&str> = starts.iter().map(String::as_str).collect();
-        let walks = self.walks(&id, &from, level, query.direction, limits);
+        let walk = |way| self.graph.walk(&from, level, way, limits);
+        let walks = Walks {
+            up: if query.direction == Direction::Downstream { Walk::default() } else { walk(Way::Upstream) },
+            down: if query.direction == Direction::Upstream { Walk::default() } else { walk(Way::Downstream) },
+        };
         let pairs = if query.level == Level::Table { Pairs::Read } else { Pairs::Leave };
         let wardrobe = self.wardrobe(&walks, pairs).await?;
         Ok(lineage::compose(&query, &id, &starts, &walks, &wardrobe))
-    }
-
-    /// Walks from `starts`, which are the dataset `id` or columns of it.
-    fn walks(&self, id: &str, starts: &[&str], level: graph::Level, direction: Direction, limits: WalkLimits) -> Walks {
-        let walk = |way| (self.graph.walk(starts, level, way, limits), self.graph.closure(id, way));
-        let (up, above) = if direction == Direction::Downstream { Default::default() } else { walk(Way::Upstream) };
-        let (down, below) = if direction == Direction::Upstream { Default::default() } else { walk(Way::Downstream) };
-        Walks { up, down, closures: (above, below) }
     }
 
     /// Names that no owner of data confirms, with candidates and proposed rules.

@@ -45,9 +45,6 @@ pub trait LineageGraph: Send + Sync {
     /// See [`Graph::walk`].
     fn walk(&self, starts: &[&str], level: Level, direction: Direction, limits: WalkLimits) -> Walk;
 
-    /// How many datasets lie before or behind one at any depth, see [`Graph::reach`].
-    fn closure(&self, dataset: &str, direction: Direction) -> usize;
-
     /// See [`Graph::column_nodes`].
     fn column_nodes(&self, dataset: &str) -> Vec<String>;
 
@@ -60,10 +57,6 @@ pub trait LineageGraph: Send + Sync {
 impl LineageGraph for RwLock<Graph> {
     fn walk(&self, starts: &[&str], level: Level, direction: Direction, limits: WalkLimits) -> Walk {
         self.read().unwrap_or_else(PoisonError::into_inner).walk(starts, level, direction, limits)
-    }
-
-    fn closure(&self, dataset: &str, direction: Direction) -> usize {
-        self.read().unwrap_or_else(PoisonError::into_inner).reach(dataset, direction).len()
     }
 
     fn column_nodes(&self, dataset: &str) -> Vec<String> {
@@ -104,10 +97,6 @@ impl SearchIndex for Exchange<dyn SearchIndex> {
 impl LineageGraph for Exchange<dyn LineageGraph> {
     fn walk(&self, starts: &[&str], level: Level, direction: Direction, limits: WalkLimits) -> Walk {
         self.now().walk(starts, level, direction, limits)
-    }
-
-    fn closure(&self, dataset: &str, direction: Direction) -> usize {
-        self.now().closure(dataset, direction)
     }
 
     fn column_nodes(&self, dataset: &str) -> Vec<String> {

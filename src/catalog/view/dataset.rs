@@ -279,12 +279,6 @@ pub struct LineageSummary {
     pub upstream: Vec<Neighbour>,
     /// Datasets made of it, by job.
     pub downstream: Vec<Neighbour>,
-    /// Datasets upstream at any depth.
-    #[serde(default)]
-    pub closure_upstream: usize,
-    /// Datasets downstream at any depth.
-    #[serde(default)]
-    pub closure_downstream: usize,
 }
 
 /// A neighbour in the lineage graph, by job.

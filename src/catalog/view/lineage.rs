@@ -49,12 +49,6 @@ pub struct LineageView {
     pub total_upstream: usize,
     /// Datasets (or columns) downstream within `depth`.
     pub total_downstream: usize,
-    /// Datasets upstream at any depth; 0 if upstream was not asked for.
-    #[serde(default)]
-    pub closure_upstream: usize,
-    /// Datasets downstream at any depth; 0 if downstream was not asked for.
-    #[serde(default)]
-    pub closure_downstream: usize,
     /// All nodes, the one asked for first.
     pub nodes: Vec<LineageNode>,
     /// All edges between them that were walked.

@@ -152,8 +152,7 @@ impl Sink for SearchSink {
     }
 
     fn write(&mut self, batch: &[StageRecord], delta: &PositionDelta) -> Result<(), SinkError> {
-        if self.failed.load(Ordering::Acquire) {
-            let why = self.last_failure().unwrap_or_default();
+        if let Some(why) = self.lost() {
             return Err(SinkError::Transient(why.into()));
         }
         let mut ops = Vec::with_capacity(batch.len());
@@ -185,6 +184,10 @@ impl Sink for SearchSink {
         });
         let positions = positions.collect();
         self.send(Command::Batch(ops, positions))
+    }
+
+    fn lost(&self) -> Option<String> {
+        self.failed.load(Ordering::Acquire).then(|| self.last_failure().unwrap_or_default())
     }
 
     fn degraded(&self) -> Option<String> {

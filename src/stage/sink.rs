@@ -35,6 +35,12 @@ pub trait Sink: Send {
     /// Called when partitions go away, for sinks that hold something per partition.
     fn revoked(&mut self, _partitions: &[TopicPartition]) {}
 
+    /// Why something that was taken is lost, for sinks that write after they have taken: positions are to be read again,
+    /// also while nothing new comes. `None` again from the next [`Self::positions`] on.
+    fn lost(&self) -> Option<String> {
+        None
+    }
+
     /// What is wrong although the sink goes on (rejected rows, for instance): readiness says degraded.
     fn degraded(&self) -> Option<String> {
         None

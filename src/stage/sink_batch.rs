@@ -189,6 +189,11 @@ impl SinkCore {
         self.batch.is_empty()
     }
 
+    /// Asks for an undoing if the sink has lost what it took.
+    pub(super) fn look_for_loss(&mut self) {
+        self.undo = self.undo.take().or_else(|| self.sink.lost());
+    }
+
     /// What the sink says about itself.
     pub(super) fn degraded(&self) -> Option<String> {
         self.sink.degraded()

@@ -395,10 +395,12 @@ impl Session<'_> {
         if settled { Duration::from_millis(100) } else { Duration::from_millis(5) }
     }
 
-    /// Once a second: markers passed by idle partitions, the hint for lag tools, new partitions, the status.
+    /// Once a second: what the sink has lost, markers passed by idle partitions, the hint for lag tools, new partitions,
+    /// the status.
     fn tick(&mut self) -> Result<(), Fault> {
         self.next_tick = Instant::now() + TICK;
         let mut core = lock(&self.core);
+        core.look_for_loss();
         if self.drained && core.is_empty() && core.undo.is_none() {
             let positions = self.source.positions()?;
             if core.pass_markers(&positions) {

@@ -135,6 +135,12 @@ impl Core {
         self.open.is_some()
     }
 
+    /// Whether all assigned partitions run and nothing waits to be undone.
+    pub(super) fn settled(&self) -> bool {
+        let runs = |partition: &Partition| matches!(partition.phase, Phase::Running);
+        self.producer.is_some() && self.undo == Undo::Nothing && self.partitions.values().all(runs)
+    }
+
     /// Whether the open transaction should take in no more: by number or size of records, or because they have taken
     /// so long that the rest might not be done before the coordinator gives the transaction up.
     pub(super) fn is_full(&self) -> bool {
@@ -259,9 +265,13 @@ impl Core {
     /// Gives what waits in the outbox to the producer.
     fn hand_over(&mut self) -> Result<(), CommitError> {
         let Some(producer) = self.producer.as_mut() else { return Ok(()) };
+        let waiting = self.outbox.take();
+        if waiting.is_empty() {
+            return Ok(());
+        }
         failpoint::hit("stage.produce.before");
-        for record in self.outbox.take() {
-            producer.send(&record)?;
+        for record in &waiting {
+            producer.send(record)?;
         }
         failpoint::hit("stage.produce.after");
         Ok(())

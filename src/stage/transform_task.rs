@@ -244,20 +244,14 @@ impl<'a> Session<'a> {
 
     /// Brings assigned partitions nearer to running, without blocking for longer than a slice.
     fn advance(&mut self, backoff: &mut Backoff) -> Result<(), Fault> {
-        let waiting = lock(&self.core).partitions.values().any(|p| !matches!(p.phase, Phase::Running));
-        let no_producer = lock(&self.core).producer.is_none();
-        if (!waiting && !no_producer) || Instant::now() < self.retry_at {
+        if lock(&self.core).settled() || Instant::now() < self.retry_at {
             return Ok(());
         }
-        let outcome = self.try_advance();
-        match outcome {
+        match self.try_advance() {
             Ok(()) => {
-                let core = lock(&self.core);
-                if core.partitions.values().all(|p| matches!(p.phase, Phase::Running)) {
+                if lock(&self.core).settled() {
                     backoff.reset();
-                    drop(core);
                     self.publish();
-                    self.shared.update(|status| status.state = TaskState::Running);
                 }
                 Ok(())
             }
@@ -322,16 +316,20 @@ impl<'a> Session<'a> {
         }
         self.consumer.seek(&ready, SLICE)?;
         let mut core = lock(&self.core);
-        for (key, offset) in &ready {
-            core.place(key, *offset, Phase::Running);
+        for key in ready.keys() {
             // An open transaction began before this partition ran: its store is not readable yet.
             if let Some(overlay) = core.partitions.get_mut(key).and_then(|p| p.overlay.as_mut()) {
                 overlay.begin()?;
             }
         }
         drop(core);
-        let partitions: Vec<_> = ready.into_keys().collect();
+        let partitions: Vec<_> = ready.keys().cloned().collect();
         self.consumer.resume(&partitions)?;
+        // Only what flows is said to run: after a failure above all of it is tried again.
+        let mut core = lock(&self.core);
+        for (key, offset) in &ready {
+            core.place(key, *offset, Phase::Running);
+        }
         Ok(())
     }
 
@@ -470,8 +468,7 @@ impl<'a> Session<'a> {
         if core.is_open() {
             return if self.drained { core.gauge.wait(Instant::now()) } else { Duration::ZERO };
         }
-        let settled = core.partitions.values().all(|p| matches!(p.phase, Phase::Running));
-        if settled { Duration::from_millis(100) } else { Duration::from_millis(5) }
+        if core.settled() { Duration::from_millis(100) } else { Duration::from_millis(5) }
     }
 
     /// Once a second: markers passed by idle partitions, durable stores, the status.
@@ -493,7 +490,6 @@ impl<'a> Session<'a> {
         drop(core);
         if self.unwell && self.consumer.committed(&probe, SLICE).is_ok() {
             self.unwell = false;
-            self.shared.update(|status| status.state = TaskState::Running);
         }
         self.publish();
         Ok(())
@@ -504,6 +500,7 @@ impl<'a> Session<'a> {
         let running = core.partitions.iter().filter(|(_, p)| !matches!(p.phase, Phase::New));
         let positions = running.map(|(key, p)| (key.clone(), p.committed)).collect();
         let (counters, last_commit) = (core.counters.clone(), core.last_commit);
+        let well = core.settled() && !self.unwell;
         drop(core);
         let lag = self.consumer.lag();
         for (partition, lag) in &lag {
@@ -519,6 +516,10 @@ impl<'a> Session<'a> {
             status.counters = counters;
             status.last_commit = last_commit;
             status.lag = lag;
+            // Also where what it waited for has gone to another member.
+            if well && matches!(status.state, TaskState::Starting | TaskState::Degraded(_)) {
+                status.state = TaskState::Running;
+            }
         });
     }
 

@@ -54,6 +54,40 @@ impl Sink for MemorySink {
     }
 }
 
+/// Takes at once and writes later, and loses the first so many batches on the way.
+#[derive(Clone, Default)]
+struct LateSink {
+    store: MemorySink,
+    losses: Arc<Mutex<u32>>,
+    lost: Arc<Mutex<bool>>,
+}
+
+impl Sink for LateSink {
+    fn positions(
+        &mut self,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, StoredPosition>, SinkError> {
+        *self.lost.lock().unwrap() = false;
+        self.store.positions(partitions)
+    }
+
+    fn write(&mut self, batch: &[StageRecord], delta: &PositionDelta) -> Result<(), SinkError> {
+        let (mut losses, mut lost) = (self.losses.lock().unwrap(), self.lost.lock().unwrap());
+        if *lost {
+            return Err(SinkError::Transient("an earlier batch is lost".into()));
+        }
+        if *losses > 0 {
+            (*losses, *lost) = (*losses - 1, true);
+            return Ok(());
+        }
+        self.store.write(batch, delta)
+    }
+
+    fn lost(&self) -> Option<String> {
+        self.lost.lock().unwrap().then(|| "a batch is lost".to_owned())
+    }
+}
+
 fn topic(partitions: i32) -> String {
     let topic = unique("sink");
     create(&Admin::new(&kafka()).unwrap(), std::slice::from_ref(&topic), partitions);
@@ -98,6 +132,24 @@ fn an_unknown_outcome_neither_loses_nor_doubles_rows() {
     task.stop();
     task.join().unwrap();
     assert_eq!(sink.0.lock().unwrap().rows.len(), 186);
+}
+
+#[test]
+fn what_a_sink_took_and_lost_is_read_again_though_nothing_new_comes() {
+    let topic = topic(2);
+    feed(&topic, ids(4, 0, 5));
+    let sink = LateSink::default();
+    *sink.losses.lock().unwrap() = 2;
+    let mut spec = spec(&topic);
+    // One batch: after its loss nothing is left to be read.
+    spec.batch.records = 1_000;
+    let task = spawn_sink(&kafka(), spec, Box::new(sink.clone()), StopToken::new()).unwrap();
+    let stored = || sink.store.0.lock().unwrap().rows.len();
+    let all = task.wait_until(PATIENCE, |status| stored() == 20 || task_failed(status));
+    assert!(all, "{} rows of 20: {:?}", stored(), task.status());
+    task.stop();
+    task.join().unwrap();
+    assert_eq!(stored(), 20, "none is doubled");
 }
 
 #[test]

@@ -251,7 +251,8 @@ impl Running {
         while !reached(self) {
             let ended = self.child.try_wait().unwrap();
             assert!(ended.is_none(), "ended with {ended:?} before {what}:\n{}", self.log_text());
-            assert!(started.elapsed() < PATIENCE, "waited for {PATIENCE:?}: {what}\n{}", self.log_text());
+            let late = || format!("waited for {PATIENCE:?}: {what}\n{}\n{}", self.readiness(), self.log_text());
+            assert!(started.elapsed() < PATIENCE, "{}", late());
             std::thread::sleep(Duration::from_millis(10));
         }
     }

@@ -83,6 +83,10 @@ impl Sink for Counted {
         self.sink.revoked(partitions);
     }
 
+    fn lost(&self) -> Option<String> {
+        self.sink.lost()
+    }
+
     fn degraded(&self) -> Option<String> {
         self.sink.degraded()
     }

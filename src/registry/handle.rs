@@ -10,13 +10,15 @@ use std::time::{Duration, Instant};
 
 use super::decide::{Command, Reply, decide};
 use super::error::RegistryError;
-use super::log::{LogError, SchemaLog, reason};
+use super::log::{LogError, LogWriter, SchemaLog, reason};
 use super::reader::{self, Published};
 use super::snapshot::Snapshot;
 use super::writer::{Answer, Job, Writer};
 
 /// Most commands that wait for the writer.
 const MAX_WAITING: usize = 10_000;
+/// How long after a broker that could not say where the log ends it is asked again.
+const END_AGAIN: Duration = Duration::from_millis(200);
 /// Stack of both threads: they parse and compare schemas, which recurse.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
 
@@ -53,7 +55,7 @@ impl RegistryHandle {
     pub fn start(log: Arc<dyn SchemaLog>, options: &RegistryOptions) -> Result<Self, LogError> {
         let deadline = Instant::now() + options.start_timeout;
         let mut writer = log.writer()?;
-        let end = writer.end()?;
+        let end = end_by(&mut *writer, deadline)?;
         let first = log.reader()?;
         let published = Arc::new(Published::new());
         let (jobs, queue) = sync_channel(MAX_WAITING);
@@ -195,6 +197,19 @@ impl Drop for Inner {
     }
 }
 
+/// The log's end. A broker that has only just started may not lead the topic yet.
+fn end_by(writer: &mut dyn LogWriter, deadline: Instant) -> Result<i64, LogError> {
+    loop {
+        match writer.end() {
+            Err(LogError::Unavailable(cause)) if Instant::now() + END_AGAIN < deadline => {
+                tracing::debug!(%cause, "the end of the schemas topic is asked again");
+                std::thread::sleep(END_AGAIN);
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, LogError> {
     let builder = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
     builder.spawn(work).map_err(|error| LogError::Unavailable(Arc::new(error)))
@@ -202,8 +217,10 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::super::decide::RegisterRequest;
-    use super::super::log::MemoryLog;
+    use super::super::log::{KeyValue, LogReader, MemoryLog};
     use super::super::snapshot::Deleted;
     use super::super::types::{Subject, VersionSpec};
     use super::*;
@@ -222,6 +239,53 @@ mod tests {
             Reply::Registered { id, .. } => id,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// A log whose end is not known the first few times.
+    #[derive(Clone)]
+    struct Waking {
+        log: MemoryLog,
+        asleep: Arc<AtomicU32>,
+    }
+
+    impl SchemaLog for Waking {
+        fn reader(&self) -> Result<Box<dyn LogReader>, LogError> {
+            self.log.reader()
+        }
+
+        fn writer(&self) -> Result<Box<dyn LogWriter>, LogError> {
+            Ok(Box::new(WakingWriter { inner: self.log.writer()?, asleep: Arc::clone(&self.asleep) }))
+        }
+    }
+
+    struct WakingWriter {
+        inner: Box<dyn LogWriter>,
+        asleep: Arc<AtomicU32>,
+    }
+
+    impl LogWriter for WakingWriter {
+        fn end(&mut self) -> Result<i64, LogError> {
+            let left = self.asleep.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+            if left.is_ok() { Err(LogError::Unavailable(reason("no leader"))) } else { self.inner.end() }
+        }
+
+        fn acquire(&mut self) -> Result<(), LogError> {
+            self.inner.acquire()
+        }
+
+        fn append(&mut self, records: Vec<KeyValue>) -> Result<i64, LogError> {
+            self.inner.append(records)
+        }
+    }
+
+    #[test]
+    fn a_log_that_is_not_led_yet_is_waited_for_but_not_for_ever() {
+        let waking = |times| Arc::new(Waking { log: MemoryLog::default(), asleep: Arc::new(AtomicU32::new(times)) });
+        let handle = RegistryHandle::start(waking(2), &RegistryOptions::default()).unwrap();
+        assert_eq!(id(handle.write_blocking(register("a", "\"int\"")).unwrap()), 1);
+        let soon = RegistryOptions { start_timeout: Duration::from_millis(1) };
+        let late = RegistryHandle::start(waking(u32::MAX), &soon);
+        assert!(matches!(late, Err(LogError::Unavailable(_))));
     }
 
     #[test]

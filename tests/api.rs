@@ -197,6 +197,19 @@ async fn lineage_goes_both_ways_and_stops_at_the_depth() {
 }
 
 #[tokio::test]
+async fn a_closure_counts_what_lies_at_any_depth() {
+    let app = app().await;
+    let counts = async |id: &str| {
+        let closure = ok(&app, &format!("/api/v1/lineage/closure?dataset={}", enc(id))).await;
+        (closure["upstream"].clone(), closure["downstream"].clone())
+    };
+    assert_eq!(counts(ORDERS).await, (json!(1), json!(2)), "the report is made of the daily table");
+    assert_eq!(counts("trino://t:8080/pg/public/report").await, (json!(3), json!(0)));
+    let (status, problem) = get(&app, "/api/v1/lineage/closure?dataset=nowhere").await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "{problem}");
+}
+
+#[tokio::test]
 async fn column_lineage_follows_one_column() {
     let app = app().await;
     let base = format!("/api/v1/lineage?dataset={}", enc(ORDERS));

@@ -31,7 +31,7 @@ use lineage::{JobHead, NodeHead, Walks, Wardrobe};
 use ports::{LineageGraph, SearchIndex};
 use resolve::{canonical_at, spellings};
 use view::{
-    ChangeList, DatasetPage, Direction, JobPage, Level, LineageView, RunList, SchemaHistory, SearchPage,
+    ChangeList, ClosureView, DatasetPage, Direction, JobPage, Level, LineageView, RunList, SchemaHistory, SearchPage,
     UnresolvedItem, UnresolvedList,
 };
 
@@ -139,6 +139,13 @@ impl Catalog {
         let pairs = if query.level == Level::Table { Pairs::Read } else { Pairs::Leave };
         let wardrobe = self.wardrobe(&walks, pairs).await?;
         Ok(lineage::compose(&query, &id, &starts, &walks, &wardrobe))
+    }
+
+    /// How many datasets lie before and behind one, at any depth; by any spelling of its id.
+    pub async fn closure(&self, asked: &str) -> Result<ClosureView, CatalogError> {
+        let id = self.resolve(asked).await?.id;
+        let [upstream, downstream] = [Way::Upstream, Way::Downstream].map(|way| self.graph.reach(&id, way));
+        Ok(ClosureView { dataset: asked.to_owned(), canonical_id: id, upstream, downstream })
     }
 
     /// Names that no owner of data confirms, with candidates and proposed rules.

@@ -45,6 +45,9 @@ pub trait LineageGraph: Send + Sync {
     /// See [`Graph::walk`].
     fn walk(&self, starts: &[&str], level: Level, direction: Direction, limits: WalkLimits) -> Walk;
 
+    /// How many datasets lie before or behind one, at any depth. See [`Graph::reach`].
+    fn reach(&self, dataset: &str, direction: Direction) -> usize;
+
     /// See [`Graph::column_nodes`].
     fn column_nodes(&self, dataset: &str) -> Vec<String>;
 
@@ -57,6 +60,10 @@ pub trait LineageGraph: Send + Sync {
 impl LineageGraph for RwLock<Graph> {
     fn walk(&self, starts: &[&str], level: Level, direction: Direction, limits: WalkLimits) -> Walk {
         self.read().unwrap_or_else(PoisonError::into_inner).walk(starts, level, direction, limits)
+    }
+
+    fn reach(&self, dataset: &str, direction: Direction) -> usize {
+        self.read().unwrap_or_else(PoisonError::into_inner).reach(dataset, direction).len()
     }
 
     fn column_nodes(&self, dataset: &str) -> Vec<String> {
@@ -97,6 +104,10 @@ impl SearchIndex for Exchange<dyn SearchIndex> {
 impl LineageGraph for Exchange<dyn LineageGraph> {
     fn walk(&self, starts: &[&str], level: Level, direction: Direction, limits: WalkLimits) -> Walk {
         self.now().walk(starts, level, direction, limits)
+    }
+
+    fn reach(&self, dataset: &str, direction: Direction) -> usize {
+        self.now().reach(dataset, direction)
     }
 
     fn column_nodes(&self, dataset: &str) -> Vec<String> {

@@ -87,7 +87,6 @@ impl Layer {
         if let Some(slot) = self.edges.get_mut(number as usize) {
             *slot = Some(Edge { reported, info });
         }
-        self.set_ends(number, ends);
         self.by_key.insert(key, number);
     }
 
@@ -103,7 +102,6 @@ impl Layer {
         let Some(reported) = self.edge(number).map(|edge| edge.reported) else { return };
         let before = self.ends(number);
         if before != ends {
-            self.set_ends(number, ends);
             self.detach(number, reported, before);
             self.attach(number, reported, ends);
         }
@@ -166,11 +164,6 @@ impl Layer {
         (self.far_end(number, Direction::Upstream), self.far_end(number, Direction::Downstream))
     }
 
-    fn set_ends(&mut self, number: u32, ends: Ends) {
-        *self.sources.get_mut(number as usize).expect("every edge has its ends") = ends.0;
-        *self.targets.get_mut(number as usize).expect("every edge has its ends") = ends.1;
-    }
-
     /// Edges that leave or enter a node.
     pub(super) fn edges_at(&self, node: NameId, direction: Direction) -> &[u32] {
         let lists = match direction {
@@ -181,6 +174,8 @@ impl Layer {
     }
 
     fn attach(&mut self, number: u32, reported: Ends, ends: Ends) {
+        *self.sources.get_mut(number as usize).expect("every edge has its ends") = ends.0;
+        *self.targets.get_mut(number as usize).expect("every edge has its ends") = ends.1;
         let (out, into) = self.lists(ends);
         out.push(number);
         into.push(number);

@@ -296,6 +296,7 @@ enum Step {
     Remove(u8, u8),
     Alias(u8, u8),
     Unalias(u8),
+    Kind(u8, NodeKind),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -304,7 +305,9 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (node.clone(), node.clone()).prop_map(|(a, b)| Step::Put(a, b)),
         1 => (node.clone(), node.clone()).prop_map(|(a, b)| Step::Remove(a, b)),
         2 => (node.clone(), node.clone()).prop_map(|(a, b)| Step::Alias(a, b)),
-        1 => node.prop_map(Step::Unalias),
+        1 => node.clone().prop_map(Step::Unalias),
+        1 => (node, prop_oneof![Just(NodeKind::Plain), Just(NodeKind::Virtual), Just(NodeKind::Ignored)])
+            .prop_map(|(node, kind)| Step::Kind(node, kind)),
     ]
 }
 
@@ -327,15 +330,19 @@ proptest! {
     #[test]
     fn only_the_latest_state_counts(steps in proptest::collection::vec(step(), 0..40)) {
         let (mut live, mut kept, mut aliases) = (Graph::new(), BTreeSet::new(), BTreeMap::new());
+        let mut kinds = BTreeMap::new();
         for step in &steps {
             match *step {
                 Step::Put(a, b) => { put(&mut live, &a.to_string(), &b.to_string(), 1); kept.insert((a, b)); }
                 Step::Remove(a, b) => { live.remove_lineage(EdgeKey::of(&format!("job|{a}|{b}"))); kept.remove(&(a, b)); }
                 Step::Alias(a, b) => { name_alias(&mut live, a, b); aliases.insert(a, b); }
                 Step::Unalias(a) => { live.remove_alias(EdgeKey::of(&a.to_string())); aliases.remove(&a); }
+                Step::Kind(a, kind) => { live.put_node(&a.to_string(), kind); kinds.insert(a.to_string(), kind); }
             }
         }
         let mut fresh = Graph::new();
+        for (node, kind) in &kinds { fresh.put_node(node, *kind); }
+        let kind = |node: &str| kinds.get(node).copied().unwrap_or(NodeKind::Plain);
         for (name, canonical) in aliases.iter().rev() { name_alias(&mut fresh, *name, *canonical); }
         for (a, b) in kept.iter().rev() { put(&mut fresh, &a.to_string(), &b.to_string(), 1); }
         prop_assert_eq!(live.fingerprint(), fresh.fingerprint());
@@ -357,13 +364,16 @@ proptest! {
                         let a = fresh.resolve(&a.to_string(), HOUR);
                         let b = fresh.resolve(&b.to_string(), HOUR);
                         let (from, to) = if direction == Direction::Downstream { (a, b) } else { (b, a) };
-                        if reach.contains(&from) { reach.insert(to); }
+                        if reach.contains(&from) && kind(&to) != NodeKind::Ignored { reach.insert(to); }
                     }
                     if reach.len() == before { break; }
                 }
+                // A start is shown whatever it is; what is virtual is only walked through.
+                let canonical = fresh.resolve(&start, i64::MAX);
+                reach.retain(|node| kind(node) == NodeKind::Plain || *node == canonical);
                 let ids: BTreeSet<String> = walk(&live).nodes.into_iter().map(|n| n.id).collect();
                 prop_assert_eq!(&ids, &reach);
-                reach.remove(&fresh.resolve(&start, i64::MAX));
+                reach.remove(&canonical);
                 let reached = self::reach(&live, &start, direction);
                 prop_assert_eq!(reached, reach.iter().map(String::as_str).collect::<Vec<_>>());
             }

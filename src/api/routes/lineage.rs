@@ -9,7 +9,7 @@ use crate::api::AppState;
 use crate::api::extract::Params;
 use crate::api::problem::{ApiError, Problem};
 use crate::catalog::LineageQuery;
-use crate::catalog::view::{Direction, Level, LineageView};
+use crate::catalog::view::{ClosureView, Direction, Level, LineageView};
 
 /// Hops if the question does not say.
 const DEFAULT_DEPTH: u32 = 3;
@@ -70,4 +70,27 @@ pub(in crate::api) async fn lineage(
         column: params.column,
     };
     Ok(Json(state.parts.catalog.lineage(query).await?))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(in crate::api) struct ClosureParams {
+    /// Any spelling of the dataset's id.
+    #[param(example = "hive://metastore:9083/sales/orders")]
+    dataset: String,
+}
+
+/// How many datasets a dataset is made of and how many are made of it, at any depth.
+#[utoipa::path(get, path = "/api/v1/lineage/closure", tag = "lineage", params(ClosureParams), responses(
+    (status = 200, body = ClosureView),
+    (status = 400, body = Problem),
+    (status = 404, body = Problem, description = "The dataset is unknown"),
+    (status = 503, body = Problem),
+))]
+pub(in crate::api) async fn closure(
+    State(state): State<AppState>,
+    Params(params): Params<ClosureParams>,
+) -> Result<Json<ClosureView>, ApiError> {
+    Ok(Json(state.parts.catalog.closure(&params.dataset).await?))
 }

@@ -64,6 +64,7 @@ pub(super) fn all() -> OpenApiRouter<AppState> {
         .routes(routes!(datasets::schema_history))
         .routes(routes!(datasets::schema_history_by_query))
         .routes(routes!(lineage::lineage, events::post_event))
+        .routes(routes!(lineage::closure))
         .routes(routes!(events::post_batch))
         .routes(routes!(jobs::job))
         .routes(routes!(jobs::job_by_query))

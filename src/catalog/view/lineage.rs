@@ -57,6 +57,19 @@ pub struct LineageView {
     pub more: bool,
 }
 
+/// How much hangs together with a dataset, at any depth and without a limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ClosureView {
+    /// The id as asked for.
+    pub dataset: String,
+    /// The id under which the catalog keeps it.
+    pub canonical_id: String,
+    /// Datasets that it is made of, directly or not.
+    pub upstream: usize,
+    /// Datasets that are made of it, directly or not.
+    pub downstream: usize,
+}
+
 /// Upstream and downstream apart.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LineageLists {

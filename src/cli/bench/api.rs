@@ -120,13 +120,14 @@ fn lineage(id: &str, depth: u32) -> String {
 fn requests(address: &str, args: &ApiArgs) -> anyhow::Result<Vec<(&'static str, Vec<Duration>)>> {
     let mut dice = Dice::new(args.seed);
     let mut found = Vec::new();
-    for kind in ["lineage", "dataset page", "search"] {
+    for kind in ["lineage", "closure", "dataset page", "search"] {
         let mut took = Vec::new();
         for _ in 0..args.requests {
             let number = dice.below(args.datasets.max(1));
             let id = table(number);
             let path = match kind {
                 "lineage" => lineage(id.as_str(), args.depth),
+                "closure" => format!("/api/v1/lineage/closure?dataset={}", id.as_str()),
                 "dataset page" => format!("/api/v1/datasets?id={}", id.as_str()),
                 _ => format!("/api/v1/search?q=t_{number:06}&limit=10"),
             };

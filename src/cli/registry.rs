@@ -12,7 +12,7 @@ use super::processes::{self, Shutdown};
 use super::serving;
 use crate::codec::avro::SUBJECTS;
 use crate::registry::client::{ClientError, Login, RegistryClient, RestRegistry};
-use crate::registry::decide::Command;
+use crate::registry::decide::{Command, ConfigUpdate};
 use crate::registry::types::{Config as SubjectConfig, Subject};
 use crate::registry::{KafkaLog, RegistryHandle, RegistryOptions, http};
 
@@ -91,7 +91,8 @@ pub(super) fn protect_subjects(client: &RegistryClient) -> Result<(), Failure> {
         if current.is_some() {
             continue;
         }
-        let update = SubjectConfig { compatibility_level: Some(LEVEL.to_owned()), ..SubjectConfig::default() };
+        let set = SubjectConfig { compatibility_level: Some(LEVEL.to_owned()), ..SubjectConfig::default() };
+        let update = ConfigUpdate { set, ..ConfigUpdate::default() };
         handle
             .write_blocking(Command::SetConfig { subject: Some(name), update: Box::new(update) })
             .map_err(|error| anyhow!(error).context(format!("could not set the level of {}", subject.name)))

@@ -338,7 +338,7 @@ fn found(snapshot: &Snapshot, version: &SchemaVersion) -> Result<FoundSchema, Re
         version: Some(version.version),
         schema_type: content.schema_type,
         schema: content.schema.to_string(),
-        references: snapshot.resolve(&version.subject, &content.references)?,
+        references: snapshot.resolve(&version.subject, &content.references, Deleted::Shown)?,
         written_references: content.references.clone(),
     })
 }

@@ -2,16 +2,19 @@
 //! that every rule of the registry can be tested without a topic.
 
 mod register;
+mod reserved;
 
 #[cfg(test)]
 mod tests;
 
-pub use register::{CompatibilityCheck, Normalize, RegisterRequest, check_compatibility, lookup};
+pub use register::{CompatibilityCheck, Normalize, RegisterRequest, VERSION_PROPERTY, check_compatibility, lookup};
+
+use std::collections::BTreeSet;
 
 use super::error::RegistryError;
 use super::format::{Record, SchemaValue};
-use super::snapshot::{Deleted, Snapshot};
-use super::types::{Config, Mode, Subject, VersionSpec};
+use super::snapshot::{Deleted, GLOBAL_CONTEXT, Snapshot};
+use super::types::{Config, DEFAULT_CONTEXT, Mode, Subject, VersionSpec};
 
 /// A write.
 #[derive(Debug, Clone)]
@@ -43,8 +46,8 @@ pub enum Command {
     SetConfig {
         /// Subject; none for all.
         subject: Option<Subject>,
-        /// What changes; absent fields stay.
-        update: Box<Config>,
+        /// What changes; fields of which it says nothing stay.
+        update: Box<ConfigUpdate>,
     },
     /// Resets configuration.
     DeleteConfig {
@@ -55,8 +58,8 @@ pub enum Command {
     SetMode {
         /// Subject; none for all.
         subject: Option<Subject>,
-        /// The new mode.
-        mode: Mode,
+        /// The new mode; none resets it.
+        mode: Option<Mode>,
         /// Whether IMPORT may be set on subjects that have versions.
         existing: ExistingVersions,
     },
@@ -64,7 +67,23 @@ pub enum Command {
     DeleteMode {
         /// Subject; none for all.
         subject: Option<Subject>,
+        /// Whether the modes of a context's subjects go, too.
+        recursive: bool,
     },
+    /// Deletes an empty context.
+    DeleteContext {
+        /// The context, as a subject without a name.
+        context: Subject,
+    },
+}
+
+/// A change of configuration.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ConfigUpdate {
+    /// Fields that get a value.
+    pub set: Config,
+    /// Fields that lose theirs, by their names in JSON.
+    pub cleared: BTreeSet<String>,
 }
 
 /// How a delete deletes.
@@ -103,8 +122,10 @@ pub enum Reply {
     DeletedVersion(i32),
     /// Configuration: as it was asked for, or as it was before its deletion.
     Config(Box<Config>),
-    /// Mode: the new one, or the one before its deletion.
-    Mode(Mode),
+    /// Mode: the new one, or the one before its deletion; none where there is none.
+    Mode(Option<Mode>),
+    /// A context is gone.
+    ContextDeleted,
 }
 
 /// Records to write and the reply to give once they are committed. Without records nothing needs to be written.
@@ -133,69 +154,68 @@ pub fn decide(snapshot: &Snapshot, command: &Command) -> Result<Decision, Regist
         Command::DeleteVersion { subject, version, deletion } => delete_version(snapshot, subject, *version, *deletion),
         Command::SetConfig { subject, update } => set_config(snapshot, subject.as_ref(), update),
         Command::DeleteConfig { subject } => {
-            writable(snapshot, subject.as_ref())?;
             let old = snapshot.config(subject.as_ref()).cloned();
             let old = match (&old, subject) {
                 (None, Some(subject)) => return Err(RegistryError::SubjectNotFound(subject.to_string())),
                 _ => old.unwrap_or_default(),
             };
+            writable(snapshot, subject.as_ref())?;
             let records = vec![Record::Config(subject.clone(), None)];
             Ok(Decision { records, reply: Reply::Config(Box::new(old)) })
         }
         Command::SetMode { subject, mode, existing } => set_mode(snapshot, subject.as_ref(), *mode, *existing),
-        Command::DeleteMode { subject } => {
-            let Some(old) = snapshot.mode(subject.as_ref()) else {
-                return match subject {
-                    Some(subject) => Err(RegistryError::SubjectNotFound(subject.to_string())),
-                    None => Ok(Decision::nothing(Reply::Mode(Mode::default()))),
-                };
-            };
-            Ok(Decision { records: vec![Record::Mode(subject.clone(), None)], reply: Reply::Mode(old) })
-        }
+        Command::DeleteMode { subject, recursive } => delete_mode(snapshot, subject.as_ref(), *recursive),
+        Command::DeleteContext { context } => delete_context(snapshot, context),
     }
 }
 
 /// Refuses a write that the subject's mode does not take.
 fn writable(snapshot: &Snapshot, subject: Option<&Subject>) -> Result<(), RegistryError> {
     match snapshot.effective_mode(subject) {
-        Mode::Readonly | Mode::ReadonlyOverride => Err(RegistryError::OperationNotPermitted(match subject {
-            Some(subject) => format!("Subject {subject} in context {} is in read-only mode", subject.context()),
-            None => "The registry is in read-only mode".to_owned(),
-        })),
+        Mode::Readonly | Mode::ReadonlyOverride => {
+            Err(RegistryError::OperationNotPermitted(format!("Subject {} is in read-only mode", place(subject))))
+        }
         Mode::Readwrite | Mode::Forward | Mode::Import => Ok(()),
     }
 }
 
+/// A subject and its context, as refusals name them: the default context has no name.
+fn place(subject: Option<&Subject>) -> String {
+    let context = subject.and_then(Subject::context_subject).unwrap_or_default();
+    format!("{} in context {context}", subject.map_or("null", Subject::as_str))
+}
+
 fn delete_subject(snapshot: &Snapshot, subject: &Subject, deletion: Deletion) -> Result<Decision, RegistryError> {
-    writable(snapshot, Some(subject))?;
     let versions = snapshot.versions(subject).ok_or_else(|| RegistryError::SubjectNotFound(subject.to_string()))?;
     let live: Vec<i32> = snapshot.live(subject).map(|version| version.version).collect();
+    // Versions of one subject may refer to each other: all of them go.
+    let unreferenced = |version: &i32| unreferenced(snapshot, subject, *version, deletion, Some(subject));
     match (deletion, live.last()) {
         (Deletion::Soft, None) => Err(RegistryError::SubjectSoftDeleted(subject.clone())),
         (Deletion::Soft, Some(last)) => {
-            for version in &live {
-                unreferenced(snapshot, subject, *version, deletion)?;
-            }
+            live.iter().try_for_each(unreferenced)?;
+            writable(snapshot, Some(subject))?;
             let records = vec![Record::DeleteSubject(subject.clone(), *last)];
             Ok(Decision { records, reply: Reply::DeletedVersions(live) })
         }
         (Deletion::Permanent, Some(_)) => Err(RegistryError::SubjectNotSoftDeleted(subject.clone())),
         (Deletion::Permanent, None) => {
             let all: Vec<i32> = versions.keys().copied().collect();
-            for version in &all {
-                unreferenced(snapshot, subject, *version, deletion)?;
-            }
+            all.iter().try_for_each(unreferenced)?;
+            writable(snapshot, Some(subject))?;
             let mut records: Vec<Record> =
-                all.iter().map(|version| Record::Schema(subject.clone(), *version, None)).collect();
-            if snapshot.config(Some(subject)).is_some() {
-                records.push(Record::Config(Some(subject.clone()), None));
-            }
-            if snapshot.mode(Some(subject)).is_some() {
-                records.push(Record::Mode(Some(subject.clone()), None));
-            }
+                all.iter().rev().map(|version| Record::Schema(subject.clone(), *version, None)).collect();
+            records.extend(settings_of(snapshot, subject));
             Ok(Decision { records, reply: Reply::DeletedVersions(all) })
         }
     }
+}
+
+/// Records that reset the settings of a subject that is gone.
+fn settings_of(snapshot: &Snapshot, subject: &Subject) -> impl Iterator<Item = Record> {
+    let config = snapshot.config(Some(subject)).map(|_| Record::Config(Some(subject.clone()), None));
+    let mode = snapshot.mode(Some(subject)).map(|_| Record::Mode(Some(subject.clone()), None));
+    config.into_iter().chain(mode)
 }
 
 fn delete_version(
@@ -204,82 +224,128 @@ fn delete_version(
     version: VersionSpec,
     deletion: Deletion,
 ) -> Result<Decision, RegistryError> {
-    writable(snapshot, Some(subject))?;
-    let seen = match (version, deletion) {
-        (VersionSpec::Latest, Deletion::Soft) => Deleted::Hidden,
-        _ => Deleted::Shown,
-    };
-    let found = snapshot.version(subject, version, seen)?;
+    let found = snapshot.version(subject, version, Deleted::Shown)?;
     let number = found.version;
-    match (deletion, found.deleted) {
-        (Deletion::Soft, true) => return Err(RegistryError::VersionSoftDeleted(subject.clone(), number)),
-        (Deletion::Permanent, false) => return Err(RegistryError::VersionNotSoftDeleted(subject.clone(), number)),
-        _ => unreferenced(snapshot, subject, number, deletion)?,
+    if deletion == Deletion::Soft && found.deleted {
+        return Err(RegistryError::VersionSoftDeleted(subject.clone(), number));
     }
+    unreferenced(snapshot, subject, number, deletion, None)?;
+    if deletion == Deletion::Permanent && !found.deleted {
+        return Err(RegistryError::VersionNotSoftDeleted(subject.clone(), number));
+    }
+    writable(snapshot, Some(subject))?;
     let value = match deletion {
         Deletion::Soft => Some(SchemaValue::new(subject, number, found.id, &found.content, true)),
         Deletion::Permanent => None,
     };
-    let records = vec![Record::Schema(subject.clone(), number, value)];
+    let mut records = vec![Record::Schema(subject.clone(), number, value)];
+    let is_last = snapshot.versions(subject).is_some_and(|versions| versions.len() == 1);
+    if deletion == Deletion::Permanent && is_last {
+        records.extend(settings_of(snapshot, subject));
+    }
     Ok(Decision { records, reply: Reply::DeletedVersion(number) })
 }
 
-/// Refuses to delete what a live (before a permanent delete: any) schema refers to.
-fn unreferenced(snapshot: &Snapshot, subject: &Subject, version: i32, deletion: Deletion) -> Result<(), RegistryError> {
-    let blocked =
-        snapshot.referrers(subject, version).any(|referrer| deletion == Deletion::Permanent || !referrer.deleted);
-    if blocked {
+/// Refuses to delete what a live (before a permanent delete: any) schema of a subject other than `besides` refers to.
+fn unreferenced(
+    snapshot: &Snapshot,
+    subject: &Subject,
+    version: i32,
+    deletion: Deletion,
+    besides: Option<&Subject>,
+) -> Result<(), RegistryError> {
+    let mut referrers =
+        snapshot.referrers(subject, version).filter(|referrer| besides.is_none_or(|gone| *gone != referrer.subject));
+    if referrers.any(|referrer| deletion == Deletion::Permanent || !referrer.deleted) {
         return Err(RegistryError::ReferenceExists { subject: subject.clone(), version });
     }
     Ok(())
 }
 
-fn set_config(snapshot: &Snapshot, subject: Option<&Subject>, update: &Config) -> Result<Decision, RegistryError> {
-    writable(snapshot, subject)?;
-    if let Some(level) = &update.compatibility_level
+fn set_config(
+    snapshot: &Snapshot,
+    subject: Option<&Subject>,
+    update: &ConfigUpdate,
+) -> Result<Decision, RegistryError> {
+    if let Some(level) = &update.set.compatibility_level
         && level.parse::<crate::schema::Level>().is_err()
     {
         return Err(RegistryError::InvalidLevel);
     }
-    for rules in [&update.default_rule_set, &update.override_rule_set].into_iter().flatten() {
+    for rules in [&update.set.default_rule_set, &update.set.override_rule_set].into_iter().flatten() {
         rules.validate()?;
     }
-    let mut update = update.clone();
-    update.compatibility_level = update.compatibility_level.map(|level| level.to_ascii_uppercase());
-    let merged = snapshot.config(subject).cloned().unwrap_or_default().merged(&update);
-    let records = vec![Record::Config(subject.cloned(), Some(merged))];
-    Ok(Decision { records, reply: Reply::Config(Box::new(update)) })
+    writable(snapshot, subject)?;
+    let mut set = update.set.clone();
+    set.compatibility_level = set.compatibility_level.map(|level| level.to_ascii_uppercase());
+    let kept = snapshot.config(subject).cloned().unwrap_or_default().without(&update.cleared);
+    let records = vec![Record::Config(subject.cloned(), Some(kept.merged(&set)))];
+    Ok(Decision { records, reply: Reply::Config(Box::new(set)) })
 }
 
 fn set_mode(
     snapshot: &Snapshot,
     subject: Option<&Subject>,
-    mode: Mode,
+    mode: Option<Mode>,
     existing: ExistingVersions,
 ) -> Result<Decision, RegistryError> {
-    let mut records = Vec::new();
-    if mode == Mode::Import && snapshot.mode(subject) != Some(Mode::Import) && existing == ExistingVersions::Refuse {
-        let blocked = match subject {
-            // A subject without a name stands for its context, none at all for the default context.
-            Some(subject) if !subject.name().is_empty() => snapshot.live(subject).next().is_some(),
-            other => {
-                let context = other.map_or(super::types::DEFAULT_CONTEXT, Subject::context);
-                let mut subjects = snapshot.subjects().filter(|(subject, _)| subject.context() == context);
-                subjects.any(|(_, versions)| versions.values().any(|version| !version.deleted))
-            }
-        };
-        if blocked {
-            return Err(RegistryError::OperationNotPermitted(match subject {
-                Some(subject) => format!("Cannot import since found existing subjects: {subject} has live versions"),
-                None => "Cannot import since found existing subjects".to_owned(),
-            }));
-        }
-        if let Some(subject) = subject
-            && snapshot.versions(subject).is_some()
-        {
-            records.push(Record::ClearSubject(subject.clone()));
-        }
+    if mode == Some(Mode::Forward) && subject.map(Subject::as_str) != Some(GLOBAL_CONTEXT) {
+        return Err(RegistryError::InvalidMode("Forward mode only supported on global level"));
     }
-    records.push(Record::Mode(subject.cloned(), Some(mode)));
+    let mut records = Vec::new();
+    let is_new = snapshot.effective_mode(subject) != Mode::Import;
+    if mode == Some(Mode::Import) && is_new && existing == ExistingVersions::Refuse {
+        if snapshot.in_scope(subject).any(|version| !version.deleted) {
+            return Err(RegistryError::OperationNotPermitted("Cannot import since found existing subjects".to_owned()));
+        }
+        // What is left of earlier schemas would stand in the way of their ids and versions.
+        for version in snapshot.in_scope(subject) {
+            let mut referrers = snapshot.referrers(&version.subject, version.version);
+            if referrers.any(|referrer| !is_within(&referrer.subject, subject)) {
+                return Err(RegistryError::ReferenceExists {
+                    subject: version.subject.clone(),
+                    version: version.version,
+                });
+            }
+            records.push(Record::Schema(version.subject.clone(), version.version, None));
+        }
+        records.push(Record::ClearSubject(subject.cloned()));
+    }
+    records.push(Record::Mode(subject.cloned(), mode));
     Ok(Decision { records, reply: Reply::Mode(mode) })
+}
+
+/// Whether a subject is the scope's, or lies in the context that it is.
+fn is_within(subject: &Subject, scope: Option<&Subject>) -> bool {
+    scope.is_none_or(|scope| {
+        let in_context = scope.is_context() && scope.context() == subject.context();
+        scope == subject || in_context || scope.as_str() == GLOBAL_CONTEXT
+    })
+}
+
+fn delete_mode(snapshot: &Snapshot, subject: Option<&Subject>, recursive: bool) -> Result<Decision, RegistryError> {
+    let old = snapshot.mode(subject);
+    let mut records: Vec<Record> = old.iter().map(|_| Record::Mode(subject.cloned(), None)).collect();
+    if recursive && subject.is_none_or(Subject::is_context) {
+        let within = snapshot.modes_in(subject.map_or(DEFAULT_CONTEXT, Subject::context));
+        let others = within.filter(|other| Some(other) != subject);
+        records.extend(others.map(|other| Record::Mode(Some(other), None)));
+    }
+    match subject {
+        Some(subject) if records.is_empty() && !recursive => Err(RegistryError::SubjectNotFound(subject.to_string())),
+        // Nothing was set, and nothing is.
+        None if records.is_empty() => Ok(Decision::nothing(Reply::Mode(Some(Mode::default())))),
+        _ => Ok(Decision { records, reply: Reply::Mode(old) }),
+    }
+}
+
+fn delete_context(snapshot: &Snapshot, context: &Subject) -> Result<Decision, RegistryError> {
+    if snapshot.in_scope(Some(context)).next().is_some() {
+        return Err(RegistryError::ContextNotEmpty(context.to_string()));
+    }
+    if !snapshot.is_named_context(context.context()) {
+        return Ok(Decision::nothing(Reply::ContextDeleted));
+    }
+    let records = vec![Record::Context(context.context().to_owned(), false)];
+    Ok(Decision { records, reply: Reply::ContextDeleted })
 }

@@ -17,11 +17,15 @@ pub enum RegistryError {
     SchemaNotFound,
     #[error("Schema {0} not found")]
     IdNotFound(i32),
-    #[error("Subject '{0}' was soft deleted. Set permanent=true to delete permanently")]
+    #[error("Schema {0} not found")]
+    GuidNotFound(String),
+    #[error("HTTP 404 Not Found")]
+    NoSuchPath,
+    #[error("Subject '{0}' was soft deleted.Set permanent=true to delete permanently")]
     SubjectSoftDeleted(Subject),
     #[error("Subject '{0}' was not deleted first before being permanently deleted")]
     SubjectNotSoftDeleted(Subject),
-    #[error("Subject '{0}' Version {1} was soft deleted. Set permanent=true to delete permanently")]
+    #[error("Subject '{0}' Version {1} was soft deleted.Set permanent=true to delete permanently")]
     VersionSoftDeleted(Subject, i32),
     #[error("Subject '{0}' Version {1} was not deleted first before being permanently deleted")]
     VersionNotSoftDeleted(Subject, i32),
@@ -34,7 +38,7 @@ pub enum RegistryError {
     #[error("Schema being registered is incompatible with an earlier schema for subject \"{subject}\", details: [{}]",
         details.join(", "))]
     Incompatible { subject: Subject, details: Vec<String> },
-    #[error("Invalid schema: {0}")]
+    #[error("{0}")]
     InvalidSchema(String),
     #[error(
         "The specified version '{0}' is not a valid version id. Allowed values are between [1, 2^31-1] and the string \
@@ -46,20 +50,22 @@ pub enum RegistryError {
          forward_transitive, and full_transitive"
     )]
     InvalidLevel,
-    #[error("Invalid mode. Valid values are READWRITE, READONLY, READONLY_OVERRIDE, FORWARD, and IMPORT")]
-    InvalidMode,
+    #[error("{0}")]
+    InvalidMode(&'static str),
     #[error("{0}")]
     OperationNotPermitted(String),
     #[error(
         "One or more references exist to the schema {{magic=1,keytype=SCHEMA,subject={subject},version={version}}}."
     )]
     ReferenceExists { subject: Subject, version: i32 },
-    #[error("Invalid subject: '{0}'")]
+    #[error("The specified subject '{0}' is not a valid.")]
     InvalidSubject(String),
-    #[error("{0}")]
+    #[error("Register operation failed because schema is too large: {0}")]
     TooLarge(String),
-    #[error("Invalid rule set: {0}")]
+    #[error("{0}")]
     InvalidRuleSet(String),
+    #[error("The specified context '{0}' is not empty.")]
+    ContextNotEmpty(String),
     #[error("Register operation timed out")]
     Timeout,
     #[error("Error in the backend data store: {0}")]
@@ -72,7 +78,8 @@ impl RegistryError {
         match self {
             RegistryError::SubjectNotFound(_) => 40401,
             RegistryError::VersionNotFound(_) => 40402,
-            RegistryError::SchemaNotFound | RegistryError::IdNotFound(_) => 40403,
+            RegistryError::SchemaNotFound | RegistryError::IdNotFound(_) | RegistryError::GuidNotFound(_) => 40403,
+            RegistryError::NoSuchPath => 404,
             RegistryError::SubjectSoftDeleted(_) => 40404,
             RegistryError::SubjectNotSoftDeleted(_) => 40405,
             RegistryError::VersionSoftDeleted(..) => 40406,
@@ -84,12 +91,13 @@ impl RegistryError {
             RegistryError::InvalidSchema(_) => 42201,
             RegistryError::InvalidVersion(_) => 42202,
             RegistryError::InvalidLevel => 42203,
-            RegistryError::InvalidMode => 42204,
+            RegistryError::InvalidMode(_) => 42204,
             RegistryError::OperationNotPermitted(_) => 42205,
             RegistryError::ReferenceExists { .. } => 42206,
             RegistryError::InvalidSubject(_) => 42208,
             RegistryError::TooLarge(_) => 42209,
             RegistryError::InvalidRuleSet(_) => 42210,
+            RegistryError::ContextNotEmpty(_) => 42211,
             RegistryError::Store(_) => 50001,
             RegistryError::Timeout => 50002,
         }

@@ -19,8 +19,10 @@ pub enum Record {
     Mode(Option<Subject>, Option<Mode>),
     /// Soft-deletes all versions up to this one.
     DeleteSubject(Subject, i32),
-    /// Forgets the soft-deleted versions of a subject.
-    ClearSubject(Subject),
+    /// Forgets the soft-deleted versions of a subject, of a context, or of all with no subject.
+    ClearSubject(Option<Subject>),
+    /// Whether a context exists, whatever it holds.
+    Context(String, bool),
     /// Nothing: a log-end mark, or a kind that has no meaning here.
     Noop,
 }
@@ -64,7 +66,7 @@ impl SchemaValue {
             subject: subject.as_str().to_owned(),
             version,
             id,
-            md5: Some(base64::engine::general_purpose::STANDARD.encode(content.key)),
+            md5: Some(base64::engine::general_purpose::STANDARD.encode(content.md5)),
             schema_type: match content.schema_type {
                 SchemaType::Avro => None,
                 other => Some(other.as_str().to_owned()),
@@ -114,6 +116,7 @@ struct AnyKey {
     keytype: String,
     subject: Option<String>,
     version: Option<i32>,
+    context: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -155,7 +158,25 @@ struct DeleteValue {
 
 #[derive(Serialize)]
 struct ClearValue<'a> {
-    subject: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+}
+
+/// Who owns contexts; the reference knows one tenant.
+const TENANT: &str = "default";
+
+#[derive(Serialize)]
+struct ContextKey<'a> {
+    keytype: &'static str,
+    tenant: &'static str,
+    context: &'a str,
+    magic: i32,
+}
+
+#[derive(Serialize)]
+struct ContextValue<'a> {
+    tenant: &'static str,
+    context: &'a str,
 }
 
 /// Reads a record.
@@ -198,10 +219,11 @@ pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Record, FormatError> {
             Ok(Record::DeleteSubject(subject.unwrap_or_else(|| Subject::from_stored(&value.subject)), value.version))
         }
         "CLEAR_SUBJECT" => match value {
-            Some(_) => Ok(Record::ClearSubject(subject.ok_or_else(|| missing("subject"))?)),
+            Some(_) => Ok(Record::ClearSubject(subject)),
             None => Ok(Record::Noop),
         },
-        "NOOP" | "CONTEXT" | "ASSOC" => Ok(Record::Noop),
+        "CONTEXT" => Ok(Record::Context(key.context.ok_or_else(|| missing("context"))?, value.is_some())),
+        "NOOP" | "ASSOC" => Ok(Record::Noop),
         other => Err(FormatError::UnknownKind(other.to_owned())),
     }
 }
@@ -230,7 +252,12 @@ pub fn encode(record: &Record) -> (Vec<u8>, Option<Vec<u8>>) {
             (plain("DELETE_SUBJECT", Some(subject)), Some(json(&value)))
         }
         Record::ClearSubject(subject) => {
-            (plain("CLEAR_SUBJECT", Some(subject)), Some(json(&ClearValue { subject: subject.as_str() })))
+            let subject = subject.as_ref();
+            (plain("CLEAR_SUBJECT", subject), Some(json(&ClearValue { subject: subject.map(Subject::as_str) })))
+        }
+        Record::Context(context, exists) => {
+            let key = ContextKey { keytype: "CONTEXT", tenant: TENANT, context, magic: 0 };
+            (json(&key), exists.then(|| json(&ContextValue { tenant: TENANT, context })))
         }
         Record::Noop => (plain("NOOP", None), None),
     }
@@ -284,7 +311,7 @@ mod tests {
                 Some(r#"{"subject":"s-value","version":3}"#.into()),
             ),
             (
-                Record::ClearSubject(subject),
+                Record::ClearSubject(Some(subject)),
                 r#"{"keytype":"CLEAR_SUBJECT","subject":"s-value","magic":0}"#,
                 Some(r#"{"subject":"s-value"}"#.into()),
             ),

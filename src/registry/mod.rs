@@ -16,6 +16,7 @@ pub mod query;
 mod reader;
 mod shards;
 pub mod snapshot;
+pub mod tags;
 pub mod types;
 mod writer;
 

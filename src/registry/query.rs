@@ -17,6 +17,11 @@ pub struct Page {
 }
 
 impl Page {
+    /// This with no more than `most` entries.
+    pub fn at_most(self, most: usize) -> Self {
+        Self { limit: Some(self.limit.unwrap_or(most).min(most)), ..self }
+    }
+
     /// The part of `items`.
     pub fn of<T>(self, items: impl IntoIterator<Item = T>) -> Vec<T> {
         items.into_iter().skip(self.offset).take(self.limit.unwrap_or(usize::MAX)).collect()
@@ -101,7 +106,7 @@ pub fn text(snapshot: &Snapshot, version: &SchemaVersion, format: Format) -> Res
     let content = &version.content;
     match format {
         Format::Resolved if content.schema_type == SchemaType::Avro && !content.references.is_empty() => {
-            let references = snapshot.resolve(&version.subject, &content.references)?;
+            let references = snapshot.resolve(&version.subject, &content.references, Deleted::Shown)?;
             let parsed = schema::parse(content.schema_type, &content.schema, &references, Validation::Lenient)?;
             Ok(parsed.resolved())
         }
@@ -109,14 +114,14 @@ pub fn text(snapshot: &Snapshot, version: &SchemaVersion, format: Format) -> Res
     }
 }
 
-/// Subjects by prefix, sorted. No prefix and `:*:` mean all contexts.
+/// Subjects by prefix, sorted. `:*:` means all contexts, a prefix without a context the default one.
 pub fn subjects(snapshot: &Snapshot, prefix: &str, deleted: Deleted) -> Vec<String> {
     let any_context = prefix.strip_prefix(":*:");
     let fits = |subject: &Subject| match any_context {
         Some(prefix) => subject.name().starts_with(prefix),
-        None if prefix.is_empty() => true,
         None => match prefix.strip_prefix(":.:") {
             Some(prefix) => subject.context() == DEFAULT_CONTEXT && subject.name().starts_with(prefix),
+            None if prefix.is_empty() => subject.context() == DEFAULT_CONTEXT,
             None => subject.as_str().starts_with(prefix),
         },
     };
@@ -137,19 +142,24 @@ pub fn subjects(snapshot: &Snapshot, prefix: &str, deleted: Deleted) -> Vec<Stri
 /// Version numbers of a subject.
 ///
 /// # Errors
-/// No version is shown.
+/// The subject has no version, or only deleted ones and those are not asked for.
 pub fn versions(snapshot: &Snapshot, subject: &Subject, deleted: Deleted) -> Result<Vec<i32>, RegistryError> {
-    let shown = |version: &&SchemaVersion| match deleted {
+    let all = || snapshot.versions(subject).into_iter().flat_map(|versions| versions.values());
+    if !all().any(|version| deleted != Deleted::Hidden || !version.deleted) {
+        return Err(RegistryError::SubjectNotFound(subject.to_string()));
+    }
+    let shown = all().filter(|version| match deleted {
         Deleted::Hidden => !version.deleted,
         Deleted::Shown => true,
         Deleted::Only => version.deleted,
-    };
-    let found = snapshot.versions(subject).into_iter().flat_map(|versions| versions.values()).filter(shown);
-    let numbers: Vec<i32> = found.map(|version| version.version).collect();
-    match numbers.is_empty() {
-        true => Err(RegistryError::SubjectNotFound(subject.to_string())),
-        false => Ok(numbers),
-    }
+    });
+    Ok(shown.map(|version| version.version).collect())
+}
+
+/// All version numbers of a subject, those of deleted versions with a minus.
+pub fn signed_versions(snapshot: &Snapshot, subject: &Subject) -> Vec<i32> {
+    let all = snapshot.versions(subject).into_iter().flat_map(|versions| versions.values());
+    all.map(|version| if version.deleted { -version.version } else { version.version }).collect()
 }
 
 /// The versions that have an id, sorted; the context is that of `subject`, which may be a context alone.
@@ -163,28 +173,33 @@ pub fn uses_of_id<'a>(
     deleted: Deleted,
 ) -> Result<Vec<&'a SchemaVersion>, RegistryError> {
     let context = subject.map_or(DEFAULT_CONTEXT, Subject::context);
-    let entry = snapshot.id(context, id).ok_or(RegistryError::IdNotFound(id))?;
-    let of_subject = subject.filter(|subject| !subject.name().is_empty());
+    let entry = snapshot.id(context, id).ok_or(RegistryError::SchemaNotFound)?;
     let versions = entry.versions.iter().filter_map(|(subject, version)| snapshot.versions(subject)?.get(version));
-    let wanted = versions.filter(|version| of_subject.is_none_or(|subject| *subject == version.subject));
-    Ok(wanted.filter(|version| deleted != Deleted::Hidden || !version.deleted).collect())
+    Ok(versions.filter(|version| deleted != Deleted::Hidden || !version.deleted).collect())
 }
 
-/// The schema with an id. The version shown is a live one where there is one, of the subject asked for if it has it.
+/// The schema with an id, as a version that has it: of the subject asked for, a live one where there is one. Without a
+/// context of its own a subject is looked for in all of them, and any holder of the id will do.
 ///
 /// # Errors
-/// No such id.
+/// No such id, or none of the subject's in the context that it names.
 pub fn by_id<'a>(
     snapshot: &'a Snapshot,
     id: i32,
     subject: Option<&Subject>,
 ) -> Result<&'a SchemaVersion, RegistryError> {
-    let context = Subject::from_stored(&match subject {
-        Some(subject) => subject.context_subject().unwrap_or(":.:").to_owned(),
-        None => ":.:".to_owned(),
-    });
-    let uses = uses_of_id(snapshot, id, Some(&context), Deleted::Shown)?;
-    let rank = |version: &&&SchemaVersion| (subject == Some(&version.subject), !version.deleted);
-    let best = uses.iter().rev().max_by_key(rank);
-    best.copied().ok_or(RegistryError::IdNotFound(id))
+    let uses = |scope: Option<&Subject>| uses_of_id(snapshot, id, scope, Deleted::Shown).unwrap_or_default();
+    let best = |uses: Vec<&'a SchemaVersion>| uses.into_iter().rev().max_by_key(|version| !version.deleted);
+    let named = subject.filter(|subject| !subject.is_context());
+    let of_subject = |subject: &Subject| {
+        let own = uses(Some(subject)).into_iter().filter(|version| version.subject == *subject).collect();
+        best(own).ok_or(RegistryError::IdNotFound(id))
+    };
+    match named {
+        None => best(uses(subject)).ok_or(RegistryError::IdNotFound(id)),
+        Some(named) => match snapshot.somewhere(named, of_subject) {
+            Err(_) if named.context_subject().is_none() => best(uses(None)).ok_or(RegistryError::IdNotFound(id)),
+            found => found,
+        },
+    }
 }

@@ -13,12 +13,14 @@ use super::types::{
 use crate::schema::{self, Level, MAX_REFERENCES, ParsedSchema, ResolvedReference, SchemaType, Validation};
 
 /// Configuration that holds for all contexts.
-const GLOBAL_CONTEXT: &str = ":.__GLOBAL:";
+pub const GLOBAL_CONTEXT: &str = ":.__GLOBAL:";
 
 /// The registry's state.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     contexts: BTreeMap<String, Context>,
+    /// Contexts that were written down as such; they stay when their subjects go.
+    named_contexts: BTreeSet<String>,
     /// By subject text; the empty text is the whole registry.
     configs: Shards<String, Arc<Config>>,
     modes: Shards<String, Mode>,
@@ -31,6 +33,7 @@ struct Context {
     subjects: Shards<Subject, Arc<Versions>>,
     ids: Shards<i32, Arc<IdEntry>>,
     by_content: Shards<ContentKey, i32>,
+    by_md5: Shards<ContentKey, i32>,
     max_id: i32,
 }
 
@@ -74,14 +77,15 @@ impl Snapshot {
                 }
                 self.context_mut(&subject).subjects.insert(subject, Arc::new(versions));
             }
-            Record::ClearSubject(subject) => {
-                let deleted: Vec<i32> = self.versions(&subject).map_or_else(Vec::new, |versions| {
-                    versions.values().filter(|version| version.deleted).map(|version| version.version).collect()
-                });
-                for version in deleted {
+            Record::ClearSubject(scope) => {
+                let deleted: Vec<(Subject, i32)> =
+                    self.deleted(scope.as_ref()).map(|version| (version.subject.clone(), version.version)).collect();
+                for (subject, version) in deleted {
                     self.forget_version(&subject, version);
                 }
             }
+            Record::Context(context, true) => drop(self.named_contexts.insert(context)),
+            Record::Context(context, false) => drop(self.named_contexts.remove(&context)),
             Record::Noop => {}
         }
     }
@@ -102,6 +106,11 @@ impl Snapshot {
         let referred: Vec<(Subject, i32)> = targets(&subject, &content.references).collect();
         let context = self.context_mut(&subject);
         let entry = context.ids.get(&id);
+        if entry.is_some_and(|entry| entry.content.schema_type != schema_type || entry.content.schema != content.schema)
+        {
+            tracing::warn!(%subject, version, id, "a schema is passed over whose id stands for another one");
+            return;
+        }
         let same = entry.filter(|entry| entry.content.key == content.key);
         let content = same.map_or_else(|| Arc::new(content), |entry| entry.content.clone());
         let mut users = entry.map(|entry| entry.versions.clone()).unwrap_or_default();
@@ -109,6 +118,9 @@ impl Snapshot {
         context.max_id = context.max_id.max(id);
         if context.by_content.get(&content.key).is_none() {
             context.by_content.insert(content.key, id);
+        }
+        if context.by_md5.get(&content.md5).is_none() {
+            context.by_md5.insert(content.md5, id);
         }
         context.ids.insert(id, Arc::new(IdEntry { content: content.clone(), versions: users }));
         let mut versions = context.subjects.get(&subject).map(|versions| Versions::clone(versions)).unwrap_or_default();
@@ -138,6 +150,9 @@ impl Snapshot {
             if entry.versions.is_empty() {
                 if context.by_content.get(&entry.content.key) == Some(&gone.id) {
                     context.by_content.remove(&entry.content.key);
+                }
+                if context.by_md5.get(&entry.content.md5) == Some(&gone.id) {
+                    context.by_md5.remove(&entry.content.md5);
                 }
                 context.ids.remove(&gone.id);
             } else {
@@ -173,9 +188,8 @@ impl Snapshot {
             Record::Config(subject, config) => self.config(subject.as_ref()) == config.as_ref(),
             Record::Mode(subject, mode) => self.mode(subject.as_ref()) == *mode,
             Record::DeleteSubject(subject, up_to) => self.live(subject).all(|version| version.version > *up_to),
-            Record::ClearSubject(subject) => {
-                self.versions(subject).is_none_or(|versions| versions.values().all(|version| !version.deleted))
-            }
+            Record::ClearSubject(scope) => self.deleted(scope.as_ref()).next().is_none(),
+            Record::Context(context, exists) => self.named_contexts.contains(context) == *exists,
             Record::Noop => true,
         }
     }
@@ -196,14 +210,38 @@ impl Snapshot {
         contexts.flat_map(|context| context.subjects.iter()).map(|(subject, versions)| (subject, versions.as_ref()))
     }
 
+    /// The versions of a scope: of one subject, of a context, of all.
+    pub fn in_scope<'a>(&'a self, scope: Option<&'a Subject>) -> impl Iterator<Item = &'a SchemaVersion> {
+        let own = scope.filter(|scope| !scope.is_context()).and_then(|subject| self.versions(subject));
+        let context = scope.filter(|scope| scope.is_context()).map(Subject::context);
+        let all = self.contexts.iter().filter(move |(name, _)| match scope {
+            None => true,
+            Some(scope) => scope.as_str() == GLOBAL_CONTEXT || context == Some(name.as_str()),
+        });
+        let all = all.flat_map(|(_, context)| context.subjects.iter()).flat_map(|(_, versions)| versions.values());
+        own.into_iter().flat_map(BTreeMap::values).chain(all)
+    }
+
+    /// The soft-deleted versions of a scope.
+    fn deleted<'a>(&'a self, scope: Option<&'a Subject>) -> impl Iterator<Item = &'a SchemaVersion> {
+        self.in_scope(scope).filter(|version| version.deleted)
+    }
+
+    /// Whether a context was written down as such.
+    pub fn is_named_context(&self, context: &str) -> bool {
+        self.named_contexts.contains(context)
+    }
+
     /// How many ids stand for a schema, in all contexts.
     pub fn schema_count(&self) -> usize {
         self.contexts.values().map(|context| context.ids.len()).sum()
     }
 
-    /// The contexts that have been used, sorted; the default one always.
+    /// The contexts that were written down or hold subjects, sorted; the default one always.
     pub fn contexts(&self) -> Vec<String> {
-        let mut names: BTreeSet<&str> = self.contexts.keys().map(String::as_str).collect();
+        let used = self.contexts.iter().filter(|(_, context)| context.subjects.iter().next().is_some());
+        let mut names: BTreeSet<&str> = used.map(|(name, _)| name.as_str()).collect();
+        names.extend(self.named_contexts.iter().map(String::as_str));
         names.insert(DEFAULT_CONTEXT);
         names.into_iter().map(str::to_owned).collect()
     }
@@ -218,9 +256,44 @@ impl Snapshot {
         self.contexts.get(context)?.by_content.get(key).copied()
     }
 
+    /// The id that content with this hash of the reference's has in a context.
+    pub fn id_of_md5(&self, context: &str, md5: &ContentKey) -> Option<i32> {
+        self.contexts.get(context)?.by_md5.get(md5).copied()
+    }
+
     /// The highest id ever given in a context; 0 before the first.
     pub fn max_id(&self, context: &str) -> i32 {
         self.contexts.get(context).map_or(0, |context| context.max_id)
+    }
+
+    /// The subject that a name stands for: the one whose alias it is configured to be, or itself.
+    pub fn aliased(&self, subject: Subject) -> Subject {
+        let alias = self.config(Some(&subject)).and_then(|config| config.alias.as_deref());
+        match alias.filter(|alias| !alias.is_empty()) {
+            Some(alias) => subject.sibling(alias),
+            None => subject,
+        }
+    }
+
+    /// The first answer about a subject; one that names no context is looked for in all contexts, its own first.
+    ///
+    /// # Errors
+    /// Those of the subject itself.
+    pub fn somewhere<T>(
+        &self,
+        subject: &Subject,
+        ask: impl Fn(&Subject) -> Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
+        let first = ask(subject);
+        if subject.context_subject().is_some() || !first.as_ref().is_err_and(RegistryError::is_miss) {
+            return first;
+        }
+        let others = self.contexts.keys().filter(|context| *context != DEFAULT_CONTEXT);
+        let elsewhere = others.map(|context| Subject::from_stored(&format!(":{context}:{}", subject.name())));
+        elsewhere
+            .filter(|subject| self.versions(subject).is_some())
+            .find_map(|subject| ask(&subject).ok())
+            .map_or(first, Ok)
     }
 
     /// Versions that refer to a version.
@@ -243,11 +316,11 @@ impl Snapshot {
         let versions = self.versions(subject).filter(|versions| versions.values().any(|version| shown(&version)));
         let versions = versions.ok_or_else(|| RegistryError::SubjectNotFound(subject.to_string()))?;
         let found = match version {
-            VersionSpec::Latest => versions.values().rev().find(shown),
+            VersionSpec::Latest => versions.values().rev().find(|version| !version.deleted),
             VersionSpec::Number(number) => versions.get(&number).filter(shown),
         };
         found.ok_or_else(|| match version {
-            VersionSpec::Latest => RegistryError::VersionNotFound("latest".to_owned()),
+            VersionSpec::Latest => RegistryError::VersionNotFound("-1".to_owned()),
             VersionSpec::Number(number) => RegistryError::VersionNotFound(number.to_string()),
         })
     }
@@ -257,13 +330,20 @@ impl Snapshot {
         self.configs.get(subject.map_or("", Subject::as_str)).map(Arc::as_ref)
     }
 
-    /// Configuration that holds for a subject: its own over its context's over the registry's.
+    /// Configuration that holds for a subject: its own, its context's or the global one, the nearest alone. A subject's
+    /// own is completed with what the default context says of checks; other settings do not mix.
     pub fn effective_config(&self, subject: Option<&Subject>) -> Config {
-        let mut config = Config::default();
-        for scope in scopes(subject) {
-            if let Some(over) = self.configs.get(scope) {
-                config = config.merged(over);
-            }
+        let found = scopes(subject).into_iter().find_map(|scope| Some((scope, self.configs.get(scope)?)));
+        let Some((scope, found)) = found else { return Config::default() };
+        let mut config = Config::clone(found);
+        let is_own = subject.is_some_and(|subject| subject.as_str() == scope);
+        if let Some(default) = self.configs.get("").filter(|_| is_own) {
+            config.normalize = config.normalize.or(default.normalize);
+            config.validate_fields = config.validate_fields.or(default.validate_fields);
+            config.validate_new_schemas = config.validate_new_schemas.or(default.validate_new_schemas);
+            config.validate_rules = config.validate_rules.or(default.validate_rules);
+            config.compatibility_policy = config.compatibility_policy.or_else(|| default.compatibility_policy.clone());
+            config.compatibility_group = config.compatibility_group.or_else(|| default.compatibility_group.clone());
         }
         config
     }
@@ -278,12 +358,18 @@ impl Snapshot {
         self.modes.get(subject.map_or("", Subject::as_str)).copied()
     }
 
+    /// What has a mode of its own in a context: subjects and the context itself.
+    pub fn modes_in<'a>(&'a self, context: &'a str) -> impl Iterator<Item = Subject> + 'a {
+        let named = self.modes.iter().map(|(name, _)| name).filter(|name| !name.is_empty());
+        named.map(|name| Subject::from_stored(name)).filter(move |subject| subject.context() == context)
+    }
+
     /// The mode that holds for a subject.
     pub fn effective_mode(&self, subject: Option<&Subject>) -> Mode {
         if self.modes.get("") == Some(&Mode::ReadonlyOverride) {
             return Mode::ReadonlyOverride;
         }
-        scopes(subject).into_iter().filter_map(|scope| self.modes.get(scope)).next_back().copied().unwrap_or_default()
+        scopes(subject).into_iter().find_map(|scope| self.modes.get(scope)).copied().unwrap_or_default()
     }
 
     /// Texts of references and of their references, those referred to first.
@@ -294,10 +380,11 @@ impl Snapshot {
         &self,
         owner: &Subject,
         references: &[SchemaReference],
+        deleted: Deleted,
     ) -> Result<Vec<ResolvedReference>, RegistryError> {
         let mut resolved = Vec::new();
         let mut seen = BTreeSet::new();
-        self.resolve_into(owner, references, &mut seen, 0, &mut resolved)?;
+        self.resolve_into(owner, references, deleted, &mut seen, 0, &mut resolved)?;
         Ok(resolved)
     }
 
@@ -305,6 +392,7 @@ impl Snapshot {
         &self,
         owner: &Subject,
         references: &[SchemaReference],
+        deleted: Deleted,
         seen: &mut BTreeSet<(Subject, i32)>,
         depth: usize,
         resolved: &mut Vec<ResolvedReference>,
@@ -313,7 +401,7 @@ impl Snapshot {
             return Err(RegistryError::InvalidSchema(format!("references nest deeper than {MAX_REFERENCE_DEPTH}")));
         }
         for reference in references {
-            let version = self.referenced(owner, reference)?;
+            let version = self.referenced(owner, reference, deleted)?;
             // A version seen before is already in the list, or is being resolved further up: then the texts refer to each
             // other, and the parser reports the name that is not defined yet.
             if !seen.insert((version.subject.clone(), version.version)) {
@@ -322,23 +410,28 @@ impl Snapshot {
             if seen.len() > MAX_REFERENCES {
                 return Err(RegistryError::TooLarge(format!("schema pulls in more than {MAX_REFERENCES} references")));
             }
-            self.resolve_into(&version.subject, &version.content.references, seen, depth + 1, resolved)?;
+            self.resolve_into(&version.subject, &version.content.references, deleted, seen, depth + 1, resolved)?;
             let schema = version.content.schema.to_string();
             resolved.push(ResolvedReference { name: reference.name.clone(), schema });
         }
         Ok(())
     }
 
-    /// The version a reference means, soft-deleted ones included.
+    /// The version a reference means.
     ///
     /// # Errors
     /// It does not exist.
-    pub fn referenced(&self, owner: &Subject, reference: &SchemaReference) -> Result<&SchemaVersion, RegistryError> {
+    pub fn referenced(
+        &self,
+        owner: &Subject,
+        reference: &SchemaReference,
+        deleted: Deleted,
+    ) -> Result<&SchemaVersion, RegistryError> {
         let target = owner.sibling(&reference.subject);
         let spec = if reference.version == -1 { VersionSpec::Latest } else { VersionSpec::Number(reference.version) };
-        self.version(&target, spec, Deleted::Shown).map_err(|_| {
+        self.version(&target, spec, deleted).map_err(|_| {
             RegistryError::InvalidSchema(format!(
-                "no schema reference found for subject \"{}\" and version {}",
+                "No schema reference found for subject \"{}\" and version {}",
                 reference.subject, reference.version
             ))
         })
@@ -352,7 +445,7 @@ impl Snapshot {
         if let Some(parsed) = version.content.parsed.get() {
             return Ok(parsed.clone());
         }
-        let references = self.resolve(&version.subject, &version.content.references)?;
+        let references = self.resolve(&version.subject, &version.content.references, Deleted::Shown)?;
         let parsed =
             schema::parse(version.content.schema_type, &version.content.schema, &references, Validation::Lenient)?;
         Ok(version.content.parsed.get_or_init(|| parsed).clone())
@@ -378,12 +471,10 @@ fn targets<'a>(owner: &'a Subject, references: &'a [SchemaReference]) -> impl It
     references.iter().map(|reference| (owner.sibling(&reference.subject), reference.version))
 }
 
-/// Keys of configuration that hold for a subject, the most general first.
+/// Keys of configuration that may hold for a subject, the nearest first. What is set without a subject is the default
+/// context's; other contexts do not see it.
 fn scopes(subject: Option<&Subject>) -> Vec<&str> {
-    let mut scopes = vec!["", GLOBAL_CONTEXT];
-    if let Some(subject) = subject {
-        scopes.extend(subject.context_subject());
-        scopes.push(subject.as_str());
-    }
-    scopes
+    let own = subject.map(Subject::as_str);
+    let context = subject.and_then(Subject::context_subject).unwrap_or_default();
+    own.into_iter().chain([context, GLOBAL_CONTEXT]).collect()
 }

@@ -14,6 +14,12 @@ use crate::schema::{Level, ParsedSchema, SchemaType};
 
 /// The context of subjects that name none.
 pub const DEFAULT_CONTEXT: &str = ".";
+/// A rule's kind, if it says none.
+const TRANSFORM: &str = "TRANSFORM";
+/// A rule's mode, if it says none.
+const WRITEREAD: &str = "WRITEREAD";
+/// Longest name of a rule, in characters.
+const MAX_RULE_NAME: usize = 256;
 
 /// A subject's name with its context: `orders-value`, or `:.context:orders-value`.
 ///
@@ -39,12 +45,27 @@ impl Subject {
 
     /// A subject as found in the topic, whatever it contains.
     pub fn from_stored(text: &str) -> Self {
-        let split = text.strip_prefix(":.").and_then(|rest| rest.split_once(':'));
-        match split {
+        let Some(rest) = text.strip_prefix(":.") else { return Self { text: text.into(), name_at: 0 } };
+        match rest.split_once(':') {
             Some(("", name)) => Self { text: name.into(), name_at: 0 },
             Some((context, _)) => Self { text: text.into(), name_at: context.len() + 3 },
-            None => Self { text: text.into(), name_at: 0 },
+            // A context alone may be written without its second colon.
+            None if rest.is_empty() => Self { text: "".into(), name_at: 0 },
+            None => Self { text: format!("{text}:").into(), name_at: text.len() + 1 },
         }
+    }
+
+    /// What a configuration or a mode is of: `None`, the default context, for `:.:`.
+    ///
+    /// # Errors
+    /// See [`Self::parse`].
+    pub fn parse_scope(text: &str) -> Result<Option<Self>, RegistryError> {
+        Ok(Some(Self::parse(text)?).filter(|subject| !subject.text.is_empty()))
+    }
+
+    /// Whether it is a context, not a subject of one.
+    pub fn is_context(&self) -> bool {
+        self.name().is_empty()
     }
 
     /// As clients see it.
@@ -95,6 +116,7 @@ impl FromStr for VersionSpec {
     type Err = RegistryError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim();
         if text.eq_ignore_ascii_case("latest") || text == "-1" {
             return Ok(VersionSpec::Latest);
         }
@@ -140,6 +162,18 @@ impl Metadata {
         self.tags.is_empty() && self.properties.is_empty() && self.sensitive.is_empty()
     }
 
+    fn hash(&self, hash: &mut Md5) {
+        for (path, tags) in &self.tags {
+            hash.update(path);
+            tags.iter().for_each(|tag| hash.update(tag));
+        }
+        for (key, value) in &self.properties {
+            hash.update(key);
+            hash.update(value);
+        }
+        self.sensitive.iter().for_each(|name| hash.update(name));
+    }
+
     /// This with all of `over` put on top.
     pub fn merged(mut self, over: &Metadata) -> Metadata {
         self.tags.extend(over.tags.clone());
@@ -149,21 +183,95 @@ impl Metadata {
     }
 }
 
-/// One rule of a data contract. Everything but name, kind and mode is carried as it came.
+/// One rule of a data contract, with what the reference fills in where a client says nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[expect(missing_docs, reason = "the names are the reference's")]
 pub struct Rule {
-    /// Name, unique in its rule set.
-    #[serde(default)]
+    #[serde(skip_serializing_if = "String::is_empty", deserialize_with = "null_is_empty")]
     pub name: String,
-    /// When it runs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mode: Option<String>,
-    /// What executes it.
-    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
-    /// All other attributes.
-    #[serde(flatten)]
-    pub other: BTreeMap<String, serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doc: Option<String>,
+    #[serde(deserialize_with = "null_is_transform")]
+    pub kind: String,
+    #[serde(deserialize_with = "null_is_writeread")]
+    pub mode: String,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    pub executor: Option<String>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty", deserialize_with = "null_is_empty")]
+    pub tags: BTreeSet<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", deserialize_with = "null_is_empty")]
+    pub params: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expr: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_success: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_failure: Option<String>,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub disabled: bool,
+}
+
+impl Default for Rule {
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            doc: None,
+            kind: TRANSFORM.to_owned(),
+            mode: WRITEREAD.to_owned(),
+            executor: None,
+            tags: BTreeSet::new(),
+            params: BTreeMap::new(),
+            expr: None,
+            on_success: None,
+            on_failure: None,
+            disabled: false,
+        }
+    }
+}
+
+impl Rule {
+    fn validate(&self) -> Result<(), RegistryError> {
+        let invalid = |what: String| Err(RegistryError::InvalidRuleSet(what));
+        let name = &self.name;
+        let Some(first) = name.chars().next() else { return invalid("Missing rule name".to_owned()) };
+        if name.chars().count() > MAX_RULE_NAME {
+            return invalid("Rule name too long".to_owned());
+        }
+        if !(first.is_alphabetic() || first == '_') {
+            return invalid(format!("Illegal initial character in rule name: {name}"));
+        }
+        if !name.chars().all(|char| char.is_alphanumeric() || char == '_' || char == '-') {
+            return invalid(format!("Illegal character in rule name: {name}"));
+        }
+        if self.executor.as_deref().unwrap_or_default().is_empty() {
+            return invalid("Missing rule type".to_owned());
+        }
+        let has_two = |action: &Option<String>| action.as_deref().is_some_and(|action| action.contains(','));
+        if (has_two(&self.on_success) || has_two(&self.on_failure)) && !matches!(&*self.mode, "WRITEREAD" | "UPDOWN") {
+            return invalid("Multiple actions only valid with WRITEREAD and UPDOWN".to_owned());
+        }
+        Ok(())
+    }
+
+    fn hash(&self, hash: &mut Md5) {
+        hash.update(&self.name);
+        hash.update(self.doc.as_deref().unwrap_or_default());
+        hash.update(&self.kind);
+        hash.update(&self.mode);
+        hash.update(self.executor.as_deref().unwrap_or_default());
+        self.tags.iter().for_each(|tag| hash.update(tag));
+        for (key, value) in &self.params {
+            hash.update(key);
+            hash.update(value);
+        }
+        for text in [&self.expr, &self.on_success, &self.on_failure].into_iter().flatten() {
+            hash.update(text);
+        }
+        if self.disabled {
+            hash.update([1]);
+        }
+    }
 }
 
 /// The rules of a data contract.
@@ -179,6 +287,9 @@ pub struct RuleSet {
     /// Rules on bytes.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_empty")]
     pub encoding_rules: Vec<Rule>,
+    /// From when on they hold; kept as it came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enable_at: Option<serde_json::Value>,
 }
 
 impl RuleSet {
@@ -197,7 +308,16 @@ impl RuleSet {
             migration_rules: merge(&self.migration_rules, &over.migration_rules),
             domain_rules: merge(&self.domain_rules, &over.domain_rules),
             encoding_rules: merge(&self.encoding_rules, &over.encoding_rules),
+            enable_at: over.enable_at.clone().or_else(|| self.enable_at.clone()),
         }
+    }
+
+    /// This without the rules of these names.
+    pub fn without(mut self, names: &BTreeSet<&str>) -> RuleSet {
+        for rules in [&mut self.migration_rules, &mut self.domain_rules, &mut self.encoding_rules] {
+            rules.retain(|rule| !names.contains(rule.name.as_str()));
+        }
+        self
     }
 
     /// Checks names, types and modes.
@@ -208,29 +328,41 @@ impl RuleSet {
         let migration = ["UPGRADE", "DOWNGRADE", "UPDOWN"];
         let others = ["WRITE", "READ", "WRITEREAD"];
         let mut names = BTreeSet::new();
-        for (rules, modes) in
-            [(&self.migration_rules, migration), (&self.domain_rules, others), (&self.encoding_rules, others)]
-        {
+        for (kind, rules, modes) in [
+            ("Migration", &self.migration_rules, migration),
+            ("Domain", &self.domain_rules, others),
+            ("Encoding", &self.encoding_rules, others),
+        ] {
             for rule in rules {
-                let invalid = |what: &str| RegistryError::InvalidRuleSet(format!("rule '{}' {what}", rule.name));
-                if rule.name.is_empty() {
-                    return Err(invalid("has no name"));
+                if !rule.name.is_empty() && !names.insert(&rule.name) {
+                    let message = format!("Found rule with duplicate name '{}'", rule.name);
+                    return Err(RegistryError::InvalidRuleSet(message));
                 }
-                if !names.insert(&rule.name) {
-                    return Err(invalid("exists twice"));
-                }
-                if rule.kind.as_deref().unwrap_or_default().is_empty() {
-                    return Err(invalid("has no type"));
-                }
-                if let Some(mode) = &rule.mode
-                    && !modes.contains(&mode.as_str())
-                {
-                    return Err(invalid(&format!("cannot have mode {mode}")));
+                rule.validate()?;
+                if !modes.contains(&&*rule.mode) {
+                    let message = format!("{kind} rules can only be {}", modes.join(", "));
+                    return Err(RegistryError::InvalidRuleSet(message));
                 }
             }
         }
         Ok(())
     }
+
+    fn hash(&self, hash: &mut Md5) {
+        let rules = [&self.migration_rules, &self.domain_rules, &self.encoding_rules];
+        rules.into_iter().flatten().for_each(|rule| rule.hash(hash));
+        if let Some(at) = &self.enable_at {
+            hash.update(at.as_str().map_or_else(|| at.to_string(), str::to_owned));
+        }
+    }
+}
+
+fn null_is_transform<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_else(|| TRANSFORM.to_owned()))
+}
+
+fn null_is_writeread<'de, D: serde::Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_else(|| WRITEREAD.to_owned()))
 }
 
 fn null_is_empty<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
@@ -244,6 +376,8 @@ fn null_is_empty<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>
 pub struct Config {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alias_for_deks: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub normalize: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -274,10 +408,23 @@ impl Config {
         self.compatibility_level.as_deref().and_then(|level| level.parse().ok())
     }
 
+    /// This without the fields of these names in JSON.
+    pub fn without(self, names: &BTreeSet<String>) -> Config {
+        if names.is_empty() {
+            return self;
+        }
+        let mut fields = serde_json::to_value(&self).unwrap_or_default();
+        if let Some(fields) = fields.as_object_mut() {
+            fields.retain(|name, _| !names.contains(name));
+        }
+        serde_json::from_value(fields).unwrap_or(self)
+    }
+
     /// This with what `over` says put on top.
     pub fn merged(&self, over: &Config) -> Config {
         Config {
             alias: over.alias.clone().or_else(|| self.alias.clone()),
+            alias_for_deks: over.alias_for_deks.clone().or_else(|| self.alias_for_deks.clone()),
             normalize: over.normalize.or(self.normalize),
             validate_fields: over.validate_fields.or(self.validate_fields),
             validate_new_schemas: over.validate_new_schemas.or(self.validate_new_schemas),
@@ -320,12 +467,16 @@ impl FromStr for Mode {
             "READONLY_OVERRIDE" => Mode::ReadonlyOverride,
             "FORWARD" => Mode::Forward,
             "IMPORT" => Mode::Import,
-            _ => return Err(RegistryError::InvalidMode),
+            _ => {
+                let known =
+                    "Invalid mode. Valid values are READWRITE, READONLY, READONLY_OVERRIDE, IMPORT and FORWARD.";
+                return Err(RegistryError::InvalidMode(known));
+            }
         })
     }
 }
 
-/// Hash of a schema's content: equal content, equal id within a context.
+/// Hash of a schema's content.
 pub type ContentKey = [u8; 16];
 
 /// What an id stands for.
@@ -341,8 +492,10 @@ pub struct Content {
     pub metadata: Option<Metadata>,
     /// Rules.
     pub rule_set: Option<RuleSet>,
-    /// Identity, over the canonical text.
+    /// Identity, over the canonical text and the language.
     pub key: ContentKey,
+    /// The reference's hash of the content, by which it is known across contexts and registries.
+    pub md5: ContentKey,
     /// The parsed schema, made at its first use.
     pub(super) parsed: OnceLock<Arc<dyn ParsedSchema>>,
 }
@@ -361,27 +514,36 @@ impl Content {
         let rule_set = rule_set.filter(|rules| !rules.is_empty());
         let mut hash = Md5::new();
         hash.update(canonical);
-        if schema_type != SchemaType::Avro {
-            hash.update(schema_type.as_str());
-        }
         for reference in &references {
             hash.update(&reference.name);
             hash.update(&reference.subject);
             hash.update(reference.version.to_be_bytes());
         }
         if let Some(metadata) = &metadata {
-            hash.update(serde_json::to_vec(metadata).unwrap_or_default());
+            hash.update([1]);
+            metadata.hash(&mut hash);
         }
         if let Some(rules) = &rule_set {
-            hash.update(serde_json::to_vec(rules).unwrap_or_default());
+            hash.update([1]);
+            rules.hash(&mut hash);
+        }
+        let md5 = hash.clone().finalize().into();
+        if schema_type != SchemaType::Avro {
+            hash.update(schema_type.as_str());
         }
         let key = hash.finalize().into();
-        Self { schema_type, schema, references, metadata, rule_set, key, parsed: OnceLock::new() }
+        Self { schema_type, schema, references, metadata, rule_set, key, md5, parsed: OnceLock::new() }
+    }
+
+    /// The same schema under another contract.
+    pub fn with_contract(self, (metadata, rule_set): (Option<Metadata>, Option<RuleSet>)) -> Self {
+        let text = Arc::clone(&self.schema);
+        Self::new(self.schema_type, self.schema, &text, self.references, metadata, rule_set)
     }
 
     /// Identity across contexts, as a UUID.
     pub fn guid(&self) -> String {
-        uuid::Uuid::from_bytes(self.key).to_string()
+        uuid::Uuid::from_bytes(self.md5).to_string()
     }
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use super::ParsedSchema;
 
 /// Longest old schema text quoted in a message, in characters.
-const QUOTED_SCHEMA_CHARS: usize = 800;
+const QUOTED_SCHEMA_CHARS: usize = 10 * 1024;
 
 /// A subject's compatibility level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -140,29 +140,34 @@ pub fn check_pair(new: &dyn ParsedSchema, old: &dyn ParsedSchema, level: Level) 
     found
 }
 
-/// Messages of the first old version, newest first, that `new` is not compatible with; empty when there is none.
-///
-/// `old` are (version, schema) pairs in ascending order of version; a level that is not transitive looks at the last.
-pub fn check_history(new: &dyn ParsedSchema, old: &[(i32, &dyn ParsedSchema)], level: Level) -> Vec<String> {
-    let considered = if level.is_transitive() { old.len() } else { 1 };
-    for (version, schema) in old.iter().rev().take(considered) {
-        let found = check_pair(new, *schema, level);
-        if found.is_empty() {
-            continue;
-        }
-        let mut messages: Vec<String> =
-            found.iter().map(|(direction, incompatibility)| incompatibility.render(*direction)).collect();
-        messages.push(format!("{{oldSchemaVersion: {version}}}"));
-        messages.push(format!("{{oldSchema: '{}'}}", quote(schema.canonical())));
-        messages.push(format!("{{validateFields: 'false', compatibility: '{level}'}}"));
-        return messages;
+/// What an old version has against `new` under `level`, as the REST API says it; empty where it has nothing.
+pub fn check_version(
+    new: &dyn ParsedSchema,
+    version: i32,
+    old: &dyn ParsedSchema,
+    level: Level,
+    validate_fields: bool,
+) -> Vec<String> {
+    let found = check_pair(new, old, level);
+    if found.is_empty() {
+        return Vec::new();
     }
-    Vec::new()
+    let mut messages: Vec<String> =
+        found.iter().map(|(direction, incompatibility)| incompatibility.render(*direction)).collect();
+    messages.push(format!("{{oldSchemaVersion: {version}}}"));
+    messages.push(quote(old.canonical()));
+    messages.push(tail(level, validate_fields));
+    messages
+}
+
+/// The last message: under which settings was compared.
+pub fn tail(level: Level, validate_fields: bool) -> String {
+    format!("{{validateFields: '{validate_fields}', compatibility: '{level}'}}")
 }
 
 fn quote(text: &str) -> String {
     match text.char_indices().nth(QUOTED_SCHEMA_CHARS) {
-        Some((end, _)) => format!("{}...", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
+        Some((end, _)) => format!("{{oldSchema: <truncated> '{}...'}}", text.get(..end).unwrap_or_default()),
+        None => format!("{{oldSchema: '{text}'}}"),
     }
 }

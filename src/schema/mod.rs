@@ -8,6 +8,7 @@ pub mod compat;
 pub mod json;
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -69,6 +70,28 @@ pub struct ResolvedReference {
     pub schema: String,
 }
 
+/// What part of a schema tags are on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+pub enum EntityKind {
+    /// A record, message or object.
+    #[serde(rename = "sr_record", alias = "SR_RECORD")]
+    Record,
+    /// A field.
+    #[serde(rename = "sr_field", alias = "SR_FIELD")]
+    Field,
+}
+
+/// Tags of one part of a schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntityTags {
+    /// The part: a record's full name, or that, a dot and a field's name.
+    pub path: String,
+    /// What the path leads to.
+    pub kind: EntityKind,
+    /// Tags to add or to remove.
+    pub tags: BTreeSet<String>,
+}
+
 /// How strictly a text is judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Validation {
@@ -114,6 +137,9 @@ pub enum SchemaError {
     /// Not one of the schema types.
     #[error("unknown schema type '{0}'; use AVRO, JSON or PROTOBUF")]
     UnknownType(String),
+    /// The language has no place for tags.
+    #[error("tags inside the text of a {0} schema cannot be changed; put them into its metadata")]
+    NoTags(SchemaType),
     /// A type this build cannot parse.
     #[error("schema type {0} is not supported")]
     Unsupported(SchemaType),
@@ -134,6 +160,21 @@ pub trait ParsedSchema: Send + Sync + fmt::Debug {
     /// What a reader with this schema cannot read of data written with `writer`. Types differ only by mistake of the
     /// caller; then the answer is one incompatibility.
     fn incompatibilities(&self, writer: &dyn ParsedSchema) -> Vec<Incompatibility>;
+    /// The text with tags added to and taken from its parts.
+    ///
+    /// # Errors
+    /// A part is not in the schema, or the language has no place for tags.
+    fn tagged(&self, _add: &[EntityTags], _remove: &[EntityTags]) -> Result<String, SchemaError> {
+        Err(SchemaError::NoTags(self.schema_type()))
+    }
+    /// Names of the top-level type's fields.
+    fn field_names(&self) -> BTreeSet<String> {
+        BTreeSet::new()
+    }
+    /// The tags inside the text.
+    fn tags(&self) -> BTreeSet<String> {
+        BTreeSet::new()
+    }
     /// For downcasts to the concrete schema.
     fn as_any(&self) -> &dyn Any;
 }

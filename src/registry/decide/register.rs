@@ -6,14 +6,13 @@ use super::super::error::RegistryError;
 use super::super::format::{Record, SchemaValue};
 use super::super::snapshot::{Deleted, Snapshot};
 use super::super::types::{
-    Config, Content, Metadata, Mode, RuleSet, SchemaReference, SchemaVersion, Subject, VersionSpec,
+    Config, Content, DEFAULT_CONTEXT, Metadata, Mode, RuleSet, SchemaReference, SchemaVersion, Subject, VersionSpec,
 };
-use super::{Decision, Reply, writable};
-use crate::schema::compat::check_history;
-use crate::schema::{self, Level, ParsedSchema, SchemaType, Validation};
+use super::{Decision, Reply, place, reserved, writable};
+use crate::schema::{self, Level, ParsedSchema, SchemaError, SchemaType, Validation, compat};
 
 /// The metadata property in which a compare-and-set version is kept.
-const VERSION_PROPERTY: &str = "confluent:version";
+pub const VERSION_PROPERTY: &str = "confluent:version";
 
 /// A schema to register, look up or check.
 #[derive(Debug, Clone, Default)]
@@ -59,9 +58,9 @@ pub enum CompatibilityCheck {
 }
 
 /// A request made complete: parsed, with what it inherits.
-struct Prepared {
-    content: Content,
-    parsed: Arc<dyn ParsedSchema>,
+pub(super) struct Prepared {
+    pub(super) content: Content,
+    pub(super) parsed: Arc<dyn ParsedSchema>,
 }
 
 /// Decides a registration.
@@ -70,71 +69,141 @@ pub(super) fn register(
     subject: &Subject,
     request: &RegisterRequest,
 ) -> Result<Decision, RegistryError> {
-    if subject.name().is_empty() {
+    if subject.is_context() || is_reserved(subject) {
         return Err(RegistryError::InvalidSubject(subject.to_string()));
     }
     let mode = snapshot.effective_mode(Some(subject));
+    let takes_ids = matches!(mode, Mode::Import | Mode::Forward);
     let config = snapshot.effective_config(Some(subject));
     let wanted_id = request.id.filter(|id| *id >= 0);
     let wanted_version = request.version.filter(|version| *version > 0);
-    let prepared = prepare(snapshot, subject, request, &config, Purpose::Register)?;
+    let next = snapshot.versions(subject).and_then(|versions| versions.keys().next_back()).map_or(1, |last| last + 1);
+    let purpose = if takes_ids { Purpose::Import } else { Purpose::Register { next } };
+    let prepared = prepare(snapshot, subject, request, &config, purpose)?;
     let content = &prepared.content;
-    // What is there already is answered in every mode.
-    let same = snapshot.live(subject).rev().find(|version| version.content.key == content.key);
+    // What is there already is answered in every mode; not where one certain new version is asked for.
+    let considered = if request.version == Some(-1) { 1 } else { usize::MAX };
+    let live = || snapshot.live(subject).rev().take(considered);
+    let same = equivalent(snapshot, live, &prepared, request.version);
     if let Some(version) = same
         && wanted_id.is_none_or(|id| id == version.id)
-        && wanted_version.is_none_or(|wanted| wanted == version.version)
+        && (wanted_version.is_none() || takes_ids && wanted_version == Some(version.version))
     {
-        return Ok(Decision::nothing(Reply::Registered {
-            subject: subject.clone(),
-            version: version.version,
-            id: version.id,
-        }));
+        let reply = Reply::Registered { subject: subject.clone(), version: version.version, id: version.id };
+        return Ok(Decision::nothing(reply));
     }
     writable(snapshot, Some(subject))?;
-    let next = snapshot.versions(subject).and_then(|versions| versions.keys().next_back()).map_or(1, |last| last + 1);
-    let (version, id) = if mode == Mode::Import {
-        let Some(id) = wanted_id else {
-            return Err(RegistryError::OperationNotPermitted(format!(
-                "Subject {subject} is in import mode and needs an id with each schema"
-            )));
-        };
-        let taken = snapshot.id(subject.context(), id);
-        if taken.is_some_and(|entry| entry.content.key != content.key) {
-            return Err(RegistryError::OperationNotPermitted(format!(
-                "Overwrite new schema with id {id} is not permitted."
-            )));
-        }
-        (wanted_version.unwrap_or(next), id)
+    let (version, id) = if takes_ids {
+        (wanted_version.unwrap_or(next), imported_id(snapshot, subject, wanted_id, content)?)
     } else {
         if wanted_id.is_some() {
-            return Err(RegistryError::OperationNotPermitted(format!("Subject {subject} is not in import mode")));
+            let message = format!("Subject {} is not in import mode", place(Some(subject)));
+            return Err(RegistryError::OperationNotPermitted(message));
         }
-        if let Some(wanted) = wanted_version
-            && wanted != next
-        {
-            return Err(RegistryError::InvalidSchema(format!(
-                "Version is not one more than previous version: {wanted}, expected {next}"
-            )));
+        if wanted_version.is_some_and(|wanted| wanted != next) {
+            let message = "Version is not one more than previous version";
+            return Err(RegistryError::InvalidSchema(message.to_owned()));
         }
         if request.compatibility == CompatibilityCheck::Enforced {
-            let old = comparable(snapshot, subject, &config, content);
-            let details = incompatibilities(snapshot, &*prepared.parsed, &old, level_of(&config))?;
+            let old: Vec<&SchemaVersion> = snapshot.live(subject).collect();
+            let details = incompatibilities(snapshot, &prepared, &old, &config)?;
             if !details.is_empty() {
                 return Err(RegistryError::Incompatible { subject: subject.clone(), details });
             }
         }
-        let id = match snapshot.id_of(subject.context(), &content.key) {
-            Some(id) => id,
-            None => snapshot.max_id(subject.context()).checked_add(1).ok_or_else(|| {
-                RegistryError::OperationNotPermitted("all schema ids of the context are used".to_owned())
-            })?,
-        };
-        (next, id)
+        (next, next_id(snapshot, subject, content)?)
     };
+    let mut records = Vec::new();
+    let context = subject.context();
+    if context != DEFAULT_CONTEXT && !snapshot.is_named_context(context) {
+        records.push(Record::Context(context.to_owned(), true));
+    }
+    // The same schema was deleted here before: its old version goes for good, unless something refers to it.
+    let earlier = snapshot.versions(subject).into_iter().flat_map(|versions| versions.range(..version));
+    let replaced = earlier.filter(|(number, found)| {
+        found.deleted && found.id == id && snapshot.referrers(subject, **number).next().is_none()
+    });
+    records.extend(replaced.map(|(number, _)| Record::Schema(subject.clone(), *number, None)));
     let value = SchemaValue::new(subject, version, id, content, false);
-    let records = vec![Record::Schema(subject.clone(), version, Some(value))];
+    records.push(Record::Schema(subject.clone(), version, Some(value)));
     Ok(Decision { records, reply: Reply::Registered { subject: subject.clone(), version, id } })
+}
+
+/// Names with a meaning of their own.
+fn is_reserved(subject: &Subject) -> bool {
+    matches!(subject.name(), "__GLOBAL" | "__EMPTY") || subject.context() == ".__GLOBAL"
+}
+
+fn imported_id(
+    snapshot: &Snapshot,
+    subject: &Subject,
+    wanted: Option<i32>,
+    content: &Content,
+) -> Result<i32, RegistryError> {
+    let Some(id) = wanted else {
+        let message = format!("Subject {} is not in read-write mode", place(Some(subject)));
+        return Err(RegistryError::OperationNotPermitted(message));
+    };
+    if snapshot.id(subject.context(), id).is_some_and(|entry| entry.content.key != content.key) {
+        let context = subject.context_subject().unwrap_or_default();
+        let message = format!("Overwrite new schema with id {id} in context {context} is not permitted.");
+        return Err(RegistryError::OperationNotPermitted(message));
+    }
+    Ok(id)
+}
+
+fn next_id(snapshot: &Snapshot, subject: &Subject, content: &Content) -> Result<i32, RegistryError> {
+    let known = snapshot.id_of(subject.context(), &content.key);
+    let next = || snapshot.max_id(subject.context()).checked_add(1);
+    let used_up = || RegistryError::OperationNotPermitted("all schema ids of the context are used".to_owned());
+    known.or_else(next).ok_or_else(used_up)
+}
+
+/// The newest of some versions that is what was asked for: the same content, or one that differs only in how a version
+/// was asked for or in whether references are written out.
+fn equivalent<'a, V: Iterator<Item = &'a SchemaVersion>>(
+    snapshot: &Snapshot,
+    versions: impl Fn() -> V,
+    asked: &Prepared,
+    asked_version: Option<i32>,
+) -> Option<&'a SchemaVersion> {
+    let exact = versions().find(|version| version.content.key == asked.content.key);
+    exact.or_else(|| versions().find(|version| is_same(snapshot, version, asked, asked_version)))
+}
+
+fn is_same(snapshot: &Snapshot, found: &SchemaVersion, asked: &Prepared, asked_version: Option<i32>) -> bool {
+    let (content, wanted) = (&found.content, &asked.content);
+    if content.schema_type != wanted.schema_type || content.rule_set != wanted.rule_set {
+        return false;
+    }
+    let property = |content: &Content| {
+        content.metadata.as_ref().and_then(|metadata| metadata.properties.get(VERSION_PROPERTY).cloned())
+    };
+    let rest = |content: &Content| {
+        let mut metadata = content.metadata.clone().unwrap_or_default();
+        metadata.properties.remove(VERSION_PROPERTY);
+        metadata
+    };
+    let same_version = match (property(wanted), property(content)) {
+        (Some(wanted), Some(has)) => wanted == has || asked_version == Some(-1),
+        (Some(wanted), None) => wanted == found.version.to_string() || asked_version == Some(-1),
+        (None, _) => true,
+    };
+    if !same_version || rest(content) != rest(wanted) {
+        return false;
+    }
+    let Ok(parsed) = snapshot.parsed(found) else { return false };
+    let current = |reference: &SchemaReference| match reference.version {
+        -1 => snapshot.referenced(&found.subject, reference, Deleted::Shown).map_or(-1, |version| version.version),
+        version => version,
+    };
+    let references = content.references.iter();
+    let references: Vec<SchemaReference> =
+        references.map(|reference| SchemaReference { version: current(reference), ..reference.clone() }).collect();
+    if references == wanted.references {
+        return parsed.canonical() == &*wanted.schema;
+    }
+    wanted.references.is_empty() && parsed.resolved() == asked.parsed.resolved()
 }
 
 /// The version of a subject that has this content.
@@ -148,23 +217,26 @@ pub fn lookup<'a>(
     deleted: Deleted,
 ) -> Result<&'a SchemaVersion, RegistryError> {
     let shown = |version: &&SchemaVersion| deleted != Deleted::Hidden || !version.deleted;
+    let config = snapshot.effective_config(Some(subject));
+    let is_empty = request.schema.trim().is_empty();
+    let prepared = match is_empty {
+        true => None,
+        false => Some(prepare(snapshot, subject, request, &config, Purpose::Lookup)?),
+    };
     let versions = snapshot.versions(subject).filter(|versions| versions.values().any(|version| shown(&version)));
     let versions = versions.ok_or_else(|| RegistryError::SubjectNotFound(subject.to_string()))?;
-    let config = snapshot.effective_config(Some(subject));
-    let prepared = prepare(snapshot, subject, request, &config, Purpose::Lookup)?;
-    let key = prepared.content.key;
-    let exact = versions.values().rev().filter(shown).find(|version| version.content.key == key);
-    // A lookup that says nothing of metadata and rules means the schema alone.
-    let loose = || {
-        let asked = &prepared.content;
-        versions.values().rev().filter(shown).find(|version| {
-            request.metadata.is_none()
-                && request.rule_set.is_none()
-                && version.content.references == asked.references
-                && snapshot.parsed(version).is_ok_and(|parsed| parsed.canonical() == &*asked.schema)
-        })
-    };
-    exact.or_else(loose).ok_or(RegistryError::SchemaNotFound)
+    let prepared = prepared.ok_or(RegistryError::SchemaNotFound)?;
+    let candidates = || versions.values().rev().filter(shown);
+    if let Some(found) = equivalent(snapshot, candidates, &prepared, request.version) {
+        return Ok(found);
+    }
+    // What a registration would add is not asked for.
+    let next = versions.keys().next_back().map_or(1, |last| last + 1);
+    let purpose = Purpose::Register { next };
+    let completed = contract(request, snapshot.live(subject).next_back(), &config, purpose)?;
+    let content = prepared.content.with_contract(completed);
+    let completed = Prepared { content, parsed: prepared.parsed };
+    equivalent(snapshot, candidates, &completed, request.version).ok_or(RegistryError::SchemaNotFound)
 }
 
 /// Checks a schema against one version of a subject, or against its history as its level asks; the messages say what is
@@ -178,68 +250,71 @@ pub fn check_compatibility(
     version: Option<VersionSpec>,
     request: &RegisterRequest,
 ) -> Result<Vec<String>, RegistryError> {
-    let old: Option<Vec<&SchemaVersion>> = match version {
-        None => None,
+    let old: Vec<&SchemaVersion> = match version {
+        None => snapshot.live(subject).collect(),
         Some(VersionSpec::Latest) => {
-            Some(snapshot.version(subject, VersionSpec::Latest, Deleted::Hidden).into_iter().collect())
+            snapshot.version(subject, VersionSpec::Latest, Deleted::Hidden).into_iter().collect()
         }
-        Some(number @ VersionSpec::Number(version)) => Some(vec![
+        Some(number @ VersionSpec::Number(version)) => vec![
             snapshot
                 .version(subject, number, Deleted::Hidden)
                 .map_err(|_| RegistryError::VersionNotFound(version.to_string()))?,
-        ]),
+        ],
     };
     let config = snapshot.effective_config(Some(subject));
-    let prepared = prepare(snapshot, subject, request, &config, Purpose::Lookup)?;
-    let old = old.unwrap_or_else(|| comparable(snapshot, subject, &config, &prepared.content));
-    incompatibilities(snapshot, &*prepared.parsed, &old, level_of(&config))
+    let prepared = prepare(snapshot, subject, request, &config, Purpose::Check)?;
+    incompatibilities(snapshot, &prepared, &old, &config)
 }
 
 fn level_of(config: &Config) -> Level {
     config.level().unwrap_or_default()
 }
 
-/// Live versions a new schema is compared with: all, or those of its compatibility group.
-fn comparable<'a>(
-    snapshot: &'a Snapshot,
-    subject: &Subject,
-    config: &Config,
-    content: &Content,
-) -> Vec<&'a SchemaVersion> {
-    let group = config.compatibility_group.as_deref();
-    let value = |metadata: Option<&Metadata>| {
-        group.and_then(|group| metadata.and_then(|metadata| metadata.properties.get(group)).cloned())
-    };
-    let wanted = value(content.metadata.as_ref());
-    snapshot.live(subject).filter(|version| value(version.content.metadata.as_ref()) == wanted).collect()
-}
-
+/// Messages of the newest version that a new schema is not compatible with, of those it is compared with: all of `old`,
+/// or those of its compatibility group.
 fn incompatibilities(
     snapshot: &Snapshot,
-    new: &dyn ParsedSchema,
+    new: &Prepared,
     old: &[&SchemaVersion],
-    level: Level,
+    config: &Config,
 ) -> Result<Vec<String>, RegistryError> {
+    let level = level_of(config);
     if level == Level::None {
         return Ok(Vec::new());
     }
-    let considered =
-        if level.is_transitive() { old } else { old.get(old.len().saturating_sub(1)..).unwrap_or_default() };
-    let mut parsed = Vec::with_capacity(considered.len());
-    for version in considered {
-        if version.content.schema_type != new.schema_type() {
-            return Ok(vec!["Incompatible because of different schema type".to_owned()]);
-        }
-        parsed.push((version.version, snapshot.parsed(version)?));
+    let validate_fields = config.validate_fields == Some(true);
+    if validate_fields && let Some(message) = reserved::violation(new, old.last().copied()) {
+        return Ok(vec![message, compat::tail(level, validate_fields)]);
     }
-    let history: Vec<(i32, &dyn ParsedSchema)> = parsed.iter().map(|(version, schema)| (*version, &**schema)).collect();
-    Ok(check_history(new, &history, level))
+    let group = config.compatibility_group.as_deref();
+    let value = |content: &Content| {
+        group.and_then(|group| content.metadata.as_ref().and_then(|metadata| metadata.properties.get(group)).cloned())
+    };
+    let wanted = value(&new.content);
+    let considered = if level.is_transitive() { usize::MAX } else { 1 };
+    let comparable = old.iter().rev().filter(|version| value(&version.content) == wanted).take(considered);
+    for version in comparable {
+        if version.content.schema_type != new.parsed.schema_type() {
+            let message = "Incompatible because of different schema type".to_owned();
+            return Ok(vec![message, compat::tail(level, validate_fields)]);
+        }
+        let parsed = snapshot.parsed(version)?;
+        let messages = compat::check_version(&*new.parsed, version.version, &*parsed, level, validate_fields);
+        if !messages.is_empty() {
+            return Ok(messages);
+        }
+    }
+    Ok(Vec::new())
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
-    /// Inherits and validates.
-    Register,
+    /// Becomes this version: inherits and validates.
+    Register { next: i32 },
+    /// Comes with its id from another registry: as it is.
+    Import,
+    /// Validates, and inherits nothing.
+    Check,
     /// Takes the request as it is.
     Lookup,
 }
@@ -252,71 +327,79 @@ fn prepare(
     purpose: Purpose,
 ) -> Result<Prepared, RegistryError> {
     let previous = snapshot.live(subject).next_back();
-    let inherits = purpose == Purpose::Register;
+    let inherits = matches!(purpose, Purpose::Register { .. });
     let copied = previous.filter(|_| inherits && request.schema.is_empty());
-    let (schema_type, text, references) = match copied {
+    let (schema_type, text, mut references) = match copied {
         Some(previous) => {
             let content = &previous.content;
             (content.schema_type, &*content.schema, content.references.clone())
         }
         None => {
-            let schema_type = request.schema_type.as_deref().filter(|text| !text.is_empty()).unwrap_or("AVRO");
-            (schema_type.parse::<SchemaType>()?, request.schema.as_str(), request.references.clone())
+            let name = request.schema_type.as_deref().filter(|text| !text.is_empty()).unwrap_or("AVRO");
+            let unknown = |_| RegistryError::InvalidSchema(format!("Invalid schema type {name}"));
+            (name.parse::<SchemaType>().map_err(unknown)?, request.schema.as_str(), request.references.clone())
         }
     };
     if text.trim().is_empty() {
-        return Err(RegistryError::InvalidSchema("the schema is empty".to_owned()));
+        return Err(RegistryError::InvalidSchema("Empty schema".to_owned()));
     }
-    let resolved = snapshot.resolve(subject, &references)?;
-    let strict = purpose == Purpose::Register
-        && config.validate_new_schemas != Some(false)
-        && snapshot.effective_mode(Some(subject)) != Mode::Import;
+    let is_new = inherits || purpose == Purpose::Check;
+    let strict = is_new && config.validate_new_schemas != Some(false);
+    // A new schema cannot build on what is deleted.
+    let deleted = if is_new { Deleted::Hidden } else { Deleted::Shown };
+    let resolved = snapshot.resolve(subject, &references, deleted)?;
     let validation = if strict { Validation::Strict } else { Validation::Lenient };
-    let parsed = schema::parse(schema_type, text, &resolved, validation)?;
-    let mut references = references;
+    let parsed = schema::parse(schema_type, text, &resolved, validation).map_err(|error| match error {
+        SchemaError::TooLarge { .. } => RegistryError::TooLarge(error.to_string()),
+        error => RegistryError::InvalidSchema(format!("Invalid schema of type {schema_type}, details: {error}")),
+    })?;
     for reference in &mut references {
         // "The latest" is a different version tomorrow; what is stored names today's.
         if reference.version == -1 {
-            reference.version = snapshot.referenced(subject, reference)?.version;
+            reference.version = snapshot.referenced(subject, reference, deleted)?.version;
         }
     }
-    let normalize = request.normalize == Normalize::Always || config.normalize == Some(true);
-    let canonical = if normalize { parsed.normalized() } else { parsed.canonical().to_owned() };
-    let (metadata, rule_set) = if inherits { contract(request, previous, config)? } else { given(request) };
+    let asked = request.normalize == Normalize::Always || config.normalize == Some(true);
+    let normalize = asked && purpose != Purpose::Import;
+    let canonical = match normalize {
+        true => {
+            references.sort_by(|one, other| (&one.subject, one.version).cmp(&(&other.subject, other.version)));
+            references.dedup();
+            parsed.normalized()
+        }
+        false => parsed.canonical().to_owned(),
+    };
+    let (metadata, rule_set) = contract(request, previous, config, purpose)?;
     let content = Content::new(schema_type, canonical.as_str().into(), &canonical, references, metadata, rule_set);
     Ok(Prepared { content, parsed })
 }
 
-fn given(request: &RegisterRequest) -> (Option<Metadata>, Option<RuleSet>) {
-    (request.metadata.clone(), request.rule_set.clone())
-}
-
-/// Metadata and rules of a new version: its own or the previous version's, over the configured defaults, under the
-/// configured overrides.
+/// Metadata and rules of a schema: as given, or for a new version its own or the previous version's, over the
+/// configured defaults, under the configured overrides.
 fn contract(
     request: &RegisterRequest,
     previous: Option<&SchemaVersion>,
     config: &Config,
+    purpose: Purpose,
 ) -> Result<(Option<Metadata>, Option<RuleSet>), RegistryError> {
-    let inherited = previous.map(|previous| &previous.content);
-    let inherited_metadata = || {
-        let mut metadata = inherited.and_then(|content| content.metadata.clone());
-        if let Some(metadata) = &mut metadata {
-            metadata.properties.remove(VERSION_PROPERTY);
+    let Purpose::Register { next } = purpose else {
+        if let Some(rules) = &request.rule_set {
+            rules.validate()?;
         }
-        metadata
+        return Ok((request.metadata.clone(), request.rule_set.clone()));
     };
-    let mut metadata = request.metadata.clone().or_else(inherited_metadata);
+    let inherited = previous.map(|previous| &previous.content);
+    let mut metadata = request.metadata.clone().or_else(|| inherited.and_then(|content| content.metadata.clone()));
     if let Some(defaults) = &config.default_metadata {
         metadata = Some(defaults.clone().merged(&metadata.unwrap_or_default()));
     }
     if let Some(overrides) = &config.override_metadata {
         metadata = Some(metadata.unwrap_or_default().merged(overrides));
     }
-    if let Some(version) = request.version.filter(|version| *version > 0) {
-        let mut with_version = metadata.unwrap_or_default();
-        with_version.properties.insert(VERSION_PROPERTY.to_owned(), version.to_string());
-        metadata = Some(with_version);
+    let has_version = metadata.as_ref().is_some_and(|metadata| metadata.properties.contains_key(VERSION_PROPERTY));
+    if has_version || request.version.is_some_and(|version| version != 0) {
+        let properties = &mut metadata.get_or_insert_default().properties;
+        properties.insert(VERSION_PROPERTY.to_owned(), next.to_string());
     }
     let mut rules = request.rule_set.clone().or_else(|| inherited.and_then(|content| content.rule_set.clone()));
     if let Some(defaults) = &config.default_rule_set {

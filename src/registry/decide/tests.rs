@@ -52,12 +52,13 @@ impl World {
     }
 
     fn level(&mut self, name: Option<&str>, level: &str) -> Result<Reply, RegistryError> {
-        let update = Box::new(Config { compatibility_level: Some(level.to_owned()), ..Config::default() });
+        let set = Config { compatibility_level: Some(level.to_owned()), ..Config::default() };
+        let update = Box::new(ConfigUpdate { set, ..ConfigUpdate::default() });
         self.run(Command::SetConfig { subject: name.map(subject), update })
     }
 
     fn mode(&mut self, name: Option<&str>, mode: Mode) -> Result<Reply, RegistryError> {
-        self.run(Command::SetMode { subject: name.map(subject), mode, existing: ExistingVersions::Refuse })
+        self.run(Command::SetMode { subject: name.map(subject), mode: Some(mode), existing: ExistingVersions::Refuse })
     }
 }
 
@@ -133,14 +134,15 @@ fn soft_deletes_hide_and_permanent_deletes_forget() {
     assert_eq!(code(world.delete_version("a", "2", Deletion::Soft)), 40406);
     assert_eq!(code(world.delete_version("a", "9", Deletion::Soft)), 40402);
     assert_eq!(code(world.delete_version("z", "1", Deletion::Soft)), 40401);
-    // The same schema again: same id, next version.
+    // The same schema again: same id, next version; the deleted one goes for good.
     assert_eq!(world.register("a", avro(V2)).unwrap(), (3, 2));
+    assert_eq!(code(world.delete_version("a", "2", Deletion::Soft)), 40402);
     assert_eq!(code(world.delete("a", Deletion::Permanent)), 40405);
     assert_eq!(world.delete("a", Deletion::Soft).unwrap(), Reply::DeletedVersions(vec![1, 3]));
     assert_eq!(code(world.delete("a", Deletion::Soft)), 40404);
     assert!(world.snapshot.id(".", 1).is_some(), "ids of soft-deleted schemas stay readable");
     world.level(Some("a"), "NONE").unwrap();
-    assert_eq!(world.delete("a", Deletion::Permanent).unwrap(), Reply::DeletedVersions(vec![1, 2, 3]));
+    assert_eq!(world.delete("a", Deletion::Permanent).unwrap(), Reply::DeletedVersions(vec![1, 3]));
     assert!(world.snapshot.id(".", 1).is_none());
     assert!(world.snapshot.config(Some(&subject("a"))).is_none());
     assert_eq!(code(world.delete("a", Deletion::Soft)), 40401);
@@ -220,8 +222,8 @@ fn modes_gate_writes_and_import_takes_ids() {
     assert_eq!(code(world.delete("a", Deletion::Soft)), 42205);
     assert_eq!(code(world.level(Some("a"), "NONE")), 42205);
     assert_eq!(code(world.mode(Some("a"), Mode::Import)), 42205);
-    world.run(Command::DeleteMode { subject: Some(subject("a")) }).unwrap();
-    assert_eq!(code(world.run(Command::DeleteMode { subject: Some(subject("a")) })), 40401);
+    world.run(Command::DeleteMode { subject: Some(subject("a")), recursive: false }).unwrap();
+    assert_eq!(code(world.run(Command::DeleteMode { subject: Some(subject("a")), recursive: false })), 40401);
 
     let with_id =
         |id: i32, version: i32, text: &str| RegisterRequest { id: Some(id), version: Some(version), ..avro(text) };
@@ -317,7 +319,8 @@ fn contexts_number_their_own_ids() {
 #[test]
 fn a_group_compares_only_its_own_versions() {
     let mut world = World::default();
-    let update = Box::new(Config { compatibility_group: Some("major".into()), ..Config::default() });
+    let set = Config { compatibility_group: Some("major".into()), ..Config::default() };
+    let update = Box::new(ConfigUpdate { set, ..ConfigUpdate::default() });
     world.run(Command::SetConfig { subject: Some(subject("a")), update }).unwrap();
     let major = |number: &str, text: &str| {
         let properties = [("major".to_owned(), number.to_owned())].into();
@@ -347,7 +350,7 @@ mod properties {
         #[test]
         fn invariants_hold_under_any_commands(commands in commands()) {
             let mut world = World::default();
-            world.level(None, "NONE").unwrap();
+            world.level(Some(":.__GLOBAL:"), "NONE").unwrap();
             for (kind, name, which) in commands {
                 let name = ["a", "b", ":.c:a"][name as usize];
                 let text = ["\"int\"", "\"string\"", V1, V2][which as usize];

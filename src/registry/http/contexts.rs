@@ -1,26 +1,49 @@
 //! Contexts: their list, and paths below `/contexts/{context}` as other spellings of paths at the root.
 
-use axum::extract::{Request, State};
-use axum::http::Uri;
-use axum::response::Response;
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
 
-use super::super::types::DEFAULT_CONTEXT;
+use super::super::decide::{Command, Reply};
+use super::super::error::RegistryError;
+use super::super::types::{DEFAULT_CONTEXT, Subject};
 use super::params::Params;
+use super::subjects::unreachable_reply;
 use super::{App, ok};
 
 /// `GET /contexts`
-pub(super) async fn list(State(app): State<App>, params: Params) -> Response {
+pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Response, RegistryError> {
     let prefix = params.get("contextPrefix").unwrap_or_default();
     let names = app.registry.snapshot().contexts();
-    ok(&params.page().of(names.into_iter().filter(|name| name.starts_with(prefix))))
+    Ok(ok(&params.page()?.of(names.into_iter().filter(|name| name.starts_with(prefix)))))
+}
+
+/// `DELETE /contexts/{context}`
+pub(super) async fn delete(State(app): State<App>, Path(context): Path<String>) -> Result<Response, RegistryError> {
+    let plain = context.trim_matches(':');
+    let dotted = if plain.starts_with('.') { plain.to_owned() } else { format!(".{plain}") };
+    let context = Subject::from_stored(&format!(":{dotted}:"));
+    match app.registry.write(Command::DeleteContext { context }).await? {
+        Reply::ContextDeleted => Ok(StatusCode::NO_CONTENT.into_response()),
+        other => unreachable_reply(&other),
+    }
 }
 
 /// Rewrites a request below `/contexts/{context}`; others stay as they are.
 pub(super) fn rewrite(mut request: Request) -> Request {
-    if let Some(uri) = rewritten(request.uri()) {
-        *request.uri_mut() = uri;
+    for rule in [without_slash, rewritten] {
+        if let Some(uri) = rule(request.uri()) {
+            *request.uri_mut() = uri;
+        }
     }
     request
+}
+
+/// A path with a slash at its end is the path without it.
+fn without_slash(uri: &Uri) -> Option<Uri> {
+    let path = uri.path().strip_suffix('/').filter(|path| !path.is_empty())?;
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{path}{query}").parse().ok()
 }
 
 fn rewritten(uri: &Uri) -> Option<Uri> {
@@ -38,7 +61,7 @@ fn rewritten(uri: &Uri) -> Option<Uri> {
     match subject_at {
         Some(at) if segments.len() > at => {
             let subject = segments.get_mut(at)?;
-            if !subject.starts_with(":.") && !subject.starts_with("%3A.") {
+            if ![":.", "%3A.", "%3a."].iter().any(|mark| subject.starts_with(mark)) {
                 *subject = format!("{prefix}{subject}");
             }
         }
@@ -67,7 +90,9 @@ fn with_prefix(query: &str, name: &str, prefix: &str) -> String {
         .map(|pair| match pair.split_once('=') {
             Some((key, value)) if key == name => {
                 found = true;
-                format!("{key}={prefix}{value}")
+                let has_context =
+                    [":.", ":*:", "%3A.", "%3a.", "%3A*", "%3a*"].iter().any(|mark| value.starts_with(mark));
+                format!("{key}={}{value}", if has_context { "" } else { prefix })
             }
             _ => pair.to_owned(),
         })

@@ -10,6 +10,8 @@ mod settings;
 mod subjects;
 
 #[cfg(test)]
+mod semantics_tests;
+#[cfg(test)]
 mod tests;
 
 use axum::Router;
@@ -17,12 +19,13 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use serde::Serialize;
 use tower::ServiceExt as _;
 
 use super::error::RegistryError;
 use super::handle::RegistryHandle;
+use super::types::Subject;
 
 /// Largest request body, in bytes; larger ones are answered with 42209.
 pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
@@ -32,6 +35,13 @@ pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 struct App {
     registry: RegistryHandle,
     identity: Identity,
+}
+
+impl App {
+    /// The subject that a path names, by itself or by its alias.
+    fn subject(&self, text: &str) -> Result<Subject, RegistryError> {
+        Ok(self.registry.snapshot().aliased(Subject::parse(text)?))
+    }
 }
 
 /// How the registry names itself under `/v1/metadata`.
@@ -53,6 +63,7 @@ pub fn router_named(registry: RegistryHandle, identity: Identity) -> Router {
     let routes = Router::new()
         .route("/", get(empty).post(empty))
         .route("/contexts", get(contexts::list))
+        .route("/contexts/{context}", delete(contexts::delete))
         .route("/schemas", get(schemas::list))
         .route("/schemas/types", get(schemas::types))
         .route("/schemas/ids/{id}", get(schemas::by_id))
@@ -68,6 +79,7 @@ pub fn router_named(registry: RegistryHandle, identity: Identity) -> Router {
         .route("/subjects/{subject}/versions/{version}", get(subjects::version).delete(subjects::delete_version))
         .route("/subjects/{subject}/versions/{version}/schema", get(subjects::version_text))
         .route("/subjects/{subject}/versions/{version}/referencedby", get(subjects::referenced_by))
+        .route("/subjects/{subject}/versions/{version}/tags", post(subjects::tag))
         .route("/compatibility/subjects/{subject}/versions", post(subjects::check_history))
         .route("/compatibility/subjects/{subject}/versions/{version}", post(subjects::check_version))
         .route("/config", get(settings::config).put(settings::set_config).delete(settings::delete_config))
@@ -82,6 +94,7 @@ pub fn router_named(registry: RegistryHandle, identity: Identity) -> Router {
         )
         .route("/v1/metadata/id", get(metadata_id))
         .route("/v1/metadata/version", get(metadata_version))
+        .route("/v1/metadata/deployment", get(empty))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(middleware::from_fn(negotiate::layer))
@@ -115,8 +128,10 @@ fn http_error(status: StatusCode, message: &str) -> Response {
 impl IntoResponse for RegistryError {
     fn into_response(self) -> Response {
         let code = self.code();
-        // Codes are the status followed by two digits.
-        let status = u16::try_from(code / 100).ok().and_then(|status| StatusCode::from_u16(status).ok());
+        // Codes are the status, most of them followed by two digits.
+        let status = u16::try_from(if code < 1_000 { code } else { code / 100 })
+            .ok()
+            .and_then(|status| StatusCode::from_u16(status).ok());
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         metrics::counter!("registry_errors_total", "code" => code.to_string()).increment(1);
         if status.is_server_error() {

@@ -60,10 +60,18 @@ impl Params {
         if self.get("format") == Some("resolved") { Format::Resolved } else { Format::Stored }
     }
 
-    /// The part of a list; negative and unreadable limits are none.
-    pub(super) fn page(&self) -> Page {
-        let number = |name| self.get(name).and_then(|value| value.parse::<usize>().ok());
-        Page { offset: number("offset").unwrap_or(0), limit: number("limit") }
+    /// The part of a list; a limit that is not positive is none.
+    ///
+    /// # Errors
+    /// Offset or limit is no number.
+    pub(super) fn page(&self) -> Result<Page, RegistryError> {
+        let number = |name: &str| match self.get(name).filter(|value| !value.is_empty()) {
+            None => Ok(None),
+            Some(value) => value.parse::<i64>().map(Some).map_err(|_| RegistryError::NoSuchPath),
+        };
+        let positive = |number: Option<i64>| number.and_then(|number| usize::try_from(number).ok());
+        let limit = positive(number("limit")?).filter(|limit| *limit > 0);
+        Ok(Page { offset: positive(number("offset")?).unwrap_or(0), limit })
     }
 }
 
@@ -77,6 +85,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         let too_large =
             || RegistryError::TooLarge(format!("the request is larger than {MAX_BODY_BYTES} bytes")).into_response();
         let bytes = to_bytes(request.into_body(), MAX_BODY_BYTES).await.map_err(|_| too_large())?;
+        if bytes.is_empty() || bytes.trim_ascii() == b"null" {
+            return Err(http_error(StatusCode::UNPROCESSABLE_ENTITY, "the request has no body"));
+        }
         serde_json::from_slice(&bytes)
             .map(Self)
             .map_err(|error| http_error(StatusCode::BAD_REQUEST, &format!("request body is not readable: {error}")))

@@ -11,6 +11,14 @@ use super::super::types::{SchemaVersion, Subject};
 use super::params::Params;
 use super::{App, negotiate, ok};
 
+/// Most entries of the lists that are long and heavy.
+pub(super) const MAX_PAGE: usize = 1_000;
+
+/// A number in a path; anything else is no path of ours.
+fn number(text: &str) -> Result<i32, RegistryError> {
+    text.trim().parse().map_err(|_| RegistryError::NoSuchPath)
+}
+
 /// `GET /schemas/types`
 pub(super) async fn types() -> Response {
     ok(&["JSON", "PROTOBUF", "AVRO"])
@@ -34,7 +42,7 @@ pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Respo
             false => found.extend(shown),
         }
     }
-    let page = params.page().of(found);
+    let page = params.page()?.at_most(MAX_PAGE).of(found);
     let views: Result<Vec<_>, _> =
         page.into_iter().map(|version| SchemaView::of(&snapshot, version, query::Format::Stored)).collect();
     Ok(ok(&views?))
@@ -43,10 +51,10 @@ pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Respo
 /// `GET /schemas/ids/{id}`
 pub(super) async fn by_id(
     State(app): State<App>,
-    Path(id): Path<i32>,
+    Path(id): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let view = with_id(&app, id, &params, |snapshot, version| {
+    let view = with_id(&app, number(&id)?, &params, |snapshot, version| {
         let mut view = SchemaView::of(snapshot, version, params.format())?;
         view.id = None;
         view.max_id = params.is("fetchMaxId").then(|| snapshot.max_id(version.subject.context()));
@@ -58,10 +66,11 @@ pub(super) async fn by_id(
 /// `GET /schemas/ids/{id}/schema`
 pub(super) async fn text_by_id(
     State(app): State<App>,
-    Path(id): Path<i32>,
+    Path(id): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let text = with_id(&app, id, &params, |snapshot, version| query::text(snapshot, version, params.format()));
+    let text =
+        with_id(&app, number(&id)?, &params, |snapshot, version| query::text(snapshot, version, params.format()));
     Ok(raw(text.await?))
 }
 
@@ -73,33 +82,33 @@ pub(super) fn raw(text: String) -> Response {
 /// `GET /schemas/ids/{id}/subjects`
 pub(super) async fn subjects_of_id(
     State(app): State<App>,
-    Path(id): Path<i32>,
+    Path(id): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let subject = params.get("subject").map(Subject::from_stored);
+    let (id, subject) = (number(&id)?, params.get("subject").map(Subject::from_stored));
     let names = app.registry.read(|snapshot| {
         let uses = query::uses_of_id(snapshot, id, subject.as_ref(), params.deleted())?;
         let mut names: Vec<String> = uses.iter().map(|version| version.subject.to_string()).collect();
         names.dedup();
         Ok(names)
     });
-    Ok(ok(&params.page().of(names.await?)))
+    Ok(ok(&params.page()?.of(names.await?)))
 }
 
 /// `GET /schemas/ids/{id}/versions`
 pub(super) async fn versions_of_id(
     State(app): State<App>,
-    Path(id): Path<i32>,
+    Path(id): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let subject = params.get("subject").map(Subject::from_stored);
+    let (id, subject) = (number(&id)?, params.get("subject").map(Subject::from_stored));
     let pairs = app.registry.read(|snapshot| {
         let uses = query::uses_of_id(snapshot, id, subject.as_ref(), params.deleted())?;
         let pair =
             |version: &&SchemaVersion| serde_json::json!({"subject": version.subject.as_str(), "version": version.version});
         Ok(uses.iter().map(pair).collect::<Vec<_>>())
     });
-    Ok(ok(&params.page().of(pairs.await?)))
+    Ok(ok(&params.page()?.of(pairs.await?)))
 }
 
 /// `GET /schemas/guids/{guid}`
@@ -109,10 +118,13 @@ pub(super) async fn by_guid(
     params: Params,
 ) -> Result<Response, RegistryError> {
     let view = app.registry.read(|snapshot| {
-        let (context, id) = ids(snapshot, &guid).into_iter().next().ok_or(RegistryError::SchemaNotFound)?;
+        let unknown = || RegistryError::GuidNotFound(guid.clone());
+        let (context, id) = ids(snapshot, &guid).into_iter().next().ok_or_else(unknown)?;
         let context = Subject::from_stored(&format!(":{context}:"));
         let version = query::by_id(snapshot, id, Some(&context))?;
-        SchemaView::of(snapshot, version, params.format())
+        let view = SchemaView::of(snapshot, version, params.format())?;
+        // A guid stands for the schema wherever it is.
+        Ok(SchemaView { subject: None, version: None, id: None, ts: None, deleted: None, ..view })
     });
     Ok(ok(&view.await?))
 }
@@ -123,15 +135,20 @@ pub(super) async fn ids_of_guid(State(app): State<App>, Path(guid): Path<String>
         ids if ids.is_empty() => Err(RegistryError::SchemaNotFound),
         ids => Ok(ids),
     });
+    // The reading goes to the topic's end before the list is empty.
+    let found = match found.await {
+        Err(RegistryError::SchemaNotFound) => Vec::new(),
+        found => found?,
+    };
     let found: Vec<_> =
-        found.await?.into_iter().map(|(context, id)| serde_json::json!({"context": context, "id": id})).collect();
+        found.into_iter().map(|(context, id)| serde_json::json!({"context": context, "id": id})).collect();
     Ok(ok(&found))
 }
 
 fn ids(snapshot: &Snapshot, guid: &str) -> Vec<(String, i32)> {
     let Ok(guid) = uuid::Uuid::parse_str(guid) else { return Vec::new() };
     let contexts = snapshot.contexts().into_iter();
-    contexts.filter_map(|context| snapshot.id_of(&context, guid.as_bytes()).map(|id| (context, id))).collect()
+    contexts.filter_map(|context| snapshot.id_of_md5(&context, guid.as_bytes()).map(|id| (context, id))).collect()
 }
 
 async fn with_id<T>(
@@ -140,7 +157,8 @@ async fn with_id<T>(
     params: &Params,
     show: impl Fn(&Snapshot, &SchemaVersion) -> Result<T, RegistryError>,
 ) -> Result<T, RegistryError> {
-    let subject = params.get("subject").map(Subject::from_stored);
+    let subject = params.get("subject").filter(|text| !text.is_empty()).map(Subject::from_stored);
+    let subject = subject.map(|subject| app.registry.snapshot().aliased(subject));
     let found = app.registry.read(|snapshot| show(snapshot, query::by_id(snapshot, id, subject.as_ref())?));
     found.await
 }

@@ -5,8 +5,9 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::super::decide::{Command, ExistingVersions, Reply};
+use super::super::decide::{Command, ConfigUpdate, ExistingVersions, Reply};
 use super::super::error::RegistryError;
+use super::super::snapshot::GLOBAL_CONTEXT;
 use super::super::types::{Config, Mode, Subject};
 use super::params::{Body, Params};
 use super::subjects::unreachable_reply;
@@ -15,10 +16,12 @@ use crate::schema::Level;
 
 /// The name a level has in requests; in stored and shown configuration it is `compatibilityLevel`.
 const REQUESTED_LEVEL: &str = "compatibility";
+const SHOWN_LEVEL: &str = "compatibilityLevel";
 
 /// `GET /config`
 pub(super) async fn config(State(app): State<App>) -> Response {
-    ok(&with_level(app.registry.snapshot().effective_config(None)))
+    let own = app.registry.snapshot().config(None).cloned();
+    ok(&with_level(own.unwrap_or_default()))
 }
 
 /// `GET /config/{subject}`
@@ -27,13 +30,16 @@ pub(super) async fn subject_config(
     Path(subject): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let subject = Subject::parse(&subject)?;
-    let config = app.registry.read(|snapshot| match snapshot.config(Some(&subject)) {
-        Some(config) if !params.is("defaultToGlobal") => Ok(config.clone()),
-        _ if params.is("defaultToGlobal") => Ok(with_level(snapshot.effective_config(Some(&subject)))),
-        _ => Err(RegistryError::CompatibilityNotConfigured(subject.to_string())),
+    let scope = Subject::parse_scope(&subject)?;
+    let config = app.registry.read(|snapshot| match (snapshot.config(scope.as_ref()), &scope) {
+        _ if params.is("defaultToGlobal") => Ok(snapshot.effective_config(scope.as_ref())),
+        (Some(config), _) => Ok(config.clone()),
+        (None, Some(scope)) if scope.as_str() != GLOBAL_CONTEXT => {
+            Err(RegistryError::CompatibilityNotConfigured(scope.to_string()))
+        }
+        (None, _) => Ok(Config::default()),
     });
-    Ok(ok(&config.await?))
+    Ok(ok(&with_level(config.await?)))
 }
 
 /// `PUT /config`
@@ -50,7 +56,7 @@ pub(super) async fn set_subject_config(
     Path(subject): Path<String>,
     Body(body): Body<Map<String, Value>>,
 ) -> Result<Response, RegistryError> {
-    change_config(&app, Some(Subject::parse(&subject)?), body).await
+    change_config(&app, Subject::parse_scope(&subject)?, body).await
 }
 
 /// `DELETE /config`
@@ -63,12 +69,14 @@ pub(super) async fn delete_subject_config(
     State(app): State<App>,
     Path(subject): Path<String>,
 ) -> Result<Response, RegistryError> {
-    reset_config(&app, Some(Subject::parse(&subject)?)).await
+    reset_config(&app, Subject::parse_scope(&subject)?).await
 }
 
 /// `GET /mode`
 pub(super) async fn mode(State(app): State<App>) -> Response {
-    show_mode(app.registry.snapshot().effective_mode(None))
+    let snapshot = app.registry.snapshot();
+    let own = snapshot.mode(None);
+    show_mode(Some(own.unwrap_or_default()))
 }
 
 /// `GET /mode/{subject}`
@@ -77,20 +85,24 @@ pub(super) async fn subject_mode(
     Path(subject): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let subject = Subject::parse(&subject)?;
-    let mode = app.registry.read(|snapshot| match snapshot.mode(Some(&subject)) {
-        Some(mode) => Ok(mode),
-        None if params.is("defaultToGlobal") => Ok(snapshot.effective_mode(Some(&subject))),
-        None => Err(RegistryError::ModeNotConfigured(subject.to_string())),
+    let scope = Subject::parse_scope(&subject)?;
+    let mode = app.registry.read(|snapshot| match (snapshot.mode(scope.as_ref()), &scope) {
+        (Some(mode), _) => Ok(mode),
+        (None, _) if params.is("defaultToGlobal") => Ok(snapshot.effective_mode(scope.as_ref())),
+        (None, Some(scope)) if scope.as_str() != GLOBAL_CONTEXT => {
+            Err(RegistryError::ModeNotConfigured(scope.to_string()))
+        }
+        (None, _) => Ok(Mode::default()),
     });
-    Ok(show_mode(mode.await?))
+    Ok(show_mode(Some(mode.await?)))
 }
 
 /// The body of a mode request.
 #[derive(Deserialize)]
 pub(super) struct ModeBody {
+    /// Absent or null resets it.
     #[serde(default)]
-    mode: String,
+    mode: Option<String>,
 }
 
 /// `PUT /mode`
@@ -109,20 +121,21 @@ pub(super) async fn set_subject_mode(
     params: Params,
     Body(body): Body<ModeBody>,
 ) -> Result<Response, RegistryError> {
-    change_mode(&app, Some(Subject::parse(&subject)?), &params, &body).await
+    change_mode(&app, Subject::parse_scope(&subject)?, &params, &body).await
 }
 
 /// `DELETE /mode`
-pub(super) async fn delete_mode(State(app): State<App>) -> Result<Response, RegistryError> {
-    reset_mode(&app, None).await
+pub(super) async fn delete_mode(State(app): State<App>, params: Params) -> Result<Response, RegistryError> {
+    reset_mode(&app, None, &params).await
 }
 
 /// `DELETE /mode/{subject}`
 pub(super) async fn delete_subject_mode(
     State(app): State<App>,
     Path(subject): Path<String>,
+    params: Params,
 ) -> Result<Response, RegistryError> {
-    reset_mode(&app, Some(Subject::parse(&subject)?)).await
+    reset_mode(&app, Subject::parse_scope(&subject)?, &params).await
 }
 
 async fn change_config(
@@ -130,19 +143,23 @@ async fn change_config(
     subject: Option<Subject>,
     mut body: Map<String, Value>,
 ) -> Result<Response, RegistryError> {
+    // The name that answers have is none that requests have.
+    body.remove(SHOWN_LEVEL);
     if let Some(level) = body.remove(REQUESTED_LEVEL) {
         if !level.is_string() && !level.is_null() {
             return Err(RegistryError::InvalidLevel);
         }
-        body.insert("compatibilityLevel".to_owned(), level);
+        body.insert(SHOWN_LEVEL.to_owned(), level);
     }
-    let update: Config = serde_json::from_value(Value::Object(body))
+    let cleared = body.iter().filter(|(_, value)| value.is_null()).map(|(name, _)| name.clone()).collect();
+    let set: Config = serde_json::from_value(Value::Object(body))
         .map_err(|error| RegistryError::InvalidRuleSet(format!("unreadable configuration: {error}")))?;
-    match app.registry.write(Command::SetConfig { subject, update: Box::new(update) }).await? {
+    let update = Box::new(ConfigUpdate { set, cleared });
+    match app.registry.write(Command::SetConfig { subject, update }).await? {
         Reply::Config(config) => {
             let mut echo = serde_json::to_value(&*config).unwrap_or_default();
             if let Some(fields) = echo.as_object_mut()
-                && let Some(level) = fields.remove("compatibilityLevel")
+                && let Some(level) = fields.remove(SHOWN_LEVEL)
             {
                 fields.insert(REQUESTED_LEVEL.to_owned(), level);
             }
@@ -166,21 +183,25 @@ async fn change_mode(
     body: &ModeBody,
 ) -> Result<Response, RegistryError> {
     let existing = if params.is("force") { ExistingVersions::Keep } else { ExistingVersions::Refuse };
-    match app.registry.write(Command::SetMode { subject, mode: body.mode.parse()?, existing }).await? {
+    let mode = body.mode.as_deref().map(str::parse).transpose()?;
+    match app.registry.write(Command::SetMode { subject, mode, existing }).await? {
+        Reply::Mode(mode) => Ok(ok(&serde_json::json!({"mode": mode}))),
+        other => unreachable_reply(&other),
+    }
+}
+
+async fn reset_mode(app: &App, subject: Option<Subject>, params: &Params) -> Result<Response, RegistryError> {
+    match app.registry.write(Command::DeleteMode { subject, recursive: params.is("recursive") }).await? {
         Reply::Mode(mode) => Ok(show_mode(mode)),
         other => unreachable_reply(&other),
     }
 }
 
-async fn reset_mode(app: &App, subject: Option<Subject>) -> Result<Response, RegistryError> {
-    match app.registry.write(Command::DeleteMode { subject }).await? {
-        Reply::Mode(mode) => Ok(show_mode(mode)),
-        other => unreachable_reply(&other),
+fn show_mode(mode: Option<Mode>) -> Response {
+    match mode {
+        Some(mode) => ok(&serde_json::json!({"mode": mode})),
+        None => ok(&serde_json::json!({})),
     }
-}
-
-fn show_mode(mode: Mode) -> Response {
-    ok(&serde_json::json!({"mode": mode}))
 }
 
 /// Where nothing is set the level is the default one, and it is shown.

@@ -3,19 +3,23 @@
 use axum::extract::{Path, State};
 use axum::response::Response;
 
-use super::super::decide::{self, Command, Reply};
+use super::super::decide::{self, Command, RegisterRequest, Reply};
 use super::super::error::RegistryError;
 use super::super::query::{self, SchemaView};
-use super::super::snapshot::Deleted;
+use super::super::snapshot::{Deleted, Snapshot};
+use super::super::tags::{self, TagRequest};
 use super::super::types::{SchemaVersion, Subject, VersionSpec};
 use super::params::{Body, Params, SchemaBody};
-use super::schemas::raw;
+use super::schemas::{MAX_PAGE, raw};
 use super::{App, ok};
 
+/// The prefix of subjects of all contexts.
+const ALL_CONTEXTS: &str = ":*:";
+
 /// `GET /subjects`
-pub(super) async fn list(State(app): State<App>, params: Params) -> Response {
-    let prefix = params.get("subjectPrefix").unwrap_or_default();
-    ok(&params.page().of(query::subjects(&app.registry.snapshot(), prefix, params.deleted())))
+pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Response, RegistryError> {
+    let prefix = params.get("subjectPrefix").unwrap_or(ALL_CONTEXTS);
+    Ok(ok(&params.page()?.of(query::subjects(&app.registry.snapshot(), prefix, params.deleted()))))
 }
 
 /// `POST /subjects/{subject}`
@@ -25,10 +29,11 @@ pub(super) async fn lookup(
     params: Params,
     Body(body): Body<SchemaBody>,
 ) -> Result<Response, RegistryError> {
-    let subject = Subject::parse(&subject)?;
+    let subject = app.subject(&subject)?;
     let request = body.request(&params);
     let view = app.registry.read(|snapshot| {
-        let found = decide::lookup(snapshot, &subject, &request, params.deleted())?;
+        let found =
+            snapshot.somewhere(&subject, |subject| decide::lookup(snapshot, subject, &request, params.deleted()))?;
         SchemaView::of(snapshot, found, params.format())
     });
     Ok(ok(&view.await?))
@@ -40,7 +45,7 @@ pub(super) async fn delete(
     Path(subject): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let subject = Subject::parse(&subject)?;
+    let subject = app.subject(&subject)?;
     match app.registry.write(Command::DeleteSubject { subject, deletion: params.deletion() }).await? {
         Reply::DeletedVersions(versions) => Ok(ok(&versions)),
         other => unreachable_reply(&other),
@@ -53,18 +58,12 @@ pub(super) async fn versions(
     Path(subject): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let subject = Subject::parse(&subject)?;
+    let subject = app.subject(&subject)?;
     let numbers = app.registry.read(|snapshot| {
         let numbers = query::versions(snapshot, &subject, params.deleted())?;
-        if !params.is("deletedAsNegative") {
-            return Ok(numbers);
-        }
-        let deleted = |number: &i32| {
-            snapshot.versions(&subject).and_then(|versions| versions.get(number)).is_some_and(|found| found.deleted)
-        };
-        Ok(numbers.into_iter().map(|number| if deleted(&number) { -number } else { number }).collect())
+        Ok(if params.is("deletedAsNegative") { query::signed_versions(snapshot, &subject) } else { numbers })
     });
-    Ok(ok(&params.page().of(numbers.await?)))
+    Ok(ok(&params.page()?.of(numbers.await?)))
 }
 
 /// `POST /subjects/{subject}/versions`
@@ -74,8 +73,29 @@ pub(super) async fn register(
     params: Params,
     Body(body): Body<SchemaBody>,
 ) -> Result<Response, RegistryError> {
-    let subject = Subject::parse(&subject)?;
+    let subject = app.subject(&subject)?;
     let request = Box::new(body.request(&params));
+    add_version(&app, subject, request, &params).await
+}
+
+/// `POST /subjects/{subject}/versions/{version}/tags`
+pub(super) async fn tag(
+    State(app): State<App>,
+    Path((subject, version)): Path<(String, String)>,
+    params: Params,
+    Body(body): Body<TagRequest>,
+) -> Result<Response, RegistryError> {
+    let (subject, spec) = (app.subject(&subject)?, version.parse()?);
+    let request = app.registry.read(|snapshot| tags::registration(snapshot, &subject, spec, &body)).await?;
+    add_version(&app, subject, Box::new(request), &params).await
+}
+
+async fn add_version(
+    app: &App,
+    subject: Subject,
+    request: Box<RegisterRequest>,
+    params: &Params,
+) -> Result<Response, RegistryError> {
     let reply = app.registry.write(Command::Register { subject, request }).await?;
     let Reply::Registered { subject, version, .. } = reply else { return unreachable_reply(&reply) };
     let snapshot = app.registry.snapshot();
@@ -92,11 +112,20 @@ pub(super) async fn version(
     Path((subject, version)): Path<(String, String)>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let (subject, spec) = (Subject::parse(&subject)?, version.parse()?);
+    let (subject, spec) = (app.subject(&subject)?, version.parse()?);
     let view = app.registry.read(|snapshot| {
-        SchemaView::of(snapshot, snapshot.version(&subject, spec, params.deleted())?, params.format())
+        SchemaView::of(snapshot, version_of(snapshot, &subject, spec, params.deleted())?, params.format())
     });
     Ok(ok(&view.await?))
+}
+
+fn version_of<'a>(
+    snapshot: &'a Snapshot,
+    subject: &Subject,
+    version: VersionSpec,
+    deleted: Deleted,
+) -> Result<&'a SchemaVersion, RegistryError> {
+    snapshot.somewhere(subject, |subject| snapshot.version(subject, version, deleted))
 }
 
 /// `GET /subjects/{subject}/versions/{version}/schema`
@@ -105,10 +134,10 @@ pub(super) async fn version_text(
     Path((subject, version)): Path<(String, String)>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let (subject, spec) = (Subject::parse(&subject)?, version.parse()?);
-    let text = app
-        .registry
-        .read(|snapshot| query::text(snapshot, snapshot.version(&subject, spec, params.deleted())?, params.format()));
+    let (subject, spec) = (app.subject(&subject)?, version.parse()?);
+    let text = app.registry.read(|snapshot| {
+        query::text(snapshot, version_of(snapshot, &subject, spec, params.deleted())?, params.format())
+    });
     Ok(raw(text.await?))
 }
 
@@ -118,9 +147,9 @@ pub(super) async fn referenced_by(
     Path((subject, version)): Path<(String, String)>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let (subject, spec) = (Subject::parse(&subject)?, version.parse()?);
+    let (subject, spec) = (app.subject(&subject)?, version.parse()?);
     let ids = app.registry.read(|snapshot| {
-        let found = snapshot.version(&subject, spec, params.deleted())?;
+        let found = version_of(snapshot, &subject, spec, Deleted::Shown)?;
         let referrers = snapshot.referrers(&found.subject, found.version);
         let shown = referrers.filter(|referrer| params.deleted() != Deleted::Hidden || !referrer.deleted);
         let mut ids: Vec<i32> = shown.map(|referrer| referrer.id).collect();
@@ -128,7 +157,7 @@ pub(super) async fn referenced_by(
         ids.dedup();
         Ok(ids)
     });
-    Ok(ok(&params.page().of(ids.await?)))
+    Ok(ok(&params.page()?.at_most(MAX_PAGE).of(ids.await?)))
 }
 
 /// `DELETE /subjects/{subject}/versions/{version}`
@@ -137,7 +166,7 @@ pub(super) async fn delete_version(
     Path((subject, version)): Path<(String, String)>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let (subject, version) = (Subject::parse(&subject)?, version.parse()?);
+    let (subject, version) = (app.subject(&subject)?, version.parse()?);
     match app.registry.write(Command::DeleteVersion { subject, version, deletion: params.deletion() }).await? {
         Reply::DeletedVersion(version) => Ok(ok(&version)),
         other => unreachable_reply(&other),
@@ -150,14 +179,13 @@ pub(super) async fn latest_with_metadata(
     Path(subject): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let subject = Subject::parse(&subject)?;
+    let subject = app.subject(&subject)?;
     let wanted: Vec<(&str, &str)> = params.all("key").zip(params.all("value")).collect();
     let view = app.registry.read(|snapshot| {
         query::versions(snapshot, &subject, params.deleted())?;
         let has = |version: &&SchemaVersion| {
-            let properties = version.content.metadata.as_ref().map(|metadata| &metadata.properties);
-            wanted.iter().all(|(key, value)| {
-                properties.and_then(|properties| properties.get(*key)).is_some_and(|found| found == value)
+            version.content.metadata.as_ref().is_some_and(|metadata| {
+                wanted.iter().all(|(key, value)| metadata.properties.get(*key).is_some_and(|found| found == value))
             })
         };
         let versions = snapshot.versions(&subject).into_iter().flat_map(|versions| versions.values().rev());
@@ -194,7 +222,7 @@ async fn check(
     params: &Params,
     body: SchemaBody,
 ) -> Result<Response, RegistryError> {
-    let subject = Subject::parse(subject)?;
+    let subject = app.subject(subject)?;
     let request = body.request(params);
     let result = app.registry.read(|snapshot| decide::check_compatibility(snapshot, &subject, version, &request)).await;
     let messages = match result {

@@ -10,22 +10,23 @@ use tower::ServiceExt as _;
 use super::super::handle::{RegistryHandle, RegistryOptions};
 use super::super::log::MemoryLog;
 
-const V1: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}"#;
-const V2: &str =
+pub(super) const V1: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}"#;
+pub(super) const V2: &str =
     r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"b","type":"int","default":0}]}"#;
-const BAD: &str = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"c","type":"int"}]}"#;
+pub(super) const BAD: &str =
+    r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int"},{"name":"c","type":"int"}]}"#;
 
-struct Client {
+pub(super) struct Client {
     router: axum::Router,
 }
 
 impl Client {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let handle = RegistryHandle::start(Arc::new(MemoryLog::default()), &RegistryOptions::default()).unwrap();
         Self { router: super::router(handle) }
     }
 
-    async fn send(&self, request: Request<Body>) -> (u16, String, Value) {
+    pub(super) async fn send(&self, request: Request<Body>) -> (u16, String, Value) {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let status = response.status().as_u16();
         let media_type = response.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
@@ -34,7 +35,7 @@ impl Client {
         (status, media_type.unwrap_or_default(), body)
     }
 
-    async fn call(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
+    pub(super) async fn call(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
         let request = Request::builder().method(method).uri(path);
         let request = request.header("content-type", "application/vnd.schemaregistry.v1+json");
         let body = if body.is_null() { Body::empty() } else { Body::from(body.to_string()) };
@@ -42,30 +43,36 @@ impl Client {
         (status, body)
     }
 
-    async fn get(&self, path: &str) -> (u16, Value) {
+    pub(super) async fn get(&self, path: &str) -> (u16, Value) {
         self.call(Method::GET, path, Value::Null).await
     }
 
-    async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+    pub(super) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
         self.call(Method::POST, path, body).await
     }
 
-    async fn put(&self, path: &str, body: Value) -> (u16, Value) {
+    pub(super) async fn put(&self, path: &str, body: Value) -> (u16, Value) {
         self.call(Method::PUT, path, body).await
     }
 
-    async fn delete(&self, path: &str) -> (u16, Value) {
+    /// Deletes what leaves no body behind; answers the status.
+    pub(super) async fn gone(&self, path: &str) -> u16 {
+        let request = Request::builder().method(Method::DELETE).uri(path).body(Body::empty()).unwrap();
+        self.router.clone().oneshot(request).await.unwrap().status().as_u16()
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> (u16, Value) {
         self.call(Method::DELETE, path, Value::Null).await
     }
 
-    async fn register(&self, subject: &str, schema: &str) -> i64 {
+    pub(super) async fn register(&self, subject: &str, schema: &str) -> i64 {
         let (status, body) = self.post(&format!("/subjects/{subject}/versions"), json!({"schema": schema})).await;
         assert_eq!(status, 200, "{body}");
         body["id"].as_i64().unwrap()
     }
 }
 
-fn code(answer: (u16, Value)) -> (u16, i64) {
+pub(super) fn code(answer: (u16, Value)) -> (u16, i64) {
     let fields: Vec<_> = answer.1.as_object().unwrap().keys().cloned().collect();
     assert_eq!(fields, ["error_code", "message"], "an error has exactly these fields");
     (answer.0, answer.1["error_code"].as_i64().unwrap())
@@ -251,6 +258,33 @@ async fn metadata_is_kept_and_searched() {
 }
 
 #[tokio::test]
+async fn tags_metadata_and_rules_make_a_new_version() {
+    let client = Client::new();
+    let rule = |name: &str| json!({"name": name, "kind": "CONDITION", "mode": "WRITE", "type": "CEL", "expr": "true", "disabled": false});
+    let first = json!({"schema": V1, "metadata": {"properties": {"owner": "me"}},
+        "ruleSet": {"domainRules": [rule("a"), rule("b")]}});
+    assert_eq!(client.post("/subjects/s/versions", first).await.0, 200);
+    let field = json!({"schemaEntity": {"entityPath": "R.a", "entityType": "sr_field"}, "tags": ["PII"]});
+    let change = json!({"newVersion": 2, "tagsToAdd": [field], "rulesToRemove": ["a"],
+        "rulesToMerge": {"domainRules": [rule("c")]}});
+    let (status, body) = client.post("/subjects/s/versions/1/tags", change).await;
+    assert_eq!((status, &body["version"], &body["id"]), (200, &json!(2), &json!(2)), "{body}");
+    let tagged = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int","confluent:tags":["PII"]}]}"#;
+    assert_eq!(body["schema"], json!(tagged));
+    assert_eq!(body["metadata"], json!({"properties": {"owner": "me", "confluent:version": "2"}}));
+    assert_eq!(body["ruleSet"], json!({"domainRules": [rule("b"), rule("c")]}));
+    let (_, body) = client.post("/subjects/s/versions/latest/tags", json!({"tagsToRemove": [field]})).await;
+    assert_eq!((&body["version"], &body["schema"]), (&json!(3), &json!(V1)));
+    assert_eq!(body["metadata"], json!({"properties": {"owner": "me"}}));
+    let nowhere =
+        json!({"tagsToAdd": [{"schemaEntity": {"entityPath": "R.z", "entityType": "sr_field"}, "tags": ["X"]}]});
+    assert_eq!(code(client.post("/subjects/s/versions/1/tags", nowhere).await), (422, 42201));
+    assert_eq!(code(client.post("/subjects/s/versions/9/tags", json!({})).await), (404, 40402));
+    let both = json!({"ruleSet": {}, "rulesToRemove": ["b"]});
+    assert_eq!(code(client.post("/subjects/s/versions/1/tags", both).await), (422, 42210));
+}
+
+#[tokio::test]
 async fn media_types_and_sizes() {
     let client = Client::new();
     let request = |content_type: &str, accept: &str, body: Body| {
@@ -276,5 +310,5 @@ async fn media_types_and_sizes() {
         (StatusCode::UNPROCESSABLE_ENTITY, &json!(42209))
     );
     let (status, _, body) = client.send(Request::builder().uri("/schemas/ids/abc").body(Body::empty()).unwrap()).await;
-    assert_eq!((status, &body["error_code"]), (400, &json!(400)));
+    assert_eq!((status, &body["error_code"]), (404, &json!(404)));
 }

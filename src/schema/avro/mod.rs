@@ -7,15 +7,17 @@ mod canonical;
 mod check;
 mod defaults;
 mod parse;
+mod tags;
 
 #[cfg(test)]
 mod tests;
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::json::Json;
-use super::{Incompatibility, ParsedSchema, ResolvedReference, SchemaError, SchemaType, Validation};
+use super::{EntityTags, Incompatibility, ParsedSchema, ResolvedReference, SchemaError, SchemaType, Validation};
 
 /// Index of a node in its schema's arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -282,6 +284,23 @@ impl ParsedSchema for AvroSchema {
                     .to_owned(),
             }],
         }
+    }
+
+    fn tagged(&self, add: &[EntityTags], remove: &[EntityTags]) -> Result<String, SchemaError> {
+        let mut text = String::new();
+        tags::tagged(&Json::parse(&self.canonical)?, add, remove)?.write(&mut text);
+        Ok(text)
+    }
+
+    fn field_names(&self) -> BTreeSet<String> {
+        match self.node(self.root) {
+            Node::Record { fields, .. } => fields.iter().map(|field| field.name.clone()).collect(),
+            _ => BTreeSet::new(),
+        }
+    }
+
+    fn tags(&self) -> BTreeSet<String> {
+        Json::parse(&self.canonical).map(|schema| tags::tags(&schema)).unwrap_or_default()
     }
 
     fn as_any(&self) -> &dyn Any {

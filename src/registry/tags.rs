@@ -1,0 +1,98 @@
+//! A new version that differs from one there is in its tags, metadata and rules. Pure: from a snapshot and a request to
+//! a registration.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+
+use super::decide::{RegisterRequest, VERSION_PROPERTY};
+use super::error::RegistryError;
+use super::snapshot::{Deleted, Snapshot};
+use super::types::{Metadata, RuleSet, Subject, VersionSpec};
+use crate::schema::{EntityKind, EntityTags};
+
+/// What changes.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct TagRequest {
+    /// Only as this version.
+    pub new_version: Option<i32>,
+    /// Tags to put into the text.
+    pub tags_to_add: Option<Vec<TaggedEntity>>,
+    /// Tags to take out of it.
+    pub tags_to_remove: Option<Vec<TaggedEntity>>,
+    /// Metadata; absent keeps the version's.
+    pub metadata: Option<Metadata>,
+    /// Rules; absent keeps the version's.
+    pub rule_set: Option<RuleSet>,
+    /// Rules to put on top of the kept ones, by name.
+    pub rules_to_merge: Option<RuleSet>,
+    /// Names of rules to leave out of the kept ones.
+    pub rules_to_remove: Option<Vec<String>>,
+}
+
+/// Tags of one part of a schema, as the REST API writes them.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaggedEntity {
+    schema_entity: SchemaEntity,
+    #[serde(default)]
+    tags: BTreeSet<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SchemaEntity {
+    entity_path: String,
+    entity_type: EntityKind,
+}
+
+impl TaggedEntity {
+    fn entity(&self) -> EntityTags {
+        let SchemaEntity { entity_path, entity_type } = &self.schema_entity;
+        EntityTags { path: entity_path.clone(), kind: *entity_type, tags: self.tags.clone() }
+    }
+}
+
+/// The registration that makes the change.
+///
+/// # Errors
+/// The version does not exist, a part to tag is not in its schema, or rules are given whole and in part.
+pub fn registration(
+    snapshot: &Snapshot,
+    subject: &Subject,
+    version: VersionSpec,
+    request: &TagRequest,
+) -> Result<RegisterRequest, RegistryError> {
+    let partly = request.rules_to_merge.is_some() || request.rules_to_remove.is_some();
+    if request.rule_set.is_some() && partly {
+        let message = "ruleSet cannot be given together with rulesToMerge or rulesToRemove";
+        return Err(RegistryError::InvalidRuleSet(message.to_owned()));
+    }
+    let found = snapshot.version(subject, version, Deleted::Hidden)?;
+    let content = &found.content;
+    let entities =
+        |given: &Option<Vec<TaggedEntity>>| given.iter().flatten().map(TaggedEntity::entity).collect::<Vec<_>>();
+    let (add, remove) = (entities(&request.tags_to_add), entities(&request.tags_to_remove));
+    let schema = match add.is_empty() && remove.is_empty() {
+        true => content.schema.to_string(),
+        false => snapshot.parsed(found)?.tagged(&add, &remove)?,
+    };
+    let rules = request.rule_set.clone().unwrap_or_else(|| {
+        let kept = content.rule_set.clone().unwrap_or_default();
+        let left_out: BTreeSet<&str> = request.rules_to_remove.iter().flatten().map(String::as_str).collect();
+        kept.merged(request.rules_to_merge.as_ref().unwrap_or(&RuleSet::default())).without(&left_out)
+    });
+    let mut metadata = request.metadata.clone().or_else(|| content.metadata.clone()).unwrap_or_default();
+    // It says which version this was asked to become, not the new one.
+    metadata.properties.remove(VERSION_PROPERTY);
+    Ok(RegisterRequest {
+        schema,
+        schema_type: Some(content.schema_type.to_string()),
+        references: content.references.clone(),
+        metadata: Some(metadata),
+        rule_set: Some(rules),
+        version: request.new_version,
+        ..RegisterRequest::default()
+    })
+}

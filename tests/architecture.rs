@@ -49,6 +49,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("utoipa", &["api", "catalog"]),
     ("schema_registry_converter", &["registry"]),
     ("apache_avro", &["codec", "schema"]),
+    ("prost", &["schema"]),
+    ("prost_reflect", &["schema"]),
+    ("prost_types", &["schema"]),
+    ("protox_parse", &["schema"]),
     ("metrics_exporter_prometheus", &["telemetry"]),
     ("tracing_subscriber", &["telemetry"]),
     ("clap", &["cli"]),
@@ -99,8 +103,11 @@ fn modules() -> Vec<(String, PathBuf, String)> {
         .filter_map(|path| {
             let inside = path.strip_prefix(&root).unwrap();
             let module = inside.iter().next()?.to_str()?.trim_end_matches(".rs").to_owned();
-            let is_test =
-                path.file_stem().is_some_and(|stem| stem == "tests") || inside.iter().any(|part| part == "tests");
+            let is_test = path
+                .file_stem()
+                .and_then(|stem| stem.to_str())
+                .is_some_and(|stem| stem == "tests" || stem.ends_with("_tests"))
+                || inside.iter().any(|part| part == "tests");
             if is_test || module == "lib" || module == "main" {
                 return None;
             }

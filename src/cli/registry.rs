@@ -11,13 +11,17 @@ use super::exit::{Because, Failure, Reason};
 use super::processes::{self, Shutdown};
 use super::serving;
 use crate::codec::avro::SUBJECTS;
+use crate::kafka::Admin;
 use crate::registry::client::{ClientError, Login, RegistryClient, RestRegistry};
 use crate::registry::decide::{Command, ConfigUpdate};
+use crate::registry::http::Identity;
 use crate::registry::types::{Config as SubjectConfig, Subject};
 use crate::registry::{KafkaLog, RegistryHandle, RegistryOptions, http};
 
 /// Confluent's name of the topic.
 const TOPIC: &str = "_schemas";
+/// The name of the group of registries on one topic, as Confluent's is by default.
+const CLUSTER: &str = "schema-registry";
 /// Consumers of our topics are never broken, in either direction, by any later version.
 const LEVEL: &str = "FULL_TRANSITIVE";
 
@@ -50,7 +54,12 @@ pub(super) fn serve(
     handle: &RegistryHandle,
     shutdown: &Shutdown,
 ) -> Result<std::net::SocketAddr, Failure> {
-    let router = http::router(handle.clone());
+    let admin = Admin::new(&context.kafka).because(Reason::Unavailable)?;
+    let identity = Identity {
+        kafka_cluster: admin.cluster_id().because(Reason::Unavailable)?,
+        registry_cluster: CLUSTER.to_owned(),
+    };
+    let router = http::router_named(handle.clone(), identity);
     processes::serve(runtime, &context.config.registry.listen, router, shutdown)
 }
 

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::error::RegistryError;
 use super::snapshot::{Deleted, Snapshot};
+use super::tags::TaggedEntity;
 use super::types::{Content, DEFAULT_CONTEXT, Metadata, RuleSet, SchemaReference, SchemaVersion, Subject};
 use crate::schema::{self, SchemaType, Validation};
 
@@ -55,6 +56,12 @@ pub struct SchemaView {
     pub deleted: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_id: Option<i32>,
+    /// Tags inside the text, where they are asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema_tags: Option<Vec<TaggedEntity>>,
+    /// Other names of the subject, where they are asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<String>,
 }
 
 /// How the text of a schema is given.
@@ -65,6 +72,8 @@ pub enum Format {
     Stored,
     /// With references written out in place.
     Resolved,
+    /// As a descriptor, where the language has one.
+    Serialized,
 }
 
 impl SchemaView {
@@ -87,8 +96,28 @@ impl SchemaView {
             ts: Some(version.timestamp),
             deleted: version.deleted.then_some(true),
             max_id: None,
+            schema_tags: None,
+            aliases: Vec::new(),
         })
     }
+}
+
+/// The tags inside a version's text; those of `wanted` alone, unless that is `*`.
+///
+/// # Errors
+/// The schema cannot be parsed.
+pub fn schema_tags(
+    snapshot: &Snapshot,
+    version: &SchemaVersion,
+    wanted: &[&str],
+) -> Result<Vec<TaggedEntity>, RegistryError> {
+    let is_wanted = |tag: &String| wanted.iter().any(|wanted| *wanted == "*" || wanted == tag);
+    let entities = snapshot.parsed(version)?.tagged_entities().into_iter();
+    let chosen = entities.map(|mut entity| {
+        entity.tags.retain(is_wanted);
+        entity
+    });
+    Ok(chosen.filter(|entity| !entity.tags.is_empty()).map(TaggedEntity::from).collect())
 }
 
 fn type_name(content: &Content) -> Option<&'static str> {
@@ -109,6 +138,10 @@ pub fn text(snapshot: &Snapshot, version: &SchemaVersion, format: Format) -> Res
             let references = snapshot.resolve(&version.subject, &content.references, Deleted::Shown)?;
             let parsed = schema::parse(content.schema_type, &content.schema, &references, Validation::Lenient)?;
             Ok(parsed.resolved())
+        }
+        Format::Serialized if content.schema_type == SchemaType::Protobuf => {
+            let parsed = snapshot.parsed(version)?;
+            Ok(parsed.serialized().unwrap_or_else(|| content.schema.to_string()))
         }
         _ => Ok(content.schema.to_string()),
     }

@@ -275,6 +275,18 @@ impl Snapshot {
         }
     }
 
+    /// The names whose alias a subject is, sorted.
+    pub fn aliases_of(&self, subject: &Subject) -> Vec<String> {
+        let names = self.configs.iter().filter(|(_, config)| config.alias.is_some());
+        let others = names.map(|(name, _)| Subject::from_stored(name));
+        let mut aliases: Vec<String> = others
+            .filter(|other| other != subject && self.aliased(other.clone()) == *subject)
+            .map(|other| other.to_string())
+            .collect();
+        aliases.sort_unstable();
+        aliases
+    }
+
     /// The first answer about a subject; one that names no context is looked for in all contexts, its own first.
     ///
     /// # Errors

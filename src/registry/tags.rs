@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::decide::{RegisterRequest, VERSION_PROPERTY};
 use super::error::RegistryError;
@@ -32,7 +32,7 @@ pub struct TagRequest {
 }
 
 /// Tags of one part of a schema, as the REST API writes them.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaggedEntity {
     schema_entity: SchemaEntity,
@@ -40,11 +40,17 @@ pub struct TaggedEntity {
     tags: BTreeSet<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct SchemaEntity {
     entity_path: String,
     entity_type: EntityKind,
+}
+
+impl From<EntityTags> for TaggedEntity {
+    fn from(EntityTags { path, kind, tags }: EntityTags) -> Self {
+        Self { schema_entity: SchemaEntity { entity_path: path, entity_type: kind }, tags }
+    }
 }
 
 impl TaggedEntity {

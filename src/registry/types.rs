@@ -320,6 +320,12 @@ impl RuleSet {
         self
     }
 
+    /// Whether a rule is executed by this.
+    pub fn has_type(&self, executor: &str) -> bool {
+        let rules = [&self.migration_rules, &self.domain_rules, &self.encoding_rules];
+        rules.into_iter().flatten().any(|rule| rule.executor.as_deref() == Some(executor))
+    }
+
     /// Checks names, types and modes.
     ///
     /// # Errors

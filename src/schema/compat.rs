@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::ParsedSchema;
+use super::{ParsedSchema, SchemaType};
 
 /// Longest old schema text quoted in a message, in characters.
 const QUOTED_SCHEMA_CHARS: usize = 10 * 1024;
@@ -119,11 +119,18 @@ pub struct Incompatibility {
 }
 
 impl Incompatibility {
-    /// The form the REST API's messages have.
-    pub fn render(&self, direction: Direction) -> String {
+    /// The form the REST API's messages have; it differs by language.
+    pub fn render(&self, direction: Direction, schema_type: SchemaType) -> String {
         let (reader, writer) = direction.reader_and_writer();
         let description = self.description.replace("{reader}", reader).replace("{writer}", writer);
-        format!("{{errorType:'{}', description:'{description}', additionalInfo:'{}'}}", self.kind, self.message)
+        match schema_type {
+            SchemaType::Avro => {
+                format!("{{errorType:'{}', description:'{description}', additionalInfo:'{}'}}", self.kind, self.message)
+            }
+            SchemaType::Json | SchemaType::Protobuf => {
+                format!("{{errorType:\"{}\", description:\"{description}\"}}", self.kind)
+            }
+        }
     }
 }
 
@@ -153,7 +160,7 @@ pub fn check_version(
         return Vec::new();
     }
     let mut messages: Vec<String> =
-        found.iter().map(|(direction, incompatibility)| incompatibility.render(*direction)).collect();
+        found.iter().map(|(direction, found)| found.render(*direction, new.schema_type())).collect();
     messages.push(format!("{{oldSchemaVersion: {version}}}"));
     messages.push(quote(old.canonical()));
     messages.push(tail(level, validate_fields));

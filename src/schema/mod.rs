@@ -6,6 +6,7 @@
 pub mod avro;
 pub mod compat;
 pub mod json;
+pub mod protobuf;
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -71,7 +72,7 @@ pub struct ResolvedReference {
 }
 
 /// What part of a schema tags are on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum EntityKind {
     /// A record, message or object.
     #[serde(rename = "sr_record", alias = "SR_RECORD")]
@@ -109,10 +110,10 @@ pub enum SchemaError {
     /// Not JSON at all.
     #[error("schema is not JSON: {0}")]
     NotJson(#[from] json::JsonError),
-    /// JSON, but against the schema language; `path` is a JSON pointer into the text.
+    /// Readable, but against the schema language.
     #[error("{message} (at '{path}')")]
     Invalid {
-        /// JSON pointer to the place.
+        /// The place: a JSON pointer, or line:column; empty where it cannot be told.
         path: String,
         /// What is wrong there.
         message: String,
@@ -155,6 +156,10 @@ pub trait ParsedSchema: Send + Sync + fmt::Debug {
     fn normalized(&self) -> String;
     /// The text with all references written out in place, where the language can.
     fn resolved(&self) -> String;
+    /// Its descriptor in base64, where the language has one.
+    fn serialized(&self) -> Option<String> {
+        None
+    }
     /// Full name of the top-level type, if it has one.
     fn name(&self) -> Option<&str>;
     /// What a reader with this schema cannot read of data written with `writer`. Types differ only by mistake of the
@@ -171,9 +176,9 @@ pub trait ParsedSchema: Send + Sync + fmt::Debug {
     fn field_names(&self) -> BTreeSet<String> {
         BTreeSet::new()
     }
-    /// The tags inside the text.
-    fn tags(&self) -> BTreeSet<String> {
-        BTreeSet::new()
+    /// Its parts that have tags inside the text, in written order.
+    fn tagged_entities(&self) -> Vec<EntityTags> {
+        Vec::new()
     }
     /// For downcasts to the concrete schema.
     fn as_any(&self) -> &dyn Any;
@@ -198,6 +203,7 @@ pub fn parse(
     }
     match schema_type {
         SchemaType::Avro => Ok(Arc::new(avro::AvroSchema::parse(text, references, validation)?)),
-        other => Err(SchemaError::Unsupported(other)),
+        SchemaType::Protobuf => Ok(Arc::new(protobuf::ProtobufSchema::parse(text, references, validation)?)),
+        other @ SchemaType::Json => Err(SchemaError::Unsupported(other)),
     }
 }

@@ -6,7 +6,9 @@ pub mod procstat;
 mod api;
 mod catalog;
 mod latency;
+mod load;
 mod pipeline;
+mod registry;
 mod rekey;
 
 use clap::Subcommand;
@@ -23,6 +25,8 @@ pub enum BenchCommand {
     Catalog(catalog::CatalogArgs),
     /// How soon an API process serves that catalog, in how much memory, and how fast it answers
     Api(api::ApiArgs),
+    /// The schema registry alone: registrations, reads, and how soon it serves and takes what it holds
+    Registry(registry::RegistryArgs),
 }
 
 pub(super) fn run(flags: &SettingFlags, command: &BenchCommand) -> Result<(), Failure> {
@@ -30,5 +34,6 @@ pub(super) fn run(flags: &SettingFlags, command: &BenchCommand) -> Result<(), Fa
         BenchCommand::Pipeline(args) => pipeline::run(flags, args),
         BenchCommand::Catalog(args) => catalog::run(flags, args),
         BenchCommand::Api(args) => api::run(flags, args),
+        BenchCommand::Registry(args) => registry::run(flags, args),
     }
 }

@@ -57,7 +57,11 @@ impl Params {
     }
 
     pub(super) fn format(&self) -> Format {
-        if self.get("format") == Some("resolved") { Format::Resolved } else { Format::Stored }
+        match self.get("format") {
+            Some("resolved") => Format::Resolved,
+            Some("serialized") => Format::Serialized,
+            _ => Format::Stored,
+        }
     }
 
     /// The part of a list; a limit that is not positive is none.

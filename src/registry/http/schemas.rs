@@ -42,10 +42,34 @@ pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Respo
             false => found.extend(shown),
         }
     }
+    if let Some(executor) = params.get("ruleType").filter(|text| !text.is_empty()) {
+        found.retain(|version| version.content.rule_set.as_ref().is_some_and(|rules| rules.has_type(executor)));
+    }
     let page = params.page()?.at_most(MAX_PAGE).of(found);
-    let views: Result<Vec<_>, _> =
-        page.into_iter().map(|version| SchemaView::of(&snapshot, version, query::Format::Stored)).collect();
-    Ok(ok(&views?))
+    let mut views = Vec::with_capacity(page.len());
+    for version in page {
+        let mut view = SchemaView::of(&snapshot, version, query::Format::Stored)?;
+        if params.is("aliases") {
+            view.aliases = snapshot.aliases_of(&version.subject);
+        }
+        views.push(view);
+    }
+    Ok(ok(&views))
+}
+
+/// A version as a request wants to see it.
+pub(super) fn view(snapshot: &Snapshot, version: &SchemaVersion, params: &Params) -> Result<SchemaView, RegistryError> {
+    let mut view = SchemaView::of(snapshot, version, params.format())?;
+    let wanted: Vec<&str> = params.all("findTags").filter(|tag| !tag.is_empty()).collect();
+    if !wanted.is_empty() {
+        view.schema_tags = Some(query::schema_tags(snapshot, version, &wanted)?);
+    }
+    if params.get("referenceFormat").is_some_and(|format| format.eq_ignore_ascii_case("qualified")) {
+        for reference in &mut view.references {
+            reference.subject = version.subject.sibling(&reference.subject).to_string();
+        }
+    }
+    Ok(view)
 }
 
 /// `GET /schemas/ids/{id}`
@@ -55,7 +79,7 @@ pub(super) async fn by_id(
     params: Params,
 ) -> Result<Response, RegistryError> {
     let view = with_id(&app, number(&id)?, &params, |snapshot, version| {
-        let mut view = SchemaView::of(snapshot, version, params.format())?;
+        let mut view = view(snapshot, version, &params)?;
         view.id = None;
         view.max_id = params.is("fetchMaxId").then(|| snapshot.max_id(version.subject.context()));
         Ok(view)

@@ -227,6 +227,7 @@ async fn an_alias_is_another_name_of_a_subject() {
     assert_eq!(client.get("/subjects/other/versions").await, (200, json!([1])));
     assert_eq!(client.get("/subjects/other/versions/latest").await.1["subject"], json!("real"));
     assert_eq!(client.register("other", V2).await, 2);
+    assert_eq!(client.get("/schemas?aliases=true&latestOnly=true").await.1[0]["aliases"], json!(["other"]));
     assert_eq!(client.get("/subjects").await, (200, json!(["real"])));
     let check = client.post("/compatibility/subjects/other/versions/latest", json!({"schema": BAD})).await;
     assert_eq!(check, (200, json!({"is_compatible": false})));
@@ -303,4 +304,40 @@ async fn reserved_fields_stay_free_and_reserved() {
     let refused = client.post(path, reserving("z", V2)).await;
     assert!(message(refused.clone()).contains("reserved field b removed from its metadata"), "{refused:?}");
     assert!(message(refused).contains("{validateFields: 'true', compatibility: 'BACKWARD'}"));
+}
+
+#[tokio::test]
+async fn protobuf_files_with_their_imports() {
+    let client = Client::new();
+    let proto = |schema: &str| json!({"schemaType": "PROTOBUF", "schema": schema});
+    let item = "syntax = \"proto3\";\npackage shop;\n\nmessage Item {\n  string sku = 1;\n}\n";
+    let (status, body) = client.post("/subjects/item.proto/versions", proto(item)).await;
+    assert_eq!((status, &body["schemaType"], &body["schema"]), (200, &json!("PROTOBUF"), &json!(item)), "{body}");
+    let order = |field: &str| {
+        let text = format!(
+            "syntax = \"proto3\";\npackage shop;\n\nimport \"item.proto\";\n\nmessage Order {{\n  {field} = 1;\n}}\n"
+        );
+        json!({"schemaType": "PROTOBUF", "schema": text,
+            "references": [{"name": "item.proto", "subject": "item.proto", "version": 1}]})
+    };
+    let (status, body) = client.post("/subjects/order-value/versions", order("Item item")).await;
+    assert_eq!((status, &body["id"]), (200, &json!(2)), "{body}");
+    assert_eq!(client.get("/subjects/item.proto/versions/1/referencedby").await, (200, json!([2])));
+    assert_eq!(
+        client.post("/subjects/order-value", order("Item  item")).await.1["version"],
+        json!(1),
+        "spelling is free"
+    );
+    // A client that registers descriptors finds the file that another one has written as text.
+    let (_, shown) = client.get("/schemas/ids/1?format=serialized").await;
+    let descriptor = shown["schema"].as_str().unwrap();
+    assert_eq!(client.post("/subjects/item.proto", proto(descriptor)).await.1["version"], json!(1));
+    let check = "/compatibility/subjects/order-value/versions/latest?verbose=true";
+    let (_, body) = client.post(check, order("string item")).await;
+    assert_eq!(body["is_compatible"], json!(false));
+    assert!(body["messages"][0].as_str().unwrap().starts_with("{errorType:\"FIELD_KIND_CHANGED\""), "{body}");
+    let (status, body) = client.post("/subjects/order-value/versions", proto("message M { string a = 1 }")).await;
+    assert_eq!((status, &body["error_code"]), (422, &json!(42201)));
+    let (_, body) = client.post(check, json!({"schema": "\"int\""})).await;
+    assert_eq!(body["messages"][0], json!("Incompatible because of different schema type"));
 }

@@ -10,7 +10,7 @@ use super::super::snapshot::{Deleted, Snapshot};
 use super::super::tags::{self, TagRequest};
 use super::super::types::{SchemaVersion, Subject, VersionSpec};
 use super::params::{Body, Params, SchemaBody};
-use super::schemas::{MAX_PAGE, raw};
+use super::schemas::{MAX_PAGE, raw, view};
 use super::{App, ok};
 
 /// The prefix of subjects of all contexts.
@@ -113,10 +113,9 @@ pub(super) async fn version(
     params: Params,
 ) -> Result<Response, RegistryError> {
     let (subject, spec) = (app.subject(&subject)?, version.parse()?);
-    let view = app.registry.read(|snapshot| {
-        SchemaView::of(snapshot, version_of(snapshot, &subject, spec, params.deleted())?, params.format())
-    });
-    Ok(ok(&view.await?))
+    let shown =
+        app.registry.read(|snapshot| view(snapshot, version_of(snapshot, &subject, spec, params.deleted())?, &params));
+    Ok(ok(&shown.await?))
 }
 
 fn version_of<'a>(

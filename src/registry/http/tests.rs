@@ -272,6 +272,11 @@ async fn tags_metadata_and_rules_make_a_new_version() {
     let tagged = r#"{"type":"record","name":"R","fields":[{"name":"a","type":"int","confluent:tags":["PII"]}]}"#;
     assert_eq!(body["schema"], json!(tagged));
     assert_eq!(body["metadata"], json!({"properties": {"owner": "me", "confluent:version": "2"}}));
+    assert_eq!(client.get("/subjects/s/versions/2?findTags=*").await.1["schemaTags"], json!([field]));
+    assert_eq!(client.get("/schemas/ids/2?findTags=PII&findTags=X").await.1["schemaTags"], json!([field]));
+    assert_eq!(client.get("/schemas/ids/2?findTags=X").await.1["schemaTags"], json!([]));
+    assert_eq!(client.get("/schemas?ruleType=CEL").await.1.as_array().unwrap().len(), 2);
+    assert_eq!(client.get("/schemas?ruleType=JSONATA").await, (200, json!([])));
     assert_eq!(body["ruleSet"], json!({"domainRules": [rule("b"), rule("c")]}));
     let (_, body) = client.post("/subjects/s/versions/latest/tags", json!({"tagsToRemove": [field]})).await;
     assert_eq!((&body["version"], &body["schema"]), (&json!(3), &json!(V1)));

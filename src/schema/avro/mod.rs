@@ -299,8 +299,8 @@ impl ParsedSchema for AvroSchema {
         }
     }
 
-    fn tags(&self) -> BTreeSet<String> {
-        Json::parse(&self.canonical).map(|schema| tags::tags(&schema)).unwrap_or_default()
+    fn tagged_entities(&self) -> Vec<EntityTags> {
+        Json::parse(&self.canonical).map(|schema| tags::entities(&schema)).unwrap_or_default()
     }
 
     fn as_any(&self) -> &dyn Any {

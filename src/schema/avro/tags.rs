@@ -27,10 +27,10 @@ pub(super) fn tagged(schema: &Json, add: &[EntityTags], remove: &[EntityTags]) -
     Ok(schema)
 }
 
-/// All tags in a schema's text.
-pub(super) fn tags(schema: &Json) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    collect(schema, &mut found);
+/// The records and fields that have tags, in written order.
+pub(super) fn entities(schema: &Json) -> Vec<EntityTags> {
+    let mut found = Vec::new();
+    collect(schema, None, &mut found);
     found
 }
 
@@ -40,20 +40,40 @@ enum Change {
     Remove,
 }
 
-fn collect(schema: &Json, found: &mut BTreeSet<String>) {
-    match schema {
-        Json::Array(items) => items.iter().for_each(|item| collect(item, found)),
-        Json::Object(members) => {
-            for (key, value) in members {
-                match (key.as_str(), value) {
-                    (TAGS, Json::Array(tags)) => found.extend(tags.iter().filter_map(Json::as_str).map(str::to_owned)),
-                    // What looks like a type in a default is data.
-                    ("default", _) => {}
-                    (_, value) => collect(value, found),
-                }
-            }
+fn collect(schema: &Json, enclosing: Option<&str>, found: &mut Vec<EntityTags>) {
+    let members = match schema {
+        Json::Array(branches) => return branches.iter().for_each(|branch| collect(branch, enclosing, found)),
+        Json::Object(members) => members,
+        _ => return,
+    };
+    let text = |key: &str| schema.get(key).and_then(Json::as_str);
+    let name = text("name").filter(|_| matches!(text("type"), Some("record" | "error")));
+    let Some(name) = name.map(|name| FullName::written(name, text("namespace").or(enclosing))) else {
+        let parts = members.iter().filter(|(key, _)| matches!(key.as_str(), "type" | "items" | "values"));
+        return parts.for_each(|(_, part)| collect(part, enclosing, found));
+    };
+    let mut note = |path: String, kind: EntityKind, part: &Json| {
+        let tags = tags_of(part);
+        if !tags.is_empty() {
+            found.push(EntityTags { path, kind, tags: tags.into_iter().collect() });
         }
-        _ => {}
+    };
+    note(name.to_string(), EntityKind::Record, schema);
+    let Some(Json::Array(fields)) = schema.get("fields") else { return };
+    for field in fields {
+        if let Some(text) = field.get("name").and_then(Json::as_str) {
+            note(format!("{name}.{text}"), EntityKind::Field, field);
+        }
+    }
+    for of in fields.iter().filter_map(|field| field.get("type")) {
+        collect(of, name.namespace.as_deref(), found);
+    }
+}
+
+fn tags_of(part: &Json) -> Vec<String> {
+    match part.get(TAGS) {
+        Some(Json::Array(tags)) => tags.iter().filter_map(Json::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -159,9 +179,17 @@ mod tests {
         assert!(text.contains(r#""confluent:tags":["KEY","PII"]"#), "what was there stays in front: {text}");
         assert!(text.contains(r#"{"name":"mail","type":"string","confluent:tags":["PII"]}"#), "{text}");
         assert!(text.ends_with(r#","confluent:tags":["SALES"]}"#), "{text}");
-        assert_eq!(tags(&found), ["KEY", "LINE", "PII", "SALES"].map(str::to_owned).into());
+        assert_eq!(
+            entities(&found),
+            [
+                entity("shop.Order", EntityKind::Record, &["SALES"]),
+                entity("shop.Order.id", EntityKind::Field, &["KEY", "PII"]),
+                entity("shop.Customer.mail", EntityKind::Field, &["PII"]),
+                entity("other.Line", EntityKind::Record, &["LINE"]),
+            ]
+        );
         let back = tagged(&found, &[], &add).unwrap();
-        assert_eq!(tags(&back), BTreeSet::new());
+        assert_eq!(entities(&back), []);
     }
 
     #[test]

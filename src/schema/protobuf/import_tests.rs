@@ -1,0 +1,77 @@
+//! Comparing across imports, with expectations worked out by hand.
+
+use super::super::{SchemaError, Validation};
+use super::ProtobufSchema;
+use super::tests::{assert_changes, reference, schema};
+
+#[test]
+fn imported_types_are_compared_where_they_are_used() {
+    let shared =
+        |package: &str, body: &str| reference("s.proto", &format!("syntax = \"proto3\"; package {package}; {body}"));
+    let main = |package: &str, name: &str| {
+        format!("syntax = \"proto3\"; import \"s.proto\"; message M {{ {package}.{name} a = 1; }}")
+    };
+    let one = schema(&main("s", "T"), &[shared("s", "message T { int32 x = 1; }")]);
+    let other_package = schema(&main("t", "T"), &[shared("t", "message T { int32 x = 1; }")]);
+    assert_changes("the package of an import does not matter", &one, &other_package, &[]);
+    let broken = schema(&main("s", "T"), &[shared("s", "message T { string x = 1; }")]);
+    let expected = &["FIELD_SCALAR_KIND_CHANGED #/T/1", "FIELD_NAMED_TYPE_CHANGED #/M/1"];
+    assert_changes("a change in an import", &one, &broken, expected);
+    let more = schema(&main("s", "T"), &[shared("s", "message T { int32 x = 1; int32 y = 2; }")]);
+    assert_changes("a harmless change in an import", &one, &more, &["FIELD_ADDED #/T/2"]);
+    let local = schema("syntax = \"proto3\"; message M { T a = 1; } message T { int32 x = 1; }", &[]);
+    assert_changes("from an import", &one, &local, &["MESSAGE_ADDED #/T"]);
+    assert_changes("to an import", &local, &one, &["MESSAGE_REMOVED #/T"]);
+    let nested = |kind: &str| {
+        schema(&main("s", "O.I"), &[shared("s", &format!("message O {{ message I {{ {kind} x = 1; }} }}"))])
+    };
+    let expected = &["FIELD_SCALAR_KIND_CHANGED #/O/I/1", "FIELD_NAMED_TYPE_CHANGED #/M/1"];
+    assert_changes("a nested type of an import", &nested("int32"), &nested("double"), expected);
+}
+
+/// Imported messages that refer to themselves and each other end, and each pair is reported once.
+#[test]
+fn imported_types_may_be_recursive() {
+    let text = "syntax = \"proto3\"; import \"s.proto\"; message M { s.A a = 1; s.B b = 2; repeated s.A c = 3; }";
+    let schema = |kind: &str| {
+        let body = format!("message A {{ B b = 1; A a = 2; }} message B {{ A a = 1; {kind} x = 2; }}");
+        schema(text, &[reference("s.proto", &format!("syntax = \"proto3\"; package s; {body}"))])
+    };
+    assert_changes("recursive", &schema("int32"), &schema("int64"), &[]);
+    assert_changes(
+        "recursive",
+        &schema("int32"),
+        &schema("string"),
+        &[
+            "FIELD_SCALAR_KIND_CHANGED #/B/2",
+            "FIELD_NAMED_TYPE_CHANGED #/A/1",
+            "FIELD_NAMED_TYPE_CHANGED #/M/1",
+            "FIELD_NAMED_TYPE_CHANGED #/M/2",
+            "FIELD_NAMED_TYPE_CHANGED #/M/3",
+        ],
+    );
+}
+
+#[test]
+fn public_imports_reach_through_each_other() {
+    let chain = [
+        reference("a.proto", "syntax = \"proto3\"; package p; message A {}"),
+        reference("b.proto", "syntax = \"proto3\"; package p; import public \"a.proto\";"),
+        reference("c.proto", "syntax = \"proto3\"; package p; import public \"b.proto\"; message C { A a = 1; }"),
+        reference("d.proto", "syntax = \"proto3\"; package p; import public \"c.proto\";"),
+    ];
+    let text = "syntax = \"proto3\"; import \"d.proto\"; message M { p.A a = 1; p.C c = 2; }";
+    assert!(schema(text, &chain).canonical.contains("import \"d.proto\";\n\nmessage M {\n  p.A a = 1;\n"));
+}
+
+#[test]
+fn plain_imports_reach_one_step() {
+    let chain = [
+        reference("a.proto", "syntax = \"proto3\"; package p; message A {}"),
+        reference("b.proto", "syntax = \"proto3\"; package p; import \"a.proto\"; message B { A a = 1; }"),
+    ];
+    let text = "syntax = \"proto3\"; import \"b.proto\"; message M { p.A a = 1; }";
+    let error = ProtobufSchema::parse(text, &chain, Validation::Strict).unwrap_err();
+    assert!(matches!(&error, SchemaError::Invalid { path, .. } if path == "1:50"), "{error}");
+    ProtobufSchema::parse(text, &chain, Validation::Lenient).unwrap();
+}

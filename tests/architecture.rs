@@ -49,6 +49,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("utoipa", &["api", "catalog"]),
     ("schema_registry_converter", &["registry"]),
     ("apache_avro", &["codec", "schema"]),
+    ("fancy_regex", &["schema"]),
+    ("jsonschema", &["schema"]),
     ("prost", &["schema"]),
     ("prost_reflect", &["schema"]),
     ("prost_types", &["schema"]),

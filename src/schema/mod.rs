@@ -1,4 +1,4 @@
-//! Schemas as pure values: parse, canonical text, validation and compatibility of AVRO (JSON and PROTOBUF to come).
+//! Schemas as pure values: parse, canonical text, validation and compatibility of AVRO, JSON and PROTOBUF.
 //! Knows no subjects, versions, ids, HTTP or Kafka; a schema's references arrive already fetched.
 //!
 //! One module per schema type implements [`ParsedSchema`]; [`parse`] picks it.
@@ -6,6 +6,7 @@
 pub mod avro;
 pub mod compat;
 pub mod json;
+pub mod json_schema;
 pub mod protobuf;
 
 use std::any::Any;
@@ -141,9 +142,6 @@ pub enum SchemaError {
     /// The language has no place for tags.
     #[error("tags inside the text of a {0} schema cannot be changed; put them into its metadata")]
     NoTags(SchemaType),
-    /// A type this build cannot parse.
-    #[error("schema type {0} is not supported")]
-    Unsupported(SchemaType),
 }
 
 /// What the registry needs of a parsed schema, whatever its language.
@@ -204,6 +202,6 @@ pub fn parse(
     match schema_type {
         SchemaType::Avro => Ok(Arc::new(avro::AvroSchema::parse(text, references, validation)?)),
         SchemaType::Protobuf => Ok(Arc::new(protobuf::ProtobufSchema::parse(text, references, validation)?)),
-        other @ SchemaType::Json => Err(SchemaError::Unsupported(other)),
+        SchemaType::Json => Ok(Arc::new(json_schema::JsonSchema::parse(text, references, validation)?)),
     }
 }

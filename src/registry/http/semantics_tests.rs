@@ -341,3 +341,43 @@ async fn protobuf_files_with_their_imports() {
     let (_, body) = client.post(check, json!({"schema": "\"int\""})).await;
     assert_eq!(body["messages"][0], json!("Incompatible because of different schema type"));
 }
+
+#[tokio::test]
+async fn json_schemas_with_their_references() {
+    let client = Client::new();
+    let schema = |text: &str| json!({"schemaType": "JSON", "schema": text});
+    let item =
+        r#"{"type":"object","title":"Item","properties":{"sku":{"type":"string"}},"additionalProperties":false}"#;
+    let spelled = r#"{ "type": "object", "title": "Item", "properties": {"sku": {"type": "string"}},
+        "additionalProperties": false }"#;
+    let (status, body) = client.post("/subjects/item/versions", schema(spelled)).await;
+    assert_eq!((status, &body["schemaType"], &body["schema"]), (200, &json!("JSON"), &json!(item)), "{body}");
+    let order = |property: &str| {
+        let text = format!(r#"{{"type":"object","properties":{{"item":{property}}},"additionalProperties":false}}"#);
+        json!({"schemaType": "JSON", "schema": text,
+            "references": [{"name": "item.json", "subject": "item", "version": 1}]})
+    };
+    let referring = || order(r#"{"$ref":"item.json"}"#);
+    let (status, body) = client.post("/subjects/order-value/versions", referring()).await;
+    assert_eq!((status, &body["id"]), (200, &json!(2)), "{body}");
+    assert_eq!(client.post("/subjects/order-value", referring()).await.1["version"], json!(1));
+    let check = "/compatibility/subjects/order-value/versions/latest?verbose=true";
+    let (_, body) = client.post(check, order(r#"{"type":"string"}"#)).await;
+    let first = body["messages"][0].as_str().unwrap();
+    assert!(first.starts_with("{errorType:\"TYPE_CHANGED\"") && first.contains("#/properties/item"), "{body}");
+    // What is open to other properties cannot take one in by name: there may be data with another type.
+    let open = r#"{"type":"object","properties":{}}"#;
+    let named = r#"{"type":"object","properties":{"a":{"type":"string"}}}"#;
+    client.post("/subjects/open/versions", schema(open)).await;
+    let refused = client.post("/subjects/open/versions", schema(named)).await;
+    assert!(message(refused.clone()).contains("PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL"), "{refused:?}");
+    assert_eq!(code(refused), (409, 40901));
+    for wrong in ["{", "[]", r#"{"type":"thing"}"#, r##"{"$ref":"#/$defs/none"}"##, r#"{"$ref":"http://nowhere/x"}"#] {
+        assert_eq!(code(client.post("/subjects/wrong/versions", schema(wrong)).await), (422, 42201), "{wrong}");
+    }
+    // The text alone does not make a schema: an id stands for a language, too.
+    let text = r#"{"type":"string"}"#;
+    let json_id = client.post("/subjects/a/versions", schema(text)).await.1["id"].clone();
+    let avro_id = client.post("/subjects/b/versions", json!({"schema": text})).await.1["id"].clone();
+    assert_ne!(json_id, avro_id);
+}

@@ -41,6 +41,7 @@ fn third_party_clients_work() {
     let refused = r#"registry_requests_total{operation="POST /subjects/{subject}/versions",status="409"}"#;
     assert_eq!(counted.get(refused), Some(&1.0), "one registration is refused as incompatible: {counted:#?}");
     web.runtime.block_on(rust_client(&registry_url));
+    script("registry_types.py", &[], &variables);
 
     script("openlineage_events.py", &[], &variables);
     reported_lineage_is_in_the_catalog(&web, &api_url);

@@ -48,6 +48,7 @@ const HOMES: &[(&str, &[&str])] = &[
     // The catalog's answers describe themselves for OpenAPI, so that no second set of types can drift.
     ("utoipa", &["api", "catalog"]),
     ("schema_registry_converter", &["registry"]),
+    ("reqwest", &["registry"]),
     ("apache_avro", &["codec", "schema"]),
     ("fancy_regex", &["schema"]),
     ("jsonschema", &["schema"]),

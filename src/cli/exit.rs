@@ -1,4 +1,5 @@
-//! How the process ends: the codes of sysexits(3), one reason each.
+//! How the process ends: the codes of sysexits(3), one reason each, and 1 and 2 as grep(1) and diff(1) have them for
+//! commands that answer a question.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -15,6 +16,10 @@ pub struct Failure {
 /// The documented exit codes besides 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
+    /// 1: the question was answered, and the answer is no.
+    Negative,
+    /// 2: a command that answers by its exit code could not find out.
+    Unanswered,
     /// 64: the command line is wrong.
     Usage,
     /// 69: a service does not answer or a prerequisite is missing.
@@ -31,6 +36,8 @@ impl Reason {
     /// The process's exit code.
     pub fn code(self) -> u8 {
         match self {
+            Self::Negative => 1,
+            Self::Unanswered => 2,
             Self::Usage => 64,
             Self::Unavailable => 69,
             Self::Internal => 70,

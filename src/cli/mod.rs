@@ -20,6 +20,7 @@ mod rebuild;
 mod recorded;
 mod registry;
 mod running;
+mod schema;
 mod serving;
 mod status;
 mod topology;
@@ -35,7 +36,7 @@ use self::exit::{Because, Failure, Reason};
 use crate::config::{Config, LogColor, LogFormat};
 use crate::telemetry::{Color, LogOptions, LogShape, Metrics, start_logging};
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 64 usage, 69 a service is unavailable or a prerequisite is missing, \
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 no (schema check, schema register), 2 could not find out (schema check), 64 usage, 69 a service is unavailable or a prerequisite is missing, \
 70 internal error, 75 temporary failure, 78 configuration";
 
 /// A live data catalog beside your Kafka.
@@ -75,6 +76,8 @@ enum Command {
     Run(processes::RunArgs),
     /// Serve the schema registry alone
     Registry,
+    /// Ask and fill any schema registry: list, get, register, check, diff, export, import, delete
+    Schema(schema::SchemaArgs),
     /// Serve search, lineage and the REST API
     Api,
     /// Bring views back from the topics: tables, search index, lineage graph, local state
@@ -159,6 +162,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Up(args) => processes::up(&flags, &args),
         Command::Run(args) => processes::run(&flags, &args),
         Command::Registry => registry::run(&flags),
+        Command::Schema(args) => schema::run(&flags, &args),
         Command::Api => processes::api(&flags),
         Command::Rebuild(args) => rebuild::run(&flags, &args),
         Command::Topology(command) => topology::run(&flags, &command),

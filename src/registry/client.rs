@@ -348,7 +348,7 @@ fn supplied(schema: &str) -> SuppliedSchema {
 }
 
 /// The client crate puts subjects into paths as they are.
-fn escaped(subject: &str) -> String {
+pub(super) fn escaped(subject: &str) -> String {
     let mut out = String::with_capacity(subject.len());
     for byte in subject.bytes() {
         match byte {

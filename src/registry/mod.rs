@@ -2,7 +2,8 @@
 //! know the catalog, its stages or its stores.
 //!
 //! `types` and `format` are the vocabulary and the records; `snapshot` is the state, `decide` the rules, both free of
-//! I/O; `log` is the topic, `handle` the running registry, `http` its REST face and `client` how others reach one.
+//! I/O; `log` is the topic, `handle` the running registry, `http` its REST face, `client` how others reach one and `rest`
+//! how tools talk to any registry's whole REST face.
 
 pub mod client;
 pub mod decide;
@@ -14,6 +15,7 @@ mod kafka_log;
 pub mod log;
 pub mod query;
 mod reader;
+pub mod rest;
 mod shards;
 pub mod snapshot;
 pub mod tags;

@@ -231,6 +231,8 @@ fn modes_gate_writes_and_import_takes_ids() {
     world.mode(Some("i"), Mode::Import).unwrap();
     assert_eq!(world.register("i", with_id(100, 7, V1)).unwrap(), (7, 100));
     assert_eq!(world.register("i", with_id(101, 8, "\"string\"")).unwrap(), (8, 101), "no compatibility check");
+    world.mode(Some("j"), Mode::Import).unwrap();
+    assert_eq!(world.register("j", with_id(101, 1, "\"string\"")).unwrap(), (1, 101), "an id serves many versions");
     assert_eq!(code(world.register("i", avro("\"long\""))), 42205, "an id is needed");
     assert_eq!(code(world.register("i", with_id(101, 9, "\"long\""))), 42205, "an id keeps its content");
     assert_eq!(world.register("b", avro(V2)).unwrap(), (1, 102), "new ids go on after imported ones");

@@ -1,0 +1,89 @@
+//! `tributary schema check`: an answer by exit code, for build pipelines.
+
+use std::path::PathBuf;
+
+use anyhow::anyhow;
+use clap::Args;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::super::exit::{Because, Failure, Reason};
+use super::source::{Facts, name_of};
+use super::{Answered, read, say};
+use crate::registry::rest::{Resource, RestClient, RestError};
+
+/// The registry knows no such subject.
+const NO_SUBJECT: u32 = 40401;
+
+/// What to check.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes: 0 compatible (so is every schema where the subject has no versions), 1 not compatible, \
+                  2 could not check\n\n\
+                  Examples: tributary schema check orders-value order.avsc\n          \
+                  tributary schema check orders-value order.avsc --version latest"
+)]
+pub(super) struct CheckArgs {
+    /// Subject
+    #[arg(value_parser = super::subject)]
+    subject: String,
+    /// File; - is standard input
+    file: PathBuf,
+    #[command(flatten)]
+    facts: Facts,
+    /// Against this version; else against those that the subject's level asks for
+    #[arg(long, value_name = "N|latest", value_parser = super::version)]
+    version: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Verdict {
+    is_compatible: bool,
+    #[serde(default)]
+    messages: Option<Vec<String>>,
+}
+
+pub(super) fn run(client: impl Fn() -> Result<RestClient, Failure>, args: &CheckArgs) -> Result<(), Failure> {
+    let verdict = client().and_then(|client| verdict(&client, args));
+    // Whatever went wrong: the question has no answer, and that must not look like "no".
+    let verdict = verdict.map_err(|failure| Failure { reason: Reason::Unanswered, error: failure.error })?;
+    if verdict.is_compatible {
+        return say("compatible");
+    }
+    for message in verdict.messages.iter().flatten() {
+        say(message)?;
+    }
+    Err(anyhow!("{} is not compatible with {}", name_of(&args.file), args.subject)).because(Reason::Negative)
+}
+
+fn verdict(client: &RestClient, args: &CheckArgs) -> Result<Verdict, Failure> {
+    let body = Value::Object(args.facts.body(&args.file)?);
+    let below = |version: Option<&str>| {
+        let mut path = vec!["compatibility", "subjects", &args.subject, "versions"];
+        path.extend(version);
+        Resource::new(&path)
+    };
+    let mut resource = below(args.version.as_deref());
+    let mut outcome = client.post(&resource.clone().flag("verbose", true), &body);
+    if let Err(RestError::Refused { code: 404 | 405, .. }) = &outcome
+        && args.version.is_none()
+    {
+        // Not every registry has the path that takes all versions together.
+        resource = below(Some("latest"));
+        outcome = client.post(&resource.clone().flag("verbose", true), &body);
+    }
+    let names_a_number = args.version.as_deref().is_some_and(|version| version != "latest");
+    match outcome {
+        Err(error) if error.code() == Some(NO_SUBJECT) && !names_a_number => {
+            Ok(Verdict { is_compatible: true, messages: None })
+        }
+        outcome => {
+            let verdict: Verdict = read(outcome.answered()?, "a compatibility check")?;
+            if !verdict.is_compatible {
+                // With messages, what is no schema at all is called incompatible; without them it is an error.
+                client.post(&resource, &body).answered()?;
+            }
+            Ok(verdict)
+        }
+    }
+}

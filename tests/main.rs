@@ -17,6 +17,7 @@ mod rebuild;
 mod recorded_openlineage;
 mod registry;
 mod runtime;
+mod schema_cli;
 mod spark_graph;
 mod store;
 mod support;

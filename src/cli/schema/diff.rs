@@ -150,7 +150,8 @@ fn readers(
         [(Direction::Backward, &new.name, &old.name), (Direction::Forward, &old.name, &new.name)]
     {
         let reasons = found.iter().filter(|(of, _)| *of == direction);
-        let reasons: Vec<String> = reasons.map(|(_, why)| format!("  {}", why.render(direction))).collect();
+        let reasons: Vec<String> =
+            reasons.map(|(_, why)| format!("  {}", why.render(direction, new_schema.schema_type()))).collect();
         let verb = if reasons.is_empty() { "reads" } else { "does not read" };
         said.push(format!("{reader} {verb} data of {writer}"));
         said.extend(reasons);

@@ -24,8 +24,8 @@ pub(super) struct Plan<'a> {
 pub(super) enum Obstacle {
     /// The target is in use.
     #[error(
-        "there are {count} live versions that are not in the export, such as {example}; import into an empty registry, \
-         or give --into-existing to add to them"
+        "the registry has live versions that are not in the export ({count}, such as {example}); import into an empty \
+         registry, or give --into-existing to add to them"
     )]
     InUse {
         /// How many.

@@ -11,6 +11,7 @@ use super::exit::{Because, Failure, Reason};
 use super::processes::{self, Shutdown};
 use super::serving;
 use crate::codec::avro::SUBJECTS;
+use crate::config::Config;
 use crate::kafka::Admin;
 use crate::registry::client::{ClientError, Login, RegistryClient, RestRegistry};
 use crate::registry::decide::{Command, ConfigUpdate};
@@ -63,18 +64,23 @@ pub(super) fn serve(
     processes::serve(runtime, &context.config.registry.listen, router, shutdown)
 }
 
-/// The configured registry over REST, or else that of this process.
-pub(super) fn client(context: &Context) -> Result<RegistryClient, Failure> {
-    let theirs = &context.config.schema_registry;
-    let login = match (&theirs.username, &theirs.password) {
-        (Some(username), password) => Some(Login { username: username.clone(), password: password.clone() }),
-        (None, None) => None,
+/// The login of the registry that others run, where one is set.
+pub(super) fn login(config: &Config) -> Result<Option<Login>, Failure> {
+    let theirs = &config.schema_registry;
+    match (&theirs.username, &theirs.password) {
+        (Some(username), password) => Ok(Some(Login { username: username.clone(), password: password.clone() })),
+        (None, None) => Ok(None),
         (None, Some(_)) => {
             let error = anyhow!("schema_registry.password is set without schema_registry.username; set both");
-            return Err(error).because(Reason::Configuration);
+            Err(error).because(Reason::Configuration)
         }
-    };
-    match &theirs.url {
+    }
+}
+
+/// The configured registry over REST, or else that of this process.
+pub(super) fn client(context: &Context) -> Result<RegistryClient, Failure> {
+    let login = login(&context.config)?;
+    match &context.config.schema_registry.url {
         Some(url) => {
             let rest = RestRegistry::new(url, login.as_ref()).because(Reason::Configuration)?;
             Ok(RegistryClient::Rest(rest))

@@ -23,8 +23,8 @@ use serde_json::Value;
 use super::SettingFlags;
 use super::context::load_config;
 use super::exit::{Because, Failure, Reason};
+use super::registry::login;
 use crate::config::{Config, value};
-use crate::registry::Login;
 use crate::registry::rest::{RestClient, RestError};
 use crate::registry::types::VersionSpec;
 
@@ -95,16 +95,6 @@ fn connect(flags: &SettingFlags, given: Option<&str>) -> Result<RestClient, Fail
         None => (own_url(&config), None),
     };
     RestClient::new(&urls, login).answered()
-}
-
-fn login(config: &Config) -> Result<Option<Login>, Failure> {
-    let theirs = &config.schema_registry;
-    match (&theirs.username, &theirs.password) {
-        (Some(username), password) => Ok(Some(Login { username: username.clone(), password: password.clone() })),
-        (None, None) => Ok(None),
-        (None, Some(_)) => Err(anyhow!("schema_registry.password is set without schema_registry.username; set both"))
-            .because(Reason::Configuration),
-    }
 }
 
 /// Where our own registry is reached from this machine.

@@ -103,7 +103,7 @@ fn schemas_are_registered_shown_and_compared() {
     let site = Site::start();
     assert_eq!(site.done(&["list"]), "no subjects\n");
     assert_eq!(site.register("orders-value", V1, &[]), "orders-value version 1 id 1\n");
-    assert_eq!(site.register("orders-value", V2, &["--version", "2"]), "orders-value version 2 id 2\n");
+    assert_eq!(site.register("orders-value", V2, &[]), "orders-value version 2 id 2\n");
     assert_eq!(site.register("orders-value", V2, &[]), "orders-value version 2 id 2\n", "it is there already");
     assert_eq!(site.register("a/b c", "\"int\"", &[]), "a/b c version 1 id 3\n");
     assert_eq!(
@@ -137,6 +137,9 @@ fn schemas_are_registered_shown_and_compared() {
     let Said { code, err, .. } = site.schema(&["get", "orders-value", "--version", "9"]);
     assert_eq!(code, 64);
     assert!(err.starts_with("tributary: Version 9 not found. (error 40402 from GET http://127.0.0.1:"), "{err}");
+    let Said { code, err, .. } = site.schema(&["register", "orders-value", &bad, "--version", "9"]);
+    assert_eq!(code, 64, "{err}");
+    assert!(err.contains("Version is not one more than previous version"), "{err}");
     let Said { code, err, .. } = site.schema(&["register", "orders-value", &bad]);
     assert_eq!(code, 1, "{err}");
     assert!(err.contains("incompatible with an earlier schema"), "{err}");

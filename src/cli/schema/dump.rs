@@ -105,7 +105,7 @@ mod tests {
             (r#"{"kind":"other"}"#, "this is no line of an export"),
             (r#"{"kind":"schema","subject":"s","version":0,"id":1,"schema":""}"#, "version 0 with id 1"),
             (r#"{"kind":"schema","subject":":.c:","version":1,"id":1,"schema":""}"#, "needs a subject"),
-            (r#"{"kind":"mode","subject":"","mode":"IMPORT"}"#, "Invalid subject"),
+            (r#"{"kind":"mode","subject":"","mode":"IMPORT"}"#, "The specified subject '' is not a valid"),
         ] {
             let (number, said) = parse(&format!("\n\n{line}\n")).unwrap_err();
             assert_eq!(number, 3, "{line}");

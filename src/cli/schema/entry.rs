@@ -78,7 +78,7 @@ impl Entry {
 }
 
 /// The prefix of subjects of all contexts; without one the default context alone is listed.
-const ALL_CONTEXTS: &str = ":*:";
+const ANY_SUBJECT: &str = ":*:";
 
 /// Which entries are asked for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -95,7 +95,7 @@ pub(super) struct Wanted<'a> {
 pub(super) fn all(client: &RestClient, wanted: Wanted<'_>) -> Result<Vec<Entry>, Failure> {
     pages(wanted, |offset| {
         let resource = Resource::new(&["schemas"]).flag("latestOnly", wanted.latest).flag("deleted", wanted.deleted);
-        let resource = resource.with("subjectPrefix", wanted.prefix.unwrap_or(ALL_CONTEXTS));
+        let resource = resource.with("subjectPrefix", wanted.prefix.unwrap_or(ANY_SUBJECT));
         let resource = resource.with("offset", &offset.to_string()).with("limit", &PAGE.to_string());
         read(client.get(&resource).answered()?, "the list of schemas")
     })

@@ -90,9 +90,22 @@ pub(super) fn setting(kind: &str, scope: Option<&str>) -> Resource {
 /// Configuration that is set on a scope.
 pub(super) fn config_of(client: &RestClient, scope: Option<&str>) -> Result<Option<Map<String, Value>>, Failure> {
     match client.find(&setting("config", scope)).answered()? {
-        Some(answer) => Ok(Some(read(answer, "a configuration")?)),
+        Some(answer) => {
+            let config: Map<String, Value> = read(answer, "a configuration")?;
+            Ok(Some(config).filter(|config| !(is_for_all(scope) && *config == unset_config())))
+        }
         None => Ok(None),
     }
+}
+
+/// Whether a scope is that of all contexts, which a registry answers for also where nothing is set: what is then shown
+/// is what holds without it.
+fn is_for_all(scope: Option<&str>) -> bool {
+    scope == Some(ALL_CONTEXTS)
+}
+
+fn unset_config() -> Map<String, Value> {
+    Map::from_iter([("compatibilityLevel".to_owned(), Value::from("BACKWARD"))])
 }
 
 #[derive(Deserialize)]
@@ -103,7 +116,10 @@ struct ModeAnswer {
 /// The mode that is set on a scope.
 pub(super) fn mode_of(client: &RestClient, scope: Option<&str>) -> Result<Option<String>, Failure> {
     match client.find(&setting("mode", scope)).answered()? {
-        Some(answer) => Ok(Some(read::<ModeAnswer>(answer, "a mode")?.mode)),
+        Some(answer) => {
+            let mode = read::<ModeAnswer>(answer, "a mode")?.mode;
+            Ok(Some(mode).filter(|mode| !(is_for_all(scope) && mode == "READWRITE")))
+        }
         None => Ok(None),
     }
 }

@@ -189,9 +189,30 @@ impl SinkCore {
         self.batch.is_empty()
     }
 
-    /// Asks for an undoing if the sink has lost what it took.
+    /// Asks for an undoing if the sink has lost what it took; not again while its partitions wait to be read again.
     pub(super) fn look_for_loss(&mut self) {
-        self.undo = self.undo.take().or_else(|| self.sink.lost());
+        if self.undo.is_none() && self.partitions.values().any(|followed| followed.running) {
+            self.undo = self.sink.lost();
+        }
+    }
+
+    /// Partitions whose records flow.
+    pub(super) fn running(&self) -> impl Iterator<Item = &TopicPartition> {
+        self.partitions.iter().filter(|(_, followed)| followed.running).map(|(key, _)| key)
+    }
+
+    /// Whether the sink stands where its running partitions have left it; otherwise asks for an undoing. A sink that
+    /// writes later may tell of a loss by its positions alone.
+    pub(super) fn agrees(&mut self, stored: &BTreeMap<TopicPartition, StoredPosition>) -> bool {
+        let differs = |(key, followed): (&TopicPartition, &Followed)| match stored.get(key) {
+            Some(position) => position.next != followed.stored,
+            None => followed.start == Start::Stored,
+        };
+        let lost = self.partitions.iter().filter(|(_, followed)| followed.running).any(differs);
+        if lost {
+            self.undo = Some("the sink does not stand where it was left".to_owned());
+        }
+        !lost
     }
 
     /// What the sink says about itself.
@@ -230,5 +251,60 @@ impl RebalanceHandler for Arc<Mutex<SinkCore>> {
             core.write();
         }
         core.remove(partitions);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::batch::BatchLimits;
+    use super::*;
+
+    /// Takes everything and has lost it.
+    struct Losing;
+
+    impl Sink for Losing {
+        fn positions(&mut self, _: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, StoredPosition>, SinkError> {
+            Ok(BTreeMap::new())
+        }
+
+        fn write(&mut self, _: &[StageRecord], _: &PositionDelta) -> Result<(), SinkError> {
+            Ok(())
+        }
+
+        fn lost(&self) -> Option<String> {
+            Some("a batch is lost".to_owned())
+        }
+    }
+
+    fn core() -> (SinkCore, TopicPartition) {
+        let mut core = SinkCore::new("losing".to_owned(), Box::new(Losing), BatchGauge::new(BatchLimits::default()));
+        let key = TopicPartition::new("t", 0);
+        core.add(&key);
+        (core, key)
+    }
+
+    #[test]
+    fn a_loss_is_told_of_what_flows_alone() {
+        let (mut core, key) = core();
+        core.look_for_loss();
+        assert_eq!(core.undo, None, "it waits to be read again");
+        core.place(&key, 5, Start::Stored, None);
+        core.look_for_loss();
+        assert_eq!(core.undo.as_deref(), Some("a batch is lost"));
+    }
+
+    #[test]
+    fn positions_tell_of_a_loss() {
+        let stored = |next| StoredPosition { next, topic_id: None };
+        let (mut core, key) = core();
+        core.place(&key, 5, Start::Stored, None);
+        assert!(core.agrees(&BTreeMap::from([(key.clone(), stored(5))])));
+        assert_eq!(core.undo, None);
+        for positions in [BTreeMap::from([(key.clone(), stored(4))]), BTreeMap::new()] {
+            assert!(!core.agrees(&positions));
+            assert!(core.undo.take().is_some());
+        }
+        core.place(&key, 0, Start::Fresh, None);
+        assert!(core.agrees(&BTreeMap::new()), "nothing has been written yet");
     }
 }

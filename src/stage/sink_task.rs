@@ -341,7 +341,13 @@ impl Session<'_> {
     fn place(&mut self, waiting: &[TopicPartition]) -> Result<(), Fault> {
         let topics: BTreeSet<&str> = waiting.iter().map(|key| &*key.topic).collect();
         let ids = topic_ids(self.kafka, &topics.into_iter().collect::<Vec<_>>())?;
-        let stored = lock(&self.core).stored(waiting)?;
+        let mut core = lock(&self.core);
+        let all: Vec<TopicPartition> = waiting.iter().chain(core.running()).cloned().collect();
+        let stored = core.stored(&all)?;
+        if !core.agrees(&stored) {
+            return Ok(());
+        }
+        drop(core);
         let mut offsets = BTreeMap::new();
         let mut places: Vec<(TopicPartition, i64, Start, Option<TopicId>)> = Vec::new();
         for key in waiting {

@@ -10,12 +10,23 @@ use super::values::shortened;
 use crate::schema::SchemaError;
 use crate::schema::json::Json;
 
-/// Checks the schema against its draft.
+/// Largest text in which the place of a mistake is looked for, in bytes.
+const MAX_EXPLAINED_BYTES: usize = 256 << 10;
+
+/// Checks the schema against its draft; `text_bytes` is how long its text is.
 ///
 /// # Errors
 /// It is no schema of the draft; the first complaint says where.
-pub(super) fn check(json: &Json, draft: Draft) -> Result<(), SchemaError> {
+pub(super) fn check(json: &Json, draft: Draft, text_bytes: usize) -> Result<(), SchemaError> {
     let value = to_value(json);
+    if validator(draft).is_valid(&value) {
+        return Ok(());
+    }
+    // Looking for the place walks through each level anew.
+    if text_bytes > MAX_EXPLAINED_BYTES {
+        let message = format!("this is no schema of its draft; texts over {MAX_EXPLAINED_BYTES} bytes get no place");
+        return Err(SchemaError::Invalid { path: String::new(), message });
+    }
     match validator(draft).iter_errors(&value).next() {
         None => Ok(()),
         Some(error) => Err(SchemaError::Invalid {

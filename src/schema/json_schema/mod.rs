@@ -54,7 +54,7 @@ impl JsonSchema {
         let references = references.iter().map(parse_reference).collect::<Result<Vec<_>, _>>()?;
         let draft = own_draft(&json).unwrap_or(Draft::Draft7);
         if validation == Validation::Strict {
-            meta::check(&json, draft)?;
+            meta::check(&json, draft, text.len())?;
             check_names(&json)?;
         }
         let others =

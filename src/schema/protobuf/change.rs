@@ -32,6 +32,11 @@ pub(super) enum Change {
 }
 
 impl Change {
+    /// Whether there is data that a reader does not read any more.
+    pub(super) fn breaks_readers(self) -> bool {
+        self.description("").is_some()
+    }
+
     /// The reference's name for it.
     pub(super) fn as_str(self) -> &'static str {
         match self {

@@ -12,6 +12,8 @@ use super::model::MAX_FIELD_NUMBER;
 pub(super) const MAX_DEPTH: usize = 31;
 /// Longest name of one thing, in bytes.
 const MAX_NAME: usize = 512;
+/// Longest full name of a message, in bytes. Fields and differences keep such names, each its own.
+const MAX_FULL_NAME: usize = 512;
 /// Longest name with dots, in bytes.
 const MAX_PATH: usize = 2048;
 /// Most parts of a package.
@@ -58,7 +60,7 @@ pub(super) fn check(file: &mut FileDescriptorProto, from_text: bool) -> Result<(
     let checker = Checker { from_text };
     checker.free_of_uninterpreted(file.options.as_ref().map(|options| options.uninterpreted_option.len()), "file")?;
     for message in &mut file.message_type {
-        checker.message(message, 1)?;
+        checker.message(message, package.len(), 1)?;
     }
     entries_are_used(&[], &file.message_type)?;
     groups_are_sound(&[], &file.extension, &file.message_type)?;
@@ -90,9 +92,14 @@ struct Checker {
 }
 
 impl Checker {
-    fn message(&self, message: &mut DescriptorProto, depth: usize) -> Result<(), Objection> {
+    /// Checks a message in a scope whose name has so many bytes.
+    fn message(&self, message: &mut DescriptorProto, scope: usize, depth: usize) -> Result<(), Objection> {
         is_name(message.name(), "message")?;
         let name = message.name().to_owned();
+        let scope = scope + 1 + name.len();
+        if scope > MAX_FULL_NAME {
+            return Err((name, format!("the full name is longer than {MAX_FULL_NAME} bytes")));
+        }
         if depth > MAX_DEPTH {
             return Err((name, format!("messages are nested more than {MAX_DEPTH} deep")));
         }
@@ -129,7 +136,7 @@ impl Checker {
             self.enumeration(declared)?;
         }
         for nested in &mut message.nested_type {
-            self.message(nested, depth + 1)?;
+            self.message(nested, scope, depth + 1)?;
         }
         entries_are_used(&message.field, &message.nested_type)?;
         groups_are_sound(&message.field, &message.extension, &message.nested_type)?;

@@ -10,6 +10,9 @@ use super::ProtobufSchema;
 use super::change::Change;
 use super::model::{Enum, Field, FieldType, Label, Message, Symbol, TypeName, join, strip_package};
 
+/// Most changes of one message or file that are kept; as many again of those that break readers.
+const MAX_CHANGES: usize = 20_000;
+
 /// The changes from `writer` to `reader` that a reader does not survive.
 pub(super) fn incompatibilities(reader: &ProtobufSchema, writer: &ProtobufSchema) -> Vec<Incompatibility> {
     let changes = changes(writer, reader).into_iter().filter_map(|(change, location)| {
@@ -140,6 +143,10 @@ struct Place<'a> {
 
 impl Place<'_> {
     fn add(&mut self, change: Change) {
+        let limit = if self.entries.len() < MAX_CHANGES || change.breaks_readers() { 2 * MAX_CHANGES } else { 0 };
+        if self.entries.len() >= limit {
+            return;
+        }
         let entry = Entry::Change(change, self.location());
         self.entries.push(entry);
     }
@@ -290,6 +297,8 @@ impl<'a> Walk<'a> {
         match (self.old.find(old), self.new.find(new)) {
             (Some(old), Some(new)) if old.local != new.local => at.add(Change::FieldNamedTypeChanged),
             (Some(old), Some(new)) if old.own && new.own => {}
+            // So many cannot all be looked at: what is not looked at counts as changed.
+            _ if at.entries.len() >= 2 * MAX_CHANGES - 1 => at.add(Change::FieldNamedTypeChanged),
             (Some(old), Some(new)) => {
                 let entry = Entry::Pair(at.location(), Box::new((old, new)));
                 at.entries.push(entry);
@@ -308,7 +317,7 @@ impl<'a> Walk<'a> {
         while let Some(frame) = stack.last_mut() {
             match frame.entries.next() {
                 Some(Entry::Change(change, location)) => {
-                    frame.broken |= change.description("").is_some();
+                    frame.broken |= change.breaks_readers();
                     found.push((change, location));
                 }
                 Some(Entry::Pair(location, targets)) => {

@@ -255,8 +255,13 @@ fn rename(bytes: &[u8], name: &str) -> Option<Vec<u8>> {
 }
 
 /// Refuses text that nests too deep, before it is given to parsers that recurse. Brackets in comments and strings do
-/// not count.
+/// not count. In an option's value, and only there, `#` begins a comment, too: the text has to pass both readings.
 fn check_brackets(text: &str) -> Result<(), SchemaError> {
+    brackets_within(text, false)?;
+    if text.contains('#') { brackets_within(text, true) } else { Ok(()) }
+}
+
+fn brackets_within(text: &str, hash_comments: bool) -> Result<(), SchemaError> {
     let mut depth = 0_usize;
     let mut letters = text.bytes().enumerate().peekable();
     while let Some((at, letter)) = letters.next() {
@@ -269,10 +274,11 @@ fn check_brackets(text: &str) -> Result<(), SchemaError> {
                         break;
                     }
                     if letter == b'\\' {
-                        letters.next();
+                        letters.next_if(|(_, letter)| *letter != b'\n');
                     }
                 }
             }
+            b'#' if hash_comments => while letters.next_if(|(_, letter)| *letter != b'\n').is_some() {},
             b'/' if letters.next_if(|(_, next)| *next == b'/').is_some() => {
                 while letters.next_if(|(_, letter)| *letter != b'\n').is_some() {}
             }

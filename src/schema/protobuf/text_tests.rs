@@ -327,6 +327,15 @@ fn nasty_input() {
         "message M { optional int32 a = 99999999999999999999999999; }".to_owned(),
         "message M { optional int32 a = 1 [default = -99999999999999999999]; }".to_owned(),
         "message M { reserved 5 to 1; }".to_owned(),
+        // A comment for one reader and none for another must not hide depth from both.
+        format!("message M {{ option (x) = {{ # /*\n{}\n# */\n}}; }}", "a{".repeat(10_000)),
+        format!("message M {{ option (x) = {{ # '\\\n{}\n}}; }}", "a{".repeat(10_000)),
+        format!(
+            "{} {} {}",
+            format!("message {} {{", "x".repeat(100)).repeat(6),
+            "optional int32 a = 1;",
+            "}".repeat(6)
+        ),
         "message\0M {}".to_owned(),
         "\0".to_owned(),
         "\u{feff}\u{0}\u{ffff}".to_owned(),

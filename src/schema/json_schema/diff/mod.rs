@@ -100,7 +100,7 @@ struct Comparer<'a> {
     guessed: HashSet<Pair>,
     /// Pairs known not to be compatible.
     wrong: HashMap<Pair, Found>,
-    patterns: HashMap<String, Option<fancy_regex::Regex>>,
+    patterns: HashMap<String, Option<object::Pattern>>,
     work: usize,
     given_up: Option<String>,
 }

@@ -172,21 +172,54 @@ impl Comparer<'_> {
         }
     }
 
-    /// Whether the regular expression is found in the name. One that cannot be read or takes too long is not.
+    /// Whether the regular expression is found in the name. Where that cannot be told, because it cannot be read or takes
+    /// too long, the comparison is given up: a guess could let a breaking change pass.
     fn matches(&mut self, pattern: &str, name: &str) -> bool {
-        if pattern.len() > MAX_PATTERN_BYTES || !self.spend(PATTERN_WORK + name.len() / 16, "properties") {
+        if !self.spend(PATTERN_WORK + name.len() / 16, "properties") {
             return false;
         }
         if !self.patterns.contains_key(pattern) {
             self.work += if pattern.contains('{') { COMPILE_COUNTED_WORK } else { COMPILE_WORK };
-            let compiled = fancy_regex::RegexBuilder::new(pattern)
-                .backtrack_limit(MAX_BACKTRACKS)
-                .delegate_size_limit(MAX_COMPILED_BYTES)
-                .build();
-            self.patterns.insert(pattern.to_owned(), compiled.ok());
+            self.patterns.insert(pattern.to_owned(), Pattern::compile(pattern));
         }
-        let compiled = self.patterns.get(pattern).and_then(Option::as_ref);
-        compiled.is_some_and(|regex| regex.is_match(name).unwrap_or(false))
+        let found = self.patterns.get(pattern).and_then(Option::as_ref).and_then(|compiled| compiled.is_in(name));
+        if found.is_none() {
+            self.given_up.get_or_insert_with(|| "patternProperties".to_owned());
+        }
+        found.unwrap_or(false)
+    }
+}
+
+/// A regular expression that can be tried in bounded time.
+pub(super) enum Pattern {
+    /// With counted repetitions: they may repeat what takes nothing, without an end. This library has no such parts.
+    Plain(regex::Regex),
+    /// With looks ahead and behind.
+    Fancy(Box<fancy_regex::Regex>),
+}
+
+impl Pattern {
+    fn compile(text: &str) -> Option<Self> {
+        if text.len() > MAX_PATTERN_BYTES {
+            return None;
+        }
+        if text.contains('{') {
+            let compiled = regex::RegexBuilder::new(text).size_limit(MAX_COMPILED_BYTES).build();
+            return compiled.ok().map(Self::Plain);
+        }
+        let compiled = fancy_regex::RegexBuilder::new(text)
+            .backtrack_limit(MAX_BACKTRACKS)
+            .delegate_size_limit(MAX_COMPILED_BYTES)
+            .build();
+        compiled.ok().map(|compiled| Self::Fancy(Box::new(compiled)))
+    }
+
+    /// Whether it is found in a name; none if that takes too long.
+    fn is_in(&self, name: &str) -> Option<bool> {
+        match self {
+            Self::Plain(compiled) => Some(compiled.is_match(name)),
+            Self::Fancy(compiled) => compiled.is_match(name).ok(),
+        }
     }
 }
 

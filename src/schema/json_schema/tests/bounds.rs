@@ -1,24 +1,19 @@
-//! Nothing that is parsed or compared explodes, and a schema is always compatible with itself.
+//! Nothing that is parsed or compared explodes (a test that does not end has failed), and a schema is always compatible
+//! with itself.
 
 use std::fmt::Write as _;
-use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::schema::{MAX_SCHEMA_BYTES, json};
 
-/// Generous, for slow machines and builds without optimisation.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// Parses both texts and compares them both ways; answers the kinds found when `new` reads `old`.
-fn within_patience(old: &str, new: &str) -> Vec<&'static str> {
+fn both_ways(old: &str, new: &str) -> Vec<&'static str> {
     assert!(old.len() < MAX_SCHEMA_BYTES && new.len() < MAX_SCHEMA_BYTES);
-    let start = Instant::now();
     let (old, new) = (parse(old), parse(new));
     let kinds: Vec<_> = new.incompatibilities(&old).iter().map(|found| found.kind).collect();
     let _ = old.incompatibilities(&new);
-    assert!(start.elapsed() < PATIENCE, "{:?}", start.elapsed());
     kinds
 }
 
@@ -55,8 +50,8 @@ fn wide_combinations_are_given_up() {
     let wide = |count: usize, low: usize| {
         format!("{{\"anyOf\":[{}]}}", list(count, |i| format!("{{\"minimum\":{}}}", i + low)))
     };
-    assert!(within_patience(&wide(200, 1), &wide(200, 0)).is_empty());
-    assert_eq!(within_patience(&wide(3000, 1), &wide(3000, 0)), ["COMPARISON_GIVEN_UP"]);
+    assert!(both_ways(&wide(200, 1), &wide(200, 0)).is_empty());
+    assert_eq!(both_ways(&wide(3000, 1), &wide(3000, 0)), ["COMPARISON_GIVEN_UP"]);
 }
 
 #[test]
@@ -72,8 +67,8 @@ fn entangled_references_end() {
     };
     // All definitions refer to all: pairs are remembered, so that this is quick, and not given up.
     for count in [8, 60] {
-        assert!(within_patience(&tangle(count, "integer"), &tangle(count, "number")).is_empty());
-        let narrowed = within_patience(&tangle(count, "number"), &tangle(count, "integer"));
+        assert!(both_ways(&tangle(count, "integer"), &tangle(count, "number")).is_empty());
+        let narrowed = both_ways(&tangle(count, "number"), &tangle(count, "integer"));
         assert!(narrowed.contains(&"TYPE_NARROWED") && !narrowed.contains(&"COMPARISON_GIVEN_UP"), "{narrowed:?}");
     }
 }
@@ -85,16 +80,16 @@ fn long_chains_of_references_end() {
         let uses = list(count, |i| format!("{{\"$ref\":\"#/definitions/d{i}\"}}"));
         format!("{{\"items\":[{uses}],\"definitions\":{{{links},\"d{count}\":{{\"type\":\"{end}\"}}}}}}")
     };
-    assert_eq!(within_patience(&chain(5000, "string"), &chain(5000, "string")).len(), 0);
-    assert_eq!(within_patience(&chain(5000, "string"), &chain(5000, "null")).len(), 5000);
+    assert_eq!(both_ways(&chain(5000, "string"), &chain(5000, "string")).len(), 0);
+    assert_eq!(both_ways(&chain(5000, "string"), &chain(5000, "null")).len(), 5000);
     // Objects nested through references, deeper than any text nests them.
     let deep = |count: usize, end: &str| {
         let links =
             list(count, |i| format!("\"d{i}\":{{\"properties\":{{\"a\":{{\"$ref\":\"#/definitions/d{}\"}}}}}}", i + 1));
         format!("{{\"$ref\":\"#/definitions/d0\",\"definitions\":{{{links},\"d{count}\":{{\"type\":\"{end}\"}}}}}}")
     };
-    assert_eq!(within_patience(&deep(200, "string"), &deep(200, "null")), ["TYPE_CHANGED"]);
-    assert_eq!(within_patience(&deep(5000, "string"), &deep(5000, "null")), ["COMPARISON_GIVEN_UP"]);
+    assert_eq!(both_ways(&deep(200, "string"), &deep(200, "null")), ["TYPE_CHANGED"]);
+    assert_eq!(both_ways(&deep(5000, "string"), &deep(5000, "null")), ["COMPARISON_GIVEN_UP"]);
 }
 
 #[test]
@@ -105,8 +100,8 @@ fn recursions_of_different_length_end() {
         });
         format!("{{\"$ref\":\"#/definitions/d0\",\"definitions\":{{{links}}}}}")
     };
-    assert!(within_patience(&ring(13), &ring(17)).is_empty());
-    assert_eq!(within_patience(&ring(101), &ring(103)), ["COMPARISON_GIVEN_UP"]);
+    assert!(both_ways(&ring(13), &ring(17)).is_empty());
+    assert_eq!(both_ways(&ring(101), &ring(103)), ["COMPARISON_GIVEN_UP"]);
 }
 
 #[test]
@@ -117,30 +112,42 @@ fn many_references_into_one_another_are_loaded_once() {
         .unwrap();
     text.push_str(&list(200, |i| format!("{{\"$ref\":\"#/definitions/a{}\"}}", "/not".repeat(i))));
     text.push_str("]}");
-    within_patience(&text, &text.replace("\"p1\"", "\"q1\""));
+    both_ways(&text, &text.replace("\"p1\"", "\"q1\""));
     // Names that repeat in every path.
     let name = "n".repeat(20_000);
     let nested = |inner: &str| {
         format!("{}{{\"type\":\"{inner}\"}}{}", format!("{{\"properties\":{{\"{name}\":").repeat(100), "}}".repeat(100))
     };
-    assert_eq!(within_patience(&nested("string"), &nested("null")).len(), 1);
+    assert_eq!(both_ways(&nested("string"), &nested("null")).len(), 1);
     // Patterns that take their time.
     let slow = |property: &str| {
         let patterns = list(200, |i| format!("\"(?=(a+)+$){i}\":{{}}"));
         let names = list(200, |i| format!("\"{property}{i}{}\":{{}}", "a".repeat(40)));
         format!("{{\"patternProperties\":{{{patterns}}},\"properties\":{{{names}}}}}")
     };
-    within_patience(&slow("x"), &slow("y"));
+    both_ways(&slow("x"), &slow("y"));
 }
 
 #[test]
-fn complaints_about_nested_schemas_are_quick() {
-    let start = Instant::now();
+fn what_a_pattern_covers_is_not_guessed() {
+    let long = "a".repeat(5_000);
+    for pattern in ["(?:(?=a)(?=a)){9999999999999}", "(?<", "(", "\\\\1", &long] {
+        let old = format!(r#"{{"type":"object","patternProperties":{{"{pattern}":{{}}}}}}"#);
+        let new = format!(r#"{{"type":"object","patternProperties":{{"{pattern}":{{}}}},"properties":{{"a":{{}}}}}}"#);
+        assert_eq!(found(&parse(&old), &parse(&new)), ["COMPARISON_GIVEN_UP #/patternProperties"], "{pattern}");
+        assert!(parse(&new).differences(&parse(&new)).is_empty(), "{pattern}");
+    }
+    let counted = |rest: &str| parse(&format!(r#"{{"patternProperties":{{"^a{{2}}$":{{"type":"null"}}}}{rest}}}"#));
+    let added = found(&counted(""), &counted(r#","properties":{"aa":{"type":"null"}}"#));
+    assert!(added.iter().any(|found| found.starts_with("PROPERTY_ADDED_IS_COVERED")), "{added:?}");
+}
+
+#[test]
+fn complaints_about_nested_schemas_end() {
     for (open, close) in [("{\"items\":", "}"), ("{\"items\":[", "]}"), ("{\"dependencies\":{\"a\":", "}}")] {
         let text = format!("{}{{\"type\":1}}{}", open.repeat(100), close.repeat(100));
         assert!(JsonSchema::parse(&text, &[], Validation::Strict).is_err());
     }
-    assert!(start.elapsed() < PATIENCE);
 }
 
 /// Small schemas of all keywords, references that may lead anywhere among them.

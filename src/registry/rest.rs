@@ -142,7 +142,12 @@ impl RestClient {
         if bases.is_empty() {
             return Err(unusable("no schema registry URL is given".to_owned()));
         }
-        let http = Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(ANSWER_TIMEOUT).build();
+        let mut builder = Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(ANSWER_TIMEOUT);
+        if bases.iter().all(is_loopback) {
+            // A proxy has its own loopback.
+            builder = builder.no_proxy();
+        }
+        let http = builder.build();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let no_client = |error: &dyn std::error::Error| RestError::Address {
             url: bases.first().map(shown).unwrap_or_default(),
@@ -281,6 +286,11 @@ fn outcome(status: StatusCode, bytes: &[u8], call: String) -> Result<Value, Rest
 fn beginning(bytes: &[u8]) -> String {
     let text: String = String::from_utf8_lossy(bytes).chars().take(SHOWN_CHARS).collect();
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn base(text: &str) -> Result<Url, RestError> {

@@ -46,12 +46,13 @@ struct Verdict {
 pub(super) fn run(client: impl Fn() -> Result<RestClient, Failure>, args: &CheckArgs) -> Result<(), Failure> {
     let verdict = client().and_then(|client| verdict(&client, args));
     // Whatever went wrong: the question has no answer, and that must not look like "no".
-    let verdict = verdict.map_err(|failure| Failure { reason: Reason::Unanswered, error: failure.error })?;
+    let unanswered = |failure: Failure| Failure { reason: Reason::Unanswered, error: failure.error };
+    let verdict = verdict.map_err(unanswered)?;
     if verdict.is_compatible {
-        return say("compatible");
+        return say("compatible").map_err(unanswered);
     }
     for message in verdict.messages.iter().flatten() {
-        say(message)?;
+        say(message).map_err(unanswered)?;
     }
     Err(anyhow!("{} is not compatible with {}", name_of(&args.file), args.subject)).because(Reason::Negative)
 }
@@ -69,8 +70,14 @@ fn verdict(client: &RestClient, args: &CheckArgs) -> Result<Verdict, Failure> {
         && args.version.is_none()
     {
         // Not every registry has the path that takes all versions together.
-        resource = below(Some("latest"));
-        outcome = client.post(&resource.clone().flag("verbose", true), &body);
+        for version in versions_to_compare(client, &args.subject)? {
+            resource = below(Some(&version));
+            outcome = client.post(&resource.clone().flag("verbose", true), &body);
+            let compatible = |answer: &Value| answer.get("is_compatible") == Some(&Value::Bool(true));
+            if !outcome.as_ref().is_ok_and(compatible) {
+                break;
+            }
+        }
     }
     let names_a_number = args.version.as_deref().is_some_and(|version| version != "latest");
     match outcome {
@@ -86,4 +93,19 @@ fn verdict(client: &RestClient, args: &CheckArgs) -> Result<Verdict, Failure> {
             Ok(verdict)
         }
     }
+}
+
+/// The versions that the subject's level compares a new one with, the newest first.
+fn versions_to_compare(client: &RestClient, subject: &str) -> Result<Vec<String>, Failure> {
+    let config = client.get(&Resource::new(&["config", subject]).flag("defaultToGlobal", true)).answered()?;
+    let level = config.get("compatibilityLevel").and_then(Value::as_str).unwrap_or_default();
+    if !level.ends_with("_TRANSITIVE") {
+        return Ok(vec!["latest".to_owned()]);
+    }
+    let versions = client.find(&Resource::new(&["subjects", subject, "versions"])).answered()?;
+    let versions: Vec<i32> =
+        versions.map_or_else(|| Ok(Vec::new()), |versions| read(versions, "a list of versions"))?;
+    let newest_first = versions.iter().rev().map(i32::to_string).collect::<Vec<_>>();
+    // A subject without versions is asked for all the same, and says so.
+    Ok(if newest_first.is_empty() { vec!["latest".to_owned()] } else { newest_first })
 }

@@ -40,6 +40,9 @@ pub(super) struct Entry {
     /// Whether it is soft-deleted.
     #[serde(default, deserialize_with = "none_if_null")]
     pub deleted: bool,
+    /// Other names of its subject, where the registry says them; no part of the entry.
+    #[serde(default, skip_serializing, deserialize_with = "none_if_null")]
+    pub aliases: Vec<String>,
 }
 
 fn avro() -> String {
@@ -95,7 +98,7 @@ pub(super) struct Wanted<'a> {
 pub(super) fn all(client: &RestClient, wanted: Wanted<'_>) -> Result<Vec<Entry>, Failure> {
     pages(wanted, |offset| {
         let resource = Resource::new(&["schemas"]).flag("latestOnly", wanted.latest).flag("deleted", wanted.deleted);
-        let resource = resource.with("subjectPrefix", wanted.prefix.unwrap_or(ANY_SUBJECT));
+        let resource = resource.flag("aliases", true).with("subjectPrefix", wanted.prefix.unwrap_or(ANY_SUBJECT));
         let resource = resource.with("offset", &offset.to_string()).with("limit", &PAGE.to_string());
         read(client.get(&resource).answered()?, "the list of schemas")
     })
@@ -103,9 +106,10 @@ pub(super) fn all(client: &RestClient, wanted: Wanted<'_>) -> Result<Vec<Entry>,
 
 /// Every entry of the registry, soft-deleted ones marked: not every registry says which are.
 pub(super) fn everything(client: &RestClient) -> Result<Vec<Entry>, Failure> {
-    // In this order what is deleted in between is shown as live, not the other way round.
-    let live = all(client, Wanted::default())?;
+    // What is deleted or registered in between is shown as live.
+    let mut live = all(client, Wanted::default())?;
     let mut entries = all(client, Wanted { deleted: true, ..Wanted::default() })?;
+    live.extend(all(client, Wanted::default())?);
     let live: BTreeSet<_> = live.iter().map(Entry::key).collect();
     for entry in &mut entries {
         entry.deleted = entry.deleted || !live.contains(&entry.key());

@@ -50,7 +50,7 @@ pub(super) fn run(client: &RestClient, args: &ExportArgs) -> Result<(), Failure>
     super::say(&format!("{schemas} versions and {settings} settings from {}", client.url()))
 }
 
-/// Everything the registry holds.
+/// Everything the registry holds, but for settings of subjects without versions that are no aliases: REST names none.
 fn lines(client: &RestClient) -> Result<Vec<Line>, Failure> {
     let entries = entry::everything(client)?;
     let mut scopes: BTreeSet<Scope> = BTreeSet::from([None, Some(ALL_CONTEXTS.to_owned())]);
@@ -58,6 +58,8 @@ fn lines(client: &RestClient) -> Result<Vec<Line>, Failure> {
     for entry in &entries {
         scopes.insert(dump::context_scope(&entry.subject));
         scopes.insert(Some(entry.subject.clone()));
+        // An alias is configured on a name that has no versions of its own.
+        scopes.extend(entry.aliases.iter().cloned().map(Some));
     }
     let (mut configs, mut modes) = (Vec::new(), Vec::new());
     for scope in scopes {

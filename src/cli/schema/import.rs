@@ -56,7 +56,7 @@ pub(super) fn run(client: &RestClient, args: &ImportArgs) -> Result<(), Failure>
             delete.len()
         ));
     }
-    let import = Import { client, file: &file, is_in_use: there.iter().any(|entry| !entry.deleted) };
+    let import = Import { client, file: &file, is_in_use: !there.is_empty() };
     let before = import.begin(&work)?;
     let outcome = import.write(&work).and_then(|()| import.settle(&lines, &before));
     let (configs, modes) = outcome.map_err(|failure| import.explained(failure, &before))?;
@@ -74,7 +74,8 @@ type Before = BTreeMap<Scope, Option<String>>;
 struct Import<'a> {
     client: &'a RestClient,
     file: &'a str,
-    /// Mode IMPORT has to be forced upon live schemas.
+    /// Mode IMPORT has to be forced upon a registry that holds schemas: otherwise it is refused, or what is soft-deleted
+    /// there is forgotten.
     is_in_use: bool,
 }
 

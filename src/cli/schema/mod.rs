@@ -33,9 +33,9 @@ is our own, at registry.advertised_url or registry.listen";
 
 /// Which registry, and what to do there.
 #[derive(Debug, Args)]
-#[command(after_help = "The registry: --url, else schema_registry.url (SCHEMA_REGISTRY_URL), both with the login of \
+#[command(after_help = "The registry: --url; else schema_registry.url (SCHEMA_REGISTRY_URL) with the login of \
                   schema_registry.username\nand schema_registry.password; else our own at registry.advertised_url or \
-                  registry.listen.\n\n\
+                  registry.listen. Another registry at --url gets\nthe login with --login only.\n\n\
                   Examples: tributary schema list --url http://registry:8081\n          \
                   tributary schema check orders-value order.avsc && tributary schema register orders-value order.avsc\n          \
                   tributary schema export all.jsonl && tributary schema import all.jsonl --url http://other:8081")]
@@ -43,6 +43,9 @@ pub struct SchemaArgs {
     /// The registry's URL; several are separated by commas
     #[arg(long, global = true, value_name = "URL")]
     url: Option<String>,
+    /// Send the login of schema_registry.username to --url, too
+    #[arg(long, global = true)]
+    login: bool,
     #[command(subcommand)]
     command: SchemaCommand,
 }
@@ -59,7 +62,7 @@ enum SchemaCommand {
     Check(check::CheckArgs),
     /// Show what changed between two versions or files, and who reads whose data
     Diff(diff::DiffArgs),
-    /// Write everything the registry holds as JSON Lines
+    /// Write the registry's schemas and settings as JSON Lines
     Export(export::ExportArgs),
     /// Bring an export into a registry, ids and versions included
     Import(import::ImportArgs),
@@ -68,7 +71,7 @@ enum SchemaCommand {
 }
 
 pub(super) fn run(flags: &SettingFlags, args: &SchemaArgs) -> Result<(), Failure> {
-    let client = || connect(flags, args.url.as_deref());
+    let client = || connect(flags, args);
     match &args.command {
         SchemaCommand::Register(args) => change::register(&client()?, args),
         SchemaCommand::Get(args) => show::get(&client()?, args),
@@ -81,16 +84,18 @@ pub(super) fn run(flags: &SettingFlags, args: &SchemaArgs) -> Result<(), Failure
     }
 }
 
-fn connect(flags: &SettingFlags, given: Option<&str>) -> Result<RestClient, Failure> {
+fn connect(flags: &SettingFlags, args: &SchemaArgs) -> Result<RestClient, Failure> {
     let config = load_config(flags, &[])?.config;
-    let given = given.map(|text| {
+    let given = args.url.as_deref().map(|text| {
         let problem = |why: String| anyhow!("--url: {why}");
         text.split(',').try_for_each(|url| value::http_url(url.trim()).map(drop)).map_err(problem)?;
         Ok::<_, anyhow::Error>(text.to_owned())
     });
     let given = given.transpose().because(Reason::Usage)?;
-    let (urls, login) = match given.or_else(|| config.schema_registry.url.clone()) {
-        Some(urls) => (urls, login(&config)?),
+    let configured = config.schema_registry.url.clone();
+    let (urls, login) = match given.or_else(|| configured.clone()) {
+        Some(urls) if args.login || Some(&urls) == configured.as_ref() => (urls, login(&config)?),
+        Some(urls) => (urls, None),
         // The login is for a registry that others run; ours has none.
         None => (own_url(&config), None),
     };

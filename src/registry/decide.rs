@@ -44,19 +44,19 @@ pub enum Command {
     },
     /// Sets configuration of a subject, or of all.
     SetConfig {
-        /// Subject; none for all.
+        /// Subject or context; none for the default context.
         subject: Option<Subject>,
         /// What changes; fields of which it says nothing stay.
         update: Box<ConfigUpdate>,
     },
     /// Resets configuration.
     DeleteConfig {
-        /// Subject; none for all.
+        /// Subject or context; none for the default context.
         subject: Option<Subject>,
     },
     /// Sets the mode.
     SetMode {
-        /// Subject; none for all.
+        /// Subject or context; none for the default context.
         subject: Option<Subject>,
         /// The new mode; none resets it.
         mode: Option<Mode>,
@@ -65,7 +65,7 @@ pub enum Command {
     },
     /// Resets the mode.
     DeleteMode {
-        /// Subject; none for all.
+        /// Subject or context; none for the default context.
         subject: Option<Subject>,
         /// Whether the modes of a context's subjects go, too.
         recursive: bool,
@@ -271,6 +271,9 @@ fn set_config(
         && level.parse::<crate::schema::Level>().is_err()
     {
         return Err(RegistryError::InvalidLevel);
+    }
+    if let Some(alias) = update.set.alias.as_deref().filter(|alias| !alias.is_empty()) {
+        Subject::parse(alias)?;
     }
     for rules in [&update.set.default_rule_set, &update.set.override_rule_set].into_iter().flatten() {
         rules.validate()?;

@@ -13,9 +13,9 @@ use crate::schema::SchemaType;
 pub enum Record {
     /// A version of a subject; `None` forgets it for good.
     Schema(Subject, i32, Option<SchemaValue>),
-    /// Configuration of a subject, or of all with no subject; `None` resets it.
+    /// Configuration of a subject or context, the default one with no subject; `None` resets it.
     Config(Option<Subject>, Option<Config>),
-    /// Mode of a subject, or of all with no subject; `None` resets it.
+    /// Mode of a subject or context, the default one with no subject; `None` resets it.
     Mode(Option<Subject>, Option<Mode>),
     /// Soft-deletes all versions up to this one.
     DeleteSubject(Subject, i32),

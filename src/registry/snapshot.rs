@@ -21,7 +21,7 @@ pub struct Snapshot {
     contexts: BTreeMap<String, Context>,
     /// Contexts that were written down as such; they stay when their subjects go.
     named_contexts: BTreeSet<String>,
-    /// By subject text; the empty text is the whole registry.
+    /// By subject text; the empty text is the default context.
     configs: Shards<String, Arc<Config>>,
     modes: Shards<String, Mode>,
     /// Referenced version → versions that refer to it.
@@ -35,6 +35,13 @@ struct Context {
     by_content: Shards<ContentKey, i32>,
     by_md5: Shards<ContentKey, i32>,
     max_id: i32,
+}
+
+impl Context {
+    /// The lowest id with such content.
+    fn lowest_id(&self, fits: impl Fn(&Content) -> bool) -> Option<i32> {
+        self.ids.iter().filter(|(_, entry)| fits(&entry.content)).map(|(id, _)| *id).min()
+    }
 }
 
 /// The versions of a subject, soft-deleted ones included.
@@ -95,7 +102,6 @@ impl Snapshot {
             tracing::warn!(%subject, version, schema_type = ?value.schema_type, "schema of an unknown type is passed over");
             return;
         };
-        self.forget_version(&subject, version);
         let id = value.id;
         // Another writer's text may be spelled differently; identity is over the canonical text, answers over the stored.
         let parsed = schema::parse(schema_type, &value.schema, &[], Validation::Unresolved);
@@ -104,13 +110,20 @@ impl Snapshot {
         let references = value.references.unwrap_or_default();
         let content = Content::new(schema_type, text.clone(), canonical, references, value.metadata, value.rule_set);
         let referred: Vec<(Subject, i32)> = targets(&subject, &content.references).collect();
-        let context = self.context_mut(&subject);
-        let entry = context.ids.get(&id);
-        if entry.is_some_and(|entry| entry.content.schema_type != schema_type || entry.content.schema != content.schema)
-        {
+        let this = (subject.clone(), version);
+        let is_another = |entry: &IdEntry| {
+            let known = &entry.content;
+            // Texts may be spelled differently and mean the same.
+            let differs = known.schema_type != schema_type || known.schema != content.schema;
+            known.key != content.key && differs && entry.versions.iter().any(|user| *user != this)
+        };
+        if self.id(subject.context(), id).is_some_and(is_another) {
             tracing::warn!(%subject, version, id, "a schema is passed over whose id stands for another one");
             return;
         }
+        self.forget_version(&subject, version);
+        let context = self.context_mut(&subject);
+        let entry = context.ids.get(&id);
         let same = entry.filter(|entry| entry.content.key == content.key);
         let content = same.map_or_else(|| Arc::new(content), |entry| entry.content.clone());
         let mut users = entry.map(|entry| entry.versions.clone()).unwrap_or_default();
@@ -148,13 +161,21 @@ impl Snapshot {
             let mut entry = IdEntry::clone(entry);
             entry.versions.remove(&(subject.clone(), version));
             if entry.versions.is_empty() {
-                if context.by_content.get(&entry.content.key) == Some(&gone.id) {
-                    context.by_content.remove(&entry.content.key);
-                }
-                if context.by_md5.get(&entry.content.md5) == Some(&gone.id) {
-                    context.by_md5.remove(&entry.content.md5);
-                }
                 context.ids.remove(&gone.id);
+                // Imported schemas may have several ids: another one takes the place.
+                let (key, md5) = (entry.content.key, entry.content.md5);
+                if context.by_content.get(&key) == Some(&gone.id) {
+                    match context.lowest_id(|content| content.key == key) {
+                        Some(id) => context.by_content.insert(key, id),
+                        None => context.by_content.remove(&key),
+                    }
+                }
+                if context.by_md5.get(&md5) == Some(&gone.id) {
+                    match context.lowest_id(|content| content.md5 == md5) {
+                        Some(id) => context.by_md5.insert(md5, id),
+                        None => context.by_md5.remove(&md5),
+                    }
+                }
             } else {
                 context.ids.insert(gone.id, Arc::new(entry));
             }
@@ -275,15 +296,19 @@ impl Snapshot {
         }
     }
 
-    /// The names whose alias a subject is, sorted.
-    pub fn aliases_of(&self, subject: &Subject) -> Vec<String> {
-        let names = self.configs.iter().filter(|(_, config)| config.alias.is_some());
-        let others = names.map(|(name, _)| Subject::from_stored(name));
-        let mut aliases: Vec<String> = others
-            .filter(|other| other != subject && self.aliased(other.clone()) == *subject)
-            .map(|other| other.to_string())
-            .collect();
-        aliases.sort_unstable();
+    /// All aliases, sorted, by the subject that they stand for.
+    pub fn aliases(&self) -> BTreeMap<Subject, Vec<String>> {
+        let mut names: Vec<&String> =
+            self.configs.iter().filter(|(_, config)| config.alias.is_some()).map(|(name, _)| name).collect();
+        names.sort_unstable();
+        let mut aliases: BTreeMap<Subject, Vec<String>> = BTreeMap::new();
+        for name in names {
+            let alias = Subject::from_stored(name);
+            let subject = self.aliased(alias.clone());
+            if subject != alias {
+                aliases.entry(subject).or_default().push(name.clone());
+            }
+        }
         aliases
     }
 
@@ -337,7 +362,7 @@ impl Snapshot {
         })
     }
 
-    /// Configuration set on exactly this subject, or on the whole registry.
+    /// Configuration set on exactly this subject or context; no subject is the default context.
     pub fn config(&self, subject: Option<&Subject>) -> Option<&Config> {
         self.configs.get(subject.map_or("", Subject::as_str)).map(Arc::as_ref)
     }
@@ -365,7 +390,7 @@ impl Snapshot {
         self.effective_config(Some(subject)).level().unwrap_or_default()
     }
 
-    /// Mode set on exactly this subject, or on the whole registry.
+    /// Mode set on exactly this subject or context; no subject is the default context.
     pub fn mode(&self, subject: Option<&Subject>) -> Option<Mode> {
         self.modes.get(subject.map_or("", Subject::as_str)).copied()
     }

@@ -457,7 +457,7 @@ pub enum Mode {
     Readonly,
     /// None, whatever its subjects say.
     ReadonlyOverride,
-    /// As `Readwrite`; the reference forwards reads elsewhere.
+    /// As `Import`; the reference forwards reads elsewhere.
     Forward,
     /// Schemas with the ids and versions they bring.
     Import,

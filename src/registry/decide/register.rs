@@ -29,7 +29,7 @@ pub struct RegisterRequest {
     pub rule_set: Option<RuleSet>,
     /// Only as this version: compare and set. 0 and -1 are "the next".
     pub version: Option<i32>,
-    /// Only in mode IMPORT: the id to take. -1 is "any".
+    /// Only in modes IMPORT and FORWARD: the id to take. -1 is "any".
     pub id: Option<i32>,
     /// Whether spelling without meaning is removed first.
     pub normalize: Normalize,
@@ -77,29 +77,56 @@ pub(super) fn register(
     let config = snapshot.effective_config(Some(subject));
     let wanted_id = request.id.filter(|id| *id >= 0);
     let wanted_version = request.version.filter(|version| *version > 0);
-    let next = snapshot.versions(subject).and_then(|versions| versions.keys().next_back()).map_or(1, |last| last + 1);
-    let purpose = if takes_ids { Purpose::Import } else { Purpose::Register { next } };
-    let prepared = prepare(snapshot, subject, request, &config, purpose)?;
-    let content = &prepared.content;
+    let last = snapshot.versions(subject).and_then(|versions| versions.keys().next_back()).copied().unwrap_or(0);
     // What is there already is answered in every mode; not where one certain new version is asked for.
     let considered = if request.version == Some(-1) { 1 } else { usize::MAX };
     let live = || snapshot.live(subject).rev().take(considered);
-    let same = equivalent(snapshot, live, &prepared, request.version);
-    if let Some(version) = same
-        && wanted_id.is_none_or(|id| id == version.id)
-        && (wanted_version.is_none() || takes_ids && wanted_version == Some(version.version))
+    let already = |prepared: &Prepared| {
+        equivalent(snapshot, live, prepared, request.version).filter(|version| {
+            wanted_id.is_none_or(|id| id == version.id)
+                && (wanted_version.is_none() || takes_ids && wanted_version == Some(version.version))
+        })
+    };
+    let there = |version: &SchemaVersion| {
+        let (subject, version, id) = (subject.clone(), version.version, version.id);
+        Ok(Decision::nothing(Reply::Registered { subject, version, id }))
+    };
+    let as_sent = || -> Result<Option<&SchemaVersion>, RegistryError> {
+        let sent = prepare(snapshot, subject, request, &config, Purpose::Lookup)?;
+        Ok(already(&sent))
+    };
+    let may_look = !takes_ids && !request.schema.trim().is_empty() && !has_contract(&config);
+    // Before what it would inherit is put on: that may have changed since.
+    if may_look
+        && completes(request, snapshot.live(subject).next_back())
+        && let Some(version) = as_sent()?
     {
-        let reply = Reply::Registered { subject: subject.clone(), version: version.version, id: version.id };
-        return Ok(Decision::nothing(reply));
+        return there(version);
+    }
+    let used_up = || RegistryError::OperationNotPermitted("all versions of the subject are used".to_owned());
+    let next = last.checked_add(1).ok_or_else(used_up);
+    let purpose = if takes_ids { Purpose::Import } else { Purpose::Register { next: next.as_ref().ok().copied() } };
+    let prepared = match prepare(snapshot, subject, request, &config, purpose) {
+        // What is there is answered even where it would not be taken in any more.
+        Err(error @ RegistryError::InvalidSchema(_)) if may_look => match as_sent() {
+            Ok(Some(version)) => return there(version),
+            _ => return Err(error),
+        },
+        prepared => prepared?,
+    };
+    let content = &prepared.content;
+    if let Some(version) = already(&prepared) {
+        return there(version);
     }
     writable(snapshot, Some(subject))?;
     let (version, id) = if takes_ids {
-        (wanted_version.unwrap_or(next), imported_id(snapshot, subject, wanted_id, content)?)
+        (wanted_version.map_or(next, Ok)?, imported_id(snapshot, subject, wanted_id, content)?)
     } else {
         if wanted_id.is_some() {
             let message = format!("Subject {} is not in import mode", place(Some(subject)));
             return Err(RegistryError::OperationNotPermitted(message));
         }
+        let next = next?;
         if wanted_version.is_some_and(|wanted| wanted != next) {
             let message = "Version is not one more than previous version";
             return Err(RegistryError::InvalidSchema(message.to_owned()));
@@ -127,6 +154,24 @@ pub(super) fn register(
     let value = SchemaValue::new(subject, version, id, content, false);
     records.push(Record::Schema(subject.clone(), version, Some(value)));
     Ok(Decision { records, reply: Reply::Registered { subject: subject.clone(), version, id } })
+}
+
+/// Whether a new version's contract is another one than its request says.
+fn completes(request: &RegisterRequest, previous: Option<&SchemaVersion>) -> bool {
+    let inherited = previous.is_some_and(|previous| {
+        let content = &previous.content;
+        (request.metadata.is_none() && content.metadata.is_some())
+            || (request.rule_set.is_none() && content.rule_set.is_some())
+    });
+    inherited || request.version.is_some_and(|version| version != 0)
+}
+
+/// Whether a configuration adds to contracts.
+fn has_contract(config: &Config) -> bool {
+    config.default_metadata.is_some()
+        || config.override_metadata.is_some()
+        || config.default_rule_set.is_some()
+        || config.override_rule_set.is_some()
 }
 
 /// Names with a meaning of their own.
@@ -230,10 +275,9 @@ pub fn lookup<'a>(
     if let Some(found) = equivalent(snapshot, candidates, &prepared, request.version) {
         return Ok(found);
     }
-    // What a registration would add is not asked for.
-    let next = versions.keys().next_back().map_or(1, |last| last + 1);
-    let purpose = Purpose::Register { next };
-    let completed = contract(request, snapshot.live(subject).next_back(), &config, purpose)?;
+    // With what a registration would add, but for the number that it would get.
+    let Some(latest) = snapshot.live(subject).next_back() else { return Err(RegistryError::SchemaNotFound) };
+    let completed = contract(request, Some(latest), &config, Purpose::Register { next: None })?;
     let content = prepared.content.with_contract(completed);
     let completed = Prepared { content, parsed: prepared.parsed };
     equivalent(snapshot, candidates, &completed, request.version).ok_or(RegistryError::SchemaNotFound)
@@ -279,12 +323,12 @@ fn incompatibilities(
     config: &Config,
 ) -> Result<Vec<String>, RegistryError> {
     let level = level_of(config);
-    if level == Level::None {
-        return Ok(Vec::new());
-    }
     let validate_fields = config.validate_fields == Some(true);
     if validate_fields && let Some(message) = reserved::violation(new, old.last().copied()) {
         return Ok(vec![message, compat::tail(level, validate_fields)]);
+    }
+    if level == Level::None {
+        return Ok(Vec::new());
     }
     let group = config.compatibility_group.as_deref();
     let value = |content: &Content| {
@@ -309,8 +353,8 @@ fn incompatibilities(
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Purpose {
-    /// Becomes this version: inherits and validates.
-    Register { next: i32 },
+    /// Becomes this version, where it is known: inherits and validates.
+    Register { next: Option<i32> },
     /// Comes with its id from another registry: as it is.
     Import,
     /// Validates, and inherits nothing.
@@ -328,7 +372,7 @@ fn prepare(
 ) -> Result<Prepared, RegistryError> {
     let previous = snapshot.live(subject).next_back();
     let inherits = matches!(purpose, Purpose::Register { .. });
-    let copied = previous.filter(|_| inherits && request.schema.is_empty());
+    let copied = previous.filter(|_| inherits && request.schema.trim().is_empty());
     let (schema_type, text, mut references) = match copied {
         Some(previous) => {
             let content = &previous.content;
@@ -397,7 +441,9 @@ fn contract(
         metadata = Some(metadata.unwrap_or_default().merged(overrides));
     }
     let has_version = metadata.as_ref().is_some_and(|metadata| metadata.properties.contains_key(VERSION_PROPERTY));
-    if has_version || request.version.is_some_and(|version| version != 0) {
+    if let Some(next) = next
+        && (has_version || request.version.is_some_and(|version| version != 0))
+    {
         let properties = &mut metadata.get_or_insert_default().properties;
         properties.insert(VERSION_PROPERTY.to_owned(), next.to_string());
     }

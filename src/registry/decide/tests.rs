@@ -1,8 +1,9 @@
 //! The rules of the registry, command by command.
 
 use super::super::snapshot::Snapshot;
-use super::super::types::SchemaReference;
+use super::super::types::{Content, SchemaReference};
 use super::*;
+use crate::schema::SchemaType;
 
 /// Runs commands against a snapshot as a writer would: decide, apply.
 #[derive(Default)]
@@ -316,6 +317,55 @@ fn contexts_number_their_own_ids() {
     assert_eq!(world.snapshot.contexts(), [".", ".c"]);
     assert_eq!(code(world.register(":.c:", avro(V1))), 42208);
     assert_eq!(code(Subject::parse("a\u{1}")), 42208);
+}
+
+/// A version as another writer of the topic stores it.
+fn foreign(name: &str, version: i32, id: i32, schema: &str) -> Record {
+    let (subject, text) = (subject(name), schema.to_owned());
+    let content = Content::new(SchemaType::Avro, schema.into(), schema, Vec::new(), None, None);
+    let value = SchemaValue { schema: text, ..SchemaValue::new(&subject, version, id, &content, false) };
+    Record::Schema(subject, version, Some(value))
+}
+
+#[test]
+fn another_spelling_of_a_schema_has_its_id() {
+    let mut world = World::default();
+    world.snapshot.apply(foreign("a", 1, 7, r#"{"type": "string"}"#), 0);
+    assert_eq!(world.register("b", avro("\"string\"")).unwrap(), (1, 7));
+    assert!(world.snapshot.versions(&subject("b")).is_some(), "what was answered is there");
+    // Another schema under that id is passed over, whatever wrote it; a version may be written over.
+    world.snapshot.apply(foreign("c", 1, 7, "\"int\""), 0);
+    assert!(world.snapshot.versions(&subject("c")).is_none());
+    world.snapshot.apply(foreign("d", 1, 9, "\"int\""), 0);
+    world.snapshot.apply(foreign("d", 1, 9, "\"long\""), 0);
+    let found = world.snapshot.version(&subject("d"), VersionSpec::Latest, Deleted::Hidden).unwrap();
+    assert_eq!(&*found.content.schema, "\"long\"");
+}
+
+#[test]
+fn a_schema_with_two_ids_keeps_the_other_when_one_goes() {
+    let mut world = World::default();
+    world.snapshot.apply(foreign("a", 1, 1, "\"int\""), 0);
+    world.snapshot.apply(foreign("b", 1, 2, "\"int\""), 0);
+    world.delete("a", Deletion::Soft).unwrap();
+    world.delete("a", Deletion::Permanent).unwrap();
+    assert_eq!(world.register("c", avro("\"int\"")).unwrap(), (1, 2));
+}
+
+#[test]
+fn the_last_version_has_no_next() {
+    let mut world = World::default();
+    world.snapshot.apply(foreign("a", i32::MAX, 1, "\"int\""), 0);
+    assert_eq!(world.register("a", avro("\"int\"")).unwrap(), (i32::MAX, 1), "it is answered all the same");
+    assert_eq!(code(world.register("a", avro("\"long\""))), 42205);
+}
+
+#[test]
+fn equal_texts_of_two_languages_are_two_schemas() {
+    let of = |schema_type| Content::new(schema_type, "x".into(), "x", Vec::new(), None, None);
+    let (avro, json) = (of(SchemaType::Avro), of(SchemaType::Json));
+    assert_ne!(avro.key, json.key);
+    assert_eq!(avro.md5, json.md5, "the reference's hash is over the text");
 }
 
 #[test]

@@ -23,6 +23,9 @@ pub(super) async fn delete(State(app): State<App>, Path(context): Path<String>) 
     let plain = context.trim_matches(':');
     let dotted = if plain.starts_with('.') { plain.to_owned() } else { format!(".{plain}") };
     let context = Subject::from_stored(&format!(":{dotted}:"));
+    if !context.is_context() {
+        return Err(RegistryError::InvalidSubject(plain.to_owned()));
+    }
     match app.registry.write(Command::DeleteContext { context }).await? {
         Reply::ContextDeleted => Ok(StatusCode::NO_CONTENT.into_response()),
         other => unreachable_reply(&other),

@@ -1,5 +1,7 @@
 //! Paths under `/schemas`.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
@@ -46,12 +48,11 @@ pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Respo
         found.retain(|version| version.content.rule_set.as_ref().is_some_and(|rules| rules.has_type(executor)));
     }
     let page = params.page()?.at_most(MAX_PAGE).of(found);
+    let aliases = if params.is("aliases") { snapshot.aliases() } else { BTreeMap::new() };
     let mut views = Vec::with_capacity(page.len());
     for version in page {
         let mut view = SchemaView::of(&snapshot, version, query::Format::Stored)?;
-        if params.is("aliases") {
-            view.aliases = snapshot.aliases_of(&version.subject);
-        }
+        view.aliases = aliases.get(&version.subject).cloned().unwrap_or_default();
         views.push(view);
     }
     Ok(ok(&views))

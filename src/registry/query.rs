@@ -181,12 +181,7 @@ pub fn versions(snapshot: &Snapshot, subject: &Subject, deleted: Deleted) -> Res
     if !all().any(|version| deleted != Deleted::Hidden || !version.deleted) {
         return Err(RegistryError::SubjectNotFound(subject.to_string()));
     }
-    let shown = all().filter(|version| match deleted {
-        Deleted::Hidden => !version.deleted,
-        Deleted::Shown => true,
-        Deleted::Only => version.deleted,
-    });
-    Ok(shown.map(|version| version.version).collect())
+    Ok(all().filter(|version| deleted.lists(version)).map(|version| version.version).collect())
 }
 
 /// All version numbers of a subject, those of deleted versions with a minus.

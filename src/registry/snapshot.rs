@@ -504,6 +504,17 @@ pub enum Deleted {
     Only,
 }
 
+impl Deleted {
+    /// Whether a list of versions has this one.
+    pub fn lists(self, version: &SchemaVersion) -> bool {
+        match self {
+            Deleted::Hidden => !version.deleted,
+            Deleted::Shown => true,
+            Deleted::Only => version.deleted,
+        }
+    }
+}
+
 fn targets<'a>(owner: &'a Subject, references: &'a [SchemaReference]) -> impl Iterator<Item = (Subject, i32)> + 'a {
     references.iter().map(|reference| (owner.sibling(&reference.subject), reference.version))
 }

@@ -1,41 +1,21 @@
 """confluent-kafka's registry client and Avro serdes against our registry: what its users call, with what they rely on."""
 
 import json
-import os
 import struct
 
 from confluent_kafka.schema_registry import (
     ConfigCompatibilityLevel,
     Schema,
     SchemaReference,
-    SchemaRegistryClient,
     ServerConfig,
 )
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
-from confluent_kafka.schema_registry.error import SchemaRegistryError
-from confluent_kafka.serialization import MessageField, SerializationContext
 
-
-def client():
-    """A client without anything cached."""
-    return SchemaRegistryClient({"url": os.environ["REGISTRY_URL"]})
+from shared import client, fails, value_of
 
 
 def record(name, *fields):
     return json.dumps({"type": "record", "name": name, "namespace": "shop", "fields": list(fields)})
-
-
-def fails(status, code, call, *args, **kwargs):
-    try:
-        answer = call(*args, **kwargs)
-    except SchemaRegistryError as error:
-        assert (error.http_status_code, error.error_code) == (status, code), error
-        return
-    raise AssertionError(f"{call.__name__}{args} answers {answer} instead of {code}")
-
-
-def value_of(topic):
-    return SerializationContext(topic, MessageField.VALUE)
 
 
 ID = {"name": "id", "type": "long"}

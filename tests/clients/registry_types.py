@@ -1,37 +1,18 @@
 """confluent-kafka's JSON Schema and Protobuf serdes against our registry."""
 
 import json
-import os
 import struct
 
-from confluent_kafka.schema_registry import Schema, SchemaReference, SchemaRegistryClient
-from confluent_kafka.schema_registry.error import SchemaRegistryError
+from confluent_kafka.schema_registry import Schema, SchemaReference
 from confluent_kafka.schema_registry.json_schema import JSONDeserializer, JSONSerializer
 from confluent_kafka.schema_registry.protobuf import ProtobufDeserializer, ProtobufSerializer
-from confluent_kafka.serialization import MessageField, SerializationContext
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, timestamp_pb2
+
+from shared import client, fails, value_of
 
 STRING = descriptor_pb2.FieldDescriptorProto.TYPE_STRING
 INT64 = descriptor_pb2.FieldDescriptorProto.TYPE_INT64
 MESSAGE = descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE
-
-
-def client():
-    """A client without anything cached."""
-    return SchemaRegistryClient({"url": os.environ["REGISTRY_URL"]})
-
-
-def fails(status, code, call, *args):
-    try:
-        answer = call(*args)
-    except SchemaRegistryError as error:
-        assert (error.http_status_code, error.error_code) == (status, code), error
-        return
-    raise AssertionError(f"{call.__name__}{args} answers {answer} instead of {code}")
-
-
-def value_of(topic):
-    return SerializationContext(topic, MessageField.VALUE)
 
 
 def to_dict(value, _):

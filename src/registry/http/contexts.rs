@@ -20,13 +20,11 @@ pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Respo
 
 /// `DELETE /contexts/{context}`
 pub(super) async fn delete(State(app): State<App>, Path(context): Path<String>) -> Result<Response, RegistryError> {
-    let plain = context.trim_matches(':');
-    let dotted = if plain.starts_with('.') { plain.to_owned() } else { format!(".{plain}") };
-    let context = Subject::from_stored(&format!(":{dotted}:"));
-    if !context.is_context() {
-        return Err(RegistryError::InvalidSubject(plain.to_owned()));
+    let scope = Subject::from_stored(&format!(":{}:", dotted(&context)));
+    if !scope.is_context() {
+        return Err(RegistryError::InvalidSubject(context.trim_matches(':').to_owned()));
     }
-    match app.registry.write(Command::DeleteContext { context }).await? {
+    match app.registry.write(Command::DeleteContext { context: scope }).await? {
         Reply::ContextDeleted => Ok(StatusCode::NO_CONTENT.into_response()),
         other => unreachable_reply(&other),
     }
@@ -51,8 +49,7 @@ fn without_slash(uri: &Uri) -> Option<Uri> {
 
 fn rewritten(uri: &Uri) -> Option<Uri> {
     let (context, rest) = uri.path().strip_prefix("/contexts/")?.split_once('/')?;
-    let context = context.trim_matches(':');
-    let context = if context.starts_with('.') { context.to_owned() } else { format!(".{context}") };
+    let context = dotted(context);
     let prefix = if context == DEFAULT_CONTEXT { String::new() } else { format!(":{context}:") };
     let mut segments: Vec<String> = rest.split('/').map(str::to_owned).collect();
     let mut query = uri.query().unwrap_or_default().to_owned();
@@ -82,6 +79,12 @@ fn rewritten(uri: &Uri) -> Option<Uri> {
     }
     let question = if query.is_empty() { "" } else { "?" };
     format!("/{}{question}{query}", segments.join("/")).parse().ok()
+}
+
+/// A context's name with its leading dot, however a path writes it.
+fn dotted(context: &str) -> String {
+    let plain = context.trim_matches(':');
+    if plain.starts_with('.') { plain.to_owned() } else { format!(".{plain}") }
 }
 
 /// The query with `prefix` put before the value of `name`, or as its value.

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::super::error::RegistryError;
 use super::super::query::{self, SchemaView};
-use super::super::snapshot::{Deleted, Snapshot};
+use super::super::snapshot::Snapshot;
 use super::super::types::{SchemaVersion, Subject};
 use super::params::Params;
 use super::{App, negotiate, ok};
@@ -34,11 +34,7 @@ pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Respo
     let names: Vec<Subject> = names.iter().map(|name| Subject::from_stored(name)).collect();
     for subject in &names {
         let versions = snapshot.versions(subject).into_iter().flat_map(|versions| versions.values());
-        let mut shown = versions.filter(|version| match params.deleted() {
-            Deleted::Hidden => !version.deleted,
-            Deleted::Shown => true,
-            Deleted::Only => version.deleted,
-        });
+        let mut shown = versions.filter(|version| params.deleted().lists(version));
         match params.is("latestOnly") {
             true => found.extend(shown.next_back()),
             false => found.extend(shown),

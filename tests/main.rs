@@ -16,6 +16,7 @@ mod poison;
 mod rebuild;
 mod recorded_openlineage;
 mod registry;
+mod registry_nodes;
 mod runtime;
 mod schema_cli;
 mod spark_graph;

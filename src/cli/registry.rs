@@ -61,7 +61,13 @@ pub(super) fn serve(
         registry_cluster: CLUSTER.to_owned(),
     };
     let router = http::router_named(handle.clone(), identity);
-    processes::serve(runtime, &context.config.registry.listen, router, shutdown)
+    let address = processes::serve(runtime, &context.config.registry.listen, router, shutdown)?;
+    match (&context.config.registry.advertised_url, address.ip().is_unspecified()) {
+        (Some(url), _) => handle.announce(url),
+        (None, false) => handle.announce(&format!("http://{address}")),
+        (None, true) => tracing::info!("other registries cannot forward changes here: set registry.advertised_url"),
+    }
+    Ok(address)
 }
 
 /// The login of the registry that others run, where one is set.

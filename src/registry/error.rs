@@ -1,5 +1,7 @@
 //! What the registry refuses, with the reference's error codes. Knows no HTTP beyond the status a code implies.
 
+use std::sync::Arc;
+
 use crate::schema::SchemaError;
 
 use super::log::LogError;
@@ -68,6 +70,10 @@ pub enum RegistryError {
     ContextNotEmpty(String),
     #[error("Register operation timed out")]
     Timeout,
+    #[error("the writer is {0}")]
+    Elsewhere(Arc<str>),
+    #[error("Error while forwarding the request to the leader at {0}: it did not answer, and may have carried it out")]
+    ForwardingFailed(Arc<str>),
     #[error("Error in the backend data store: {0}")]
     Store(#[source] LogError),
 }
@@ -100,6 +106,7 @@ impl RegistryError {
             RegistryError::ContextNotEmpty(_) => 42211,
             RegistryError::Store(_) => 50001,
             RegistryError::Timeout => 50002,
+            RegistryError::Elsewhere(_) | RegistryError::ForwardingFailed(_) => 50003,
         }
     }
 

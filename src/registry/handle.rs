@@ -4,7 +4,7 @@
 //! through another node is never reported missing.
 
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,8 @@ pub struct RegistryHandle {
 struct Inner {
     published: Arc<Published>,
     jobs: SyncSender<Job>,
+    /// URL by which other nodes reach this one.
+    url: Arc<OnceLock<Arc<str>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -59,17 +61,22 @@ impl RegistryHandle {
         let first = log.reader()?;
         let published = Arc::new(Published::new());
         let (jobs, queue) = sync_channel(MAX_WAITING);
+        let url = Arc::new(OnceLock::new());
         let threads = vec![
             spawn("registry-reader", {
                 let published = published.clone();
                 move || reader::run(&*log, first, &published)
             })?,
             spawn("registry-writer", {
-                let published = published.clone();
-                move || Writer { log: writer, published: &published, current: false, written: 0 }.run(&queue)
+                let (published, url) = (published.clone(), url.clone());
+                move || {
+                    let (published, url) = (&published, &url);
+                    let log = writer;
+                    Writer { log, published, url, current: false, written: 0, unrepaired: false }.run(&queue);
+                }
             })?,
         ];
-        let handle = Self { inner: Arc::new(Inner { published, jobs, threads: Mutex::new(threads) }) };
+        let handle = Self { inner: Arc::new(Inner { published, jobs, url, threads: Mutex::new(threads) }) };
         handle.inner.published.wait_for(end, deadline)?;
         Ok(handle)
     }
@@ -82,6 +89,18 @@ impl RegistryHandle {
     /// Records of the topic that were passed over as unreadable.
     pub fn skipped_records(&self) -> u64 {
         self.inner.published.skipped()
+    }
+
+    /// Tells the URL by which other nodes reach this one; the first call counts. It goes into each record written from
+    /// now on, so that others can send their writes here.
+    pub fn announce(&self, url: &str) {
+        let _ = self.inner.url.set(url.trim_end_matches('/').into());
+    }
+
+    /// URL of the node that writes, if that is another one and both have told theirs.
+    pub fn writer_elsewhere(&self) -> Option<Arc<str>> {
+        let own = self.inner.url.get()?;
+        self.inner.published.last_writer().filter(|writer| writer != own)
     }
 
     /// Answers from the snapshot; a miss only after reading the topic to its end.
@@ -154,8 +173,8 @@ impl RegistryHandle {
         self.wait(Job::Refresh)
     }
 
-    /// Registering what exists is a read: such commands never reach the writer.
-    fn already(&self, command: &Command) -> Option<Reply> {
+    /// The reply to a command that changes nothing: registering what exists is a read, and never reaches the writer.
+    pub fn already(&self, command: &Command) -> Option<Reply> {
         match command {
             Command::Register { .. } => {
                 let decision = decide(&self.snapshot(), command).ok()?;
@@ -217,10 +236,11 @@ fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::super::decide::RegisterRequest;
-    use super::super::log::{KeyValue, LogReader, MemoryLog};
+    use super::super::log::{Acquired, KeyValue, LogReader, MemoryLog};
     use super::super::snapshot::Deleted;
     use super::super::types::{Subject, VersionSpec};
     use super::*;
@@ -269,12 +289,16 @@ mod tests {
             if left.is_ok() { Err(LogError::Unavailable(reason("no leader"))) } else { self.inner.end() }
         }
 
-        fn acquire(&mut self) -> Result<(), LogError> {
+        fn acquire(&mut self) -> Result<Acquired, LogError> {
             self.inner.acquire()
         }
 
-        fn append(&mut self, records: Vec<KeyValue>) -> Result<i64, LogError> {
-            self.inner.append(records)
+        fn aborted(&mut self, range: Range<i64>, committed: &dyn Fn(i64) -> bool) -> Result<Vec<KeyValue>, LogError> {
+            self.inner.aborted(range, committed)
+        }
+
+        fn append(&mut self, records: Vec<KeyValue>, writer: Option<&str>) -> Result<i64, LogError> {
+            self.inner.append(records, writer)
         }
     }
 
@@ -327,7 +351,8 @@ mod tests {
         });
         ids.sort_unstable();
         assert_eq!(ids, (1..=160).collect::<Vec<_>>());
-        assert_eq!(log.records().len(), 160, "nothing was written twice");
+        let schemas = log.records().iter().filter(|record| record.value.is_some()).count();
+        assert_eq!(schemas, 160, "nothing was written twice");
     }
 
     #[test]
@@ -341,7 +366,33 @@ mod tests {
         }
         let second = start(&log);
         assert_eq!(id(second.write_blocking(register("a", "\"int\"")).unwrap()), 1);
-        assert_eq!(log.records().len(), 3, "what exists is not written again");
+        assert_eq!(log.records().len(), 4, "a mark and a schema; what exists is not written again");
+    }
+
+    #[test]
+    fn a_new_writer_says_so_and_puts_right_what_was_begun_before() {
+        let log = MemoryLog::default();
+        let (one, two) = (start(&log), start(&log));
+        one.announce("http://one/");
+        two.announce("http://two");
+        one.write_blocking(register("a", "\"int\"")).unwrap();
+        two.refresh_blocking().unwrap();
+        assert_eq!((one.writer_elsewhere(), two.writer_elsewhere().as_deref()), (None, Some("http://one")));
+        // A version that was never committed, and a deletion that was not either.
+        let value = br#"{"subject":"a","version":2,"id":2,"schema":"\"long\"","deleted":false}"#.to_vec();
+        let never = br#"{"keytype":"SCHEMA","subject":"a","version":2,"magic":1}"#.to_vec();
+        let first = br#"{"keytype":"SCHEMA","subject":"a","version":1,"magic":1}"#.to_vec();
+        log.put_aborted(vec![(never.clone(), Some(value)), (first.clone(), None)]);
+        two.write_blocking(register("b", "\"long\"")).unwrap();
+        one.refresh_blocking().unwrap();
+        assert_eq!((one.writer_elsewhere().as_deref(), two.writer_elsewhere()), (Some("http://two"), None));
+        let newest = |key: &[u8]| log.records().into_iter().rfind(|record| record.key.as_deref() == Some(key)).unwrap();
+        assert_eq!(newest(&never).value, None);
+        assert!(newest(&first).value.is_some_and(|value| value.windows(6).any(|part| part == br#"\"int\"#)));
+        // What has been put right is not put right again.
+        let records = log.records().len();
+        one.write_blocking(register("c", "\"string\"")).unwrap();
+        assert_eq!(log.records().len(), records + 2, "a mark and a schema");
     }
 
     #[test]

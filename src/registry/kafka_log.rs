@@ -1,18 +1,24 @@
 //! The `_schemas` topic in Kafka: a follower that sees committed records, and a producer with the transactional id all
 //! nodes of a cluster share, so that the broker lets only one of them write.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::log::{KeyValue, LogError, LogReader, LogRecord, LogWriter, SchemaLog, reason};
+use super::log::{AbortedKeys, Acquired, KeyValue, LogError, LogReader, LogRecord, LogWriter, SchemaLog, reason};
 use crate::failpoint;
 use crate::kafka::{
-    Admin, Class, CommitError, Isolation, KafkaConfig, KafkaError, OutgoingRecord, PartitionFollower, TopicPartition,
-    TopicSpec, TransactionalProducer,
+    Admin, Class, CommitError, Headers, Isolation, KafkaConfig, KafkaError, OutgoingRecord, PartitionFollower,
+    TopicPartition, TopicSpec, TransactionalProducer,
 };
 
 /// How long a transaction and each of its calls may take.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The header of our records that names the URL of the node that wrote them.
+const WRITER_HEADER: &str = "schema-registry-writer";
+/// How long a look for aborted records waits for more of them at a time.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Group and protocol type by which Confluent's registries elect their leader.
 const FOREIGN_GROUP: &str = "schema-registry";
@@ -84,6 +90,7 @@ impl LogReader for KafkaReader {
         let record = |record: crate::kafka::Record| LogRecord {
             offset: record.offset,
             timestamp: record.timestamp_ms.unwrap_or_default(),
+            writer: record.headers.text(WRITER_HEADER).map(str::to_owned),
             key: record.key,
             value: record.value,
         };
@@ -128,10 +135,10 @@ impl LogWriter for KafkaWriter {
         Ok(ends.high)
     }
 
-    fn acquire(&mut self) -> Result<(), LogError> {
+    fn acquire(&mut self) -> Result<Acquired, LogError> {
         self.check_alone()?;
         if self.producer.is_some() {
-            return Ok(());
+            return Ok(Acquired::Held);
         }
         let id = &self.log.transactional_id;
         let topic = Some(self.log.topic.clone());
@@ -139,15 +146,40 @@ impl LogWriter for KafkaWriter {
         let producer = producer.map_err(unavailable)?;
         producer.init().map_err(unavailable)?;
         self.producer = Some(producer);
-        Ok(())
+        Ok(Acquired::Anew)
     }
 
-    fn append(&mut self, records: Vec<KeyValue>) -> Result<i64, LogError> {
+    fn aborted(&mut self, range: Range<i64>, is_committed: &dyn Fn(i64) -> bool) -> Result<Vec<KeyValue>, LogError> {
+        let mut left = AbortedKeys::default();
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        // From the first record there is, wherever compaction has put it.
+        let start = Some(range.start).filter(|start| *start > 0);
+        let partition = self.log.partition();
+        let mut follower =
+            PartitionFollower::new(&self.log.config, partition, start, Isolation::Uncommitted).map_err(unavailable)?;
+        let deadline = Instant::now() + TRANSACTION_TIMEOUT;
+        while follower.position() < range.end {
+            if Instant::now() >= deadline {
+                let message = format!("records up to {} could be read to {} only", range.end, follower.position());
+                return Err(LogError::Unavailable(reason(message)));
+            }
+            let records = follower.poll(LOOK).map_err(unavailable)?.into_iter();
+            for record in records.filter(|record| range.contains(&record.offset)) {
+                left.see(record.key.unwrap_or_default(), record.value, is_committed(record.offset));
+            }
+        }
+        Ok(left.into_records())
+    }
+
+    fn append(&mut self, records: Vec<KeyValue>, writer: Option<&str>) -> Result<i64, LogError> {
         self.check_alone()?;
         let Some(mut producer) = self.producer.take() else {
             return Err(LogError::Fenced(reason("this node has not acquired the topic")));
         };
-        match write(&mut producer, &self.log.topic, records) {
+        let headers = writer.map_or_else(Headers::new, |url| Headers::new().with(WRITER_HEADER, url));
+        match write(&mut producer, &self.log.topic, records, &headers) {
             Ok(next) => {
                 self.producer = Some(producer);
                 Ok(next)
@@ -166,10 +198,16 @@ impl LogWriter for KafkaWriter {
     }
 }
 
-fn write(producer: &mut TransactionalProducer, topic: &Arc<str>, records: Vec<KeyValue>) -> Result<i64, CommitError> {
+fn write(
+    producer: &mut TransactionalProducer,
+    topic: &Arc<str>,
+    records: Vec<KeyValue>,
+    headers: &Headers,
+) -> Result<i64, CommitError> {
     producer.begin()?;
     for (key, value) in records {
-        producer.send(&OutgoingRecord::new(topic.clone(), Some(key), value).to_partition(0))?;
+        let record = OutgoingRecord::new(topic.clone(), Some(key), value).to_partition(0);
+        producer.send(&record.with_headers(headers.clone()))?;
     }
     producer.drain(TRANSACTION_TIMEOUT)?;
     failpoint::hit("registry.commit.before");

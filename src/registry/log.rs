@@ -1,6 +1,8 @@
 //! The `_schemas` topic as the registry sees it: append in one transaction, read what is committed, know the end.
 //! `KafkaLog` is the real one; `MemoryLog` serves tests and one-process use without Kafka.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ pub struct LogRecord {
     pub key: Option<Vec<u8>>,
     /// Value; none is a tombstone.
     pub value: Option<Vec<u8>>,
+    /// URL of the node that wrote it, where it has told one.
+    pub writer: Option<String>,
 }
 
 /// Why the topic could not be read or written.
@@ -62,6 +66,15 @@ pub trait LogReader: Send {
     fn position(&self) -> i64;
 }
 
+/// What `LogWriter::acquire` found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acquired {
+    /// This node has been the writer all along, as far as it knows.
+    Held,
+    /// This node has become the writer: whoever was it before is fenced, and what that one had begun is aborted.
+    Anew,
+}
+
 /// Writes, and knows how far the topic goes.
 pub trait LogWriter: Send {
     /// Offset after the last record, committed or not: a reader whose position is there has seen every acknowledged write.
@@ -75,13 +88,20 @@ pub trait LogWriter: Send {
     ///
     /// # Errors
     /// Not possible now.
-    fn acquire(&mut self) -> Result<(), LogError>;
+    fn acquire(&mut self) -> Result<Acquired, LogError>;
 
-    /// Writes all records in one transaction and answers the offset after the last of them.
+    /// The records in `range` that an aborted transaction has left as the newest of their keys: readers of what is not
+    /// committed take them for real. `is_committed` tells the offsets of records that are.
+    ///
+    /// # Errors
+    /// The topic cannot be read now.
+    fn aborted(&mut self, range: Range<i64>, is_committed: &dyn Fn(i64) -> bool) -> Result<Vec<KeyValue>, LogError>;
+
+    /// Writes all records in one transaction and answers the offset after the last of them. `writer` is this node's URL.
     ///
     /// # Errors
     /// See [`LogError`]; after each of them `acquire` comes first.
-    fn append(&mut self, records: Vec<KeyValue>) -> Result<i64, LogError>;
+    fn append(&mut self, records: Vec<KeyValue>, writer: Option<&str>) -> Result<i64, LogError>;
 }
 
 /// Opens readers and writers of one topic.
@@ -99,6 +119,23 @@ pub trait SchemaLog: Send + Sync {
     fn writer(&self) -> Result<Box<dyn LogWriter>, LogError>;
 }
 
+/// Finds the keys whose newest record is an aborted one, from all records in order.
+#[derive(Debug, Default)]
+pub(super) struct AbortedKeys(BTreeMap<Vec<u8>, Option<Vec<u8>>>);
+
+impl AbortedKeys {
+    pub(super) fn see(&mut self, key: Vec<u8>, value: Option<Vec<u8>>, is_committed: bool) {
+        match is_committed {
+            true => drop(self.0.remove(&key)),
+            false => drop(self.0.insert(key, value)),
+        }
+    }
+
+    pub(super) fn into_records(self) -> Vec<KeyValue> {
+        self.0.into_iter().collect()
+    }
+}
+
 /// A log in memory. Clones share it, as nodes share a topic: the last to `acquire` is the writer.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryLog {
@@ -108,6 +145,8 @@ pub struct MemoryLog {
 #[derive(Debug, Default)]
 struct Memory {
     records: Vec<LogRecord>,
+    /// Offsets of records that only a reader of what is not committed sees.
+    aborted: BTreeSet<i64>,
     writer: u64,
 }
 
@@ -125,12 +164,23 @@ struct MemoryWriter {
 impl MemoryLog {
     /// Appends as a foreign writer would, outside any transaction; answers the new end.
     pub fn put(&self, records: Vec<KeyValue>) -> i64 {
-        let end = self.lock().append(records);
+        let end = self.lock().append(records, None);
         self.shared.1.notify_all();
         end
     }
 
-    /// All records so far.
+    /// Leaves records as an aborted transaction does; answers the new end.
+    pub fn put_aborted(&self, records: Vec<KeyValue>) -> i64 {
+        let mut memory = self.lock();
+        let start = memory.records.len() as i64;
+        let end = memory.append(records, None);
+        memory.aborted.extend(start..end);
+        drop(memory);
+        self.shared.1.notify_all();
+        end
+    }
+
+    /// All records so far, aborted ones included.
     pub fn records(&self) -> Vec<LogRecord> {
         self.lock().records.clone()
     }
@@ -141,10 +191,11 @@ impl MemoryLog {
 }
 
 impl Memory {
-    fn append(&mut self, records: Vec<KeyValue>) -> i64 {
+    fn append(&mut self, records: Vec<KeyValue>, writer: Option<&str>) -> i64 {
         for (key, value) in records {
             let offset = self.records.len() as i64;
-            self.records.push(LogRecord { offset, timestamp: offset, key: Some(key), value });
+            let writer = writer.map(str::to_owned);
+            self.records.push(LogRecord { offset, timestamp: offset, key: Some(key), value, writer });
         }
         self.records.len() as i64
     }
@@ -168,9 +219,9 @@ impl LogReader for MemoryReader {
         let (memory, _) = changed
             .wait_timeout_while(memory, timeout, |memory| memory.records.len() <= position)
             .unwrap_or_else(PoisonError::into_inner);
-        let new = memory.records.get(position..).unwrap_or_default().to_vec();
+        let new = memory.records.get(position..).unwrap_or_default();
         self.position += new.len();
-        Ok(new)
+        Ok(new.iter().filter(|record| !memory.aborted.contains(&record.offset)).cloned().collect())
     }
 
     fn position(&self) -> i64 {
@@ -183,22 +234,31 @@ impl LogWriter for MemoryWriter {
         Ok(self.log.lock().records.len() as i64)
     }
 
-    fn acquire(&mut self) -> Result<(), LogError> {
+    fn acquire(&mut self) -> Result<Acquired, LogError> {
         let mut memory = self.log.lock();
-        if self.epoch == 0 || self.epoch != memory.writer {
-            memory.writer += 1;
-            self.epoch = memory.writer;
+        if self.epoch != 0 && self.epoch == memory.writer {
+            return Ok(Acquired::Held);
         }
-        Ok(())
+        memory.writer += 1;
+        self.epoch = memory.writer;
+        Ok(Acquired::Anew)
     }
 
-    fn append(&mut self, records: Vec<KeyValue>) -> Result<i64, LogError> {
+    fn aborted(&mut self, range: Range<i64>, is_committed: &dyn Fn(i64) -> bool) -> Result<Vec<KeyValue>, LogError> {
+        let mut left = AbortedKeys::default();
+        for record in self.log.lock().records.iter().filter(|record| range.contains(&record.offset)) {
+            left.see(record.key.clone().unwrap_or_default(), record.value.clone(), is_committed(record.offset));
+        }
+        Ok(left.into_records())
+    }
+
+    fn append(&mut self, records: Vec<KeyValue>, writer: Option<&str>) -> Result<i64, LogError> {
         // Looked at and written under one lock, as a broker does: in between another writer could acquire the log.
         let mut memory = self.log.lock();
         if memory.writer != self.epoch {
             return Err(LogError::Fenced(reason("a later writer has acquired the log")));
         }
-        let end = memory.append(records);
+        let end = memory.append(records, writer);
         drop(memory);
         self.log.shared.1.notify_all();
         Ok(end)

@@ -15,6 +15,7 @@ mod kafka_log;
 pub mod log;
 pub mod query;
 mod reader;
+mod repair;
 pub mod rest;
 mod shards;
 pub mod snapshot;

@@ -1,11 +1,12 @@
 //! The thread that follows the topic, applies its records and publishes snapshots.
 
+use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 
-use super::format;
+use super::format::{self, Record};
 use super::log::{LogError, LogReader, LogRecord, SchemaLog, reason};
 use super::snapshot::Snapshot;
 
@@ -25,8 +26,55 @@ pub(super) struct Published {
 struct Progress {
     /// Every committed record below this offset is in the published snapshot.
     position: i64,
+    trail: Trail,
     skipped: u64,
     closed: bool,
+}
+
+/// Who wrote last, and what has been committed since that node began.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Trail {
+    /// URL in the newest record; none where that one's writer has not told.
+    writer: Option<Arc<str>>,
+    /// Offset of the newest log-end mark with a URL. Whoever wrote it had put right everything before.
+    pub(super) mark: i64,
+    /// Offsets of the committed records from the mark on, as runs without a gap.
+    runs: Vec<Range<i64>>,
+}
+
+impl Trail {
+    /// Whether the record at an offset from the mark on is committed.
+    pub(super) fn has(&self, offset: i64) -> bool {
+        let after = self.runs.partition_point(|run| run.start <= offset);
+        after.checked_sub(1).and_then(|at| self.runs.get(at)).is_some_and(|run| run.contains(&offset))
+    }
+
+    fn pass(&mut self, step: &Step) {
+        if self.writer.as_deref() != step.writer.as_deref() {
+            self.writer = step.writer.as_deref().map(Arc::from);
+        }
+        if step.is_mark {
+            self.mark = step.offset;
+            self.runs.clear();
+        }
+        match self.runs.last_mut() {
+            Some(run) if run.end == step.offset => run.end += 1,
+            _ => self.runs.push(step.offset..step.offset + 1),
+        }
+    }
+}
+
+/// What the trail keeps of a record.
+struct Step {
+    offset: i64,
+    writer: Option<String>,
+    is_mark: bool,
+}
+
+/// Steps that the published trail does not have yet.
+struct Steps {
+    taken: Vec<Step>,
+    from_the_start: bool,
 }
 
 impl Published {
@@ -62,6 +110,21 @@ impl Published {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).skipped
     }
 
+    /// How many runs of committed records there are since the newest mark.
+    pub(super) fn runs(&self) -> usize {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).trail.runs.len()
+    }
+
+    /// What is known of the writers of the topic.
+    pub(super) fn trail(&self) -> Trail {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).trail.clone()
+    }
+
+    /// URL of the node that wrote last.
+    pub(super) fn last_writer(&self) -> Option<Arc<str>> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).trail.writer.clone()
+    }
+
     pub(super) fn close(&self) {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
         self.moved.notify_all();
@@ -71,10 +134,16 @@ impl Published {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).closed
     }
 
-    fn publish(&self, snapshot: &Snapshot, position: i64, skipped: u64) {
+    fn publish(&self, snapshot: &Snapshot, position: i64, steps: &mut Steps, skipped: u64) {
         // The snapshot first: who sees the position must find its records.
         self.snapshot.store(Arc::new(snapshot.clone()));
         metrics::gauge!("registry_schemas").set(snapshot.schema_count() as f64);
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::take(&mut steps.from_the_start) {
+            progress.trail = Trail::default();
+        }
+        steps.taken.drain(..).for_each(|step| progress.trail.pass(&step));
+        drop(progress);
         self.advance(position, skipped);
     }
 
@@ -87,7 +156,7 @@ impl Published {
         }
     }
 
-    fn position(&self) -> i64 {
+    pub(super) fn position(&self) -> i64 {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).position
     }
 }
@@ -114,40 +183,77 @@ pub(super) fn run(log: &dyn SchemaLog, first: Box<dyn LogReader>, published: &Pu
 fn follow(mut reader: Box<dyn LogReader>, published: &Published) -> Result<(), LogError> {
     let mut snapshot = Snapshot::default();
     let mut skipped = 0;
+    let mut steps = Steps { taken: Vec::new(), from_the_start: true };
     // While an earlier life's state is rebuilt, the old snapshot stays in place.
     let known = published.position();
     while !published.is_closed() {
         let records = reader.poll(POLL)?;
         let changed = !records.is_empty();
-        for record in records {
-            if !apply(&mut snapshot, record) {
-                skipped += 1;
-            }
+        for mut record in records {
+            let (offset, writer) = (record.offset, record.writer.take());
+            let applied = apply(&mut snapshot, record);
+            skipped += u64::from(applied == Applied::Skipped);
+            let is_mark = applied == Applied::Mark && writer.is_some();
+            steps.taken.push(Step { offset, writer, is_mark });
         }
         let position = reader.position();
         if position < known {
             continue;
         }
         match changed {
-            true => published.publish(&snapshot, position, skipped),
+            true => published.publish(&snapshot, position, &mut steps, skipped),
             false => published.advance(position, skipped),
         }
     }
     Ok(())
 }
 
-/// Applies a record; false where it could not be read.
-fn apply(snapshot: &mut Snapshot, record: LogRecord) -> bool {
-    let LogRecord { offset, timestamp, key, value } = record;
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Applied {
+    Taken,
+    /// A log-end mark.
+    Mark,
+    /// It could not be read.
+    Skipped,
+}
+
+fn apply(snapshot: &mut Snapshot, record: LogRecord) -> Applied {
+    let LogRecord { offset, timestamp, key, value, .. } = record;
     match format::decode(key.as_deref().unwrap_or_default(), value.as_deref()) {
         Ok(record) => {
+            let is_mark = record == Record::Noop;
             snapshot.apply(record, timestamp);
-            true
+            if is_mark { Applied::Mark } else { Applied::Taken }
         }
         Err(error) => {
             tracing::warn!(offset, %error, "record of the schemas topic is passed over");
             metrics::counter!("registry_records_skipped_total").increment(1);
-            false
+            Applied::Skipped
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_trail_knows_what_is_committed_since_the_last_mark() {
+        let mut trail = Trail::default();
+        let mut pass = |offset, writer: Option<&str>, is_mark| {
+            trail.pass(&Step { offset, writer: writer.map(str::to_owned), is_mark });
+            trail.clone()
+        };
+        pass(0, None, false);
+        let before = pass(1, Some("http://a"), false);
+        assert_eq!((before.mark, before.runs.len(), before.has(1), before.has(2)), (0, 1, true, false));
+        pass(5, Some("http://a"), false);
+        let marked = pass(7, Some("http://b"), true);
+        assert_eq!((marked.mark, marked.writer.as_deref()), (7, Some("http://b")));
+        pass(8, Some("http://b"), false);
+        let after = pass(11, None, false);
+        let has: Vec<i64> = (7..13).filter(|offset| after.has(*offset)).collect();
+        assert_eq!(has, [7, 8, 11]);
+        assert_eq!(after.writer, None, "another registry's record tells no writer");
     }
 }

@@ -2,16 +2,19 @@
 //!
 //! Safety is the broker's fence: whoever acquired the topic last writes, everybody else's commit fails. So after an
 //! acquisition the topic is read to its end before anything is decided, and while the epoch holds no other node can have
-//! written in between.
+//! written in between. What the node before had begun and lost is put right then, together with a mark of the log's end
+//! that tells all nodes who writes now.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::decide::{Command, Reply, decide};
 use super::error::RegistryError;
 use super::format::{self, Record};
-use super::log::{LogError, LogWriter};
+use super::log::{Acquired, KeyValue, LogError, LogWriter};
 use super::reader::Published;
+use super::repair;
 use super::snapshot::Snapshot;
 
 /// Most commands in one transaction.
@@ -20,6 +23,11 @@ const MAX_BATCH: usize = 256;
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
 /// First pause after losing the topic to another node; doubled up to 16 times of it.
 const BACKOFF: Duration = Duration::from_millis(5);
+
+/// How often an idle writer tells how far the log goes.
+const LAG_EVERY: Duration = Duration::from_secs(10);
+/// Runs of committed records since the last mark, over which a long-serving writer sets a new one.
+const MAX_RUNS: usize = 10_000;
 
 /// Called with a command's outcome, on the writer thread; must not block.
 pub(super) type Answer<T> = Box<dyn FnOnce(Result<T, RegistryError>) + Send>;
@@ -37,19 +45,26 @@ pub(super) enum Job {
 pub(super) struct Writer<'a> {
     pub(super) log: Box<dyn LogWriter>,
     pub(super) published: &'a Published,
+    /// URL of this node, once it has one.
+    pub(super) url: &'a OnceLock<Arc<str>>,
     /// Whether the topic has been acquired and read to its end since.
     pub(super) current: bool,
     /// End up to which the snapshot is known to reach while `current` holds.
     pub(super) written: i64,
+    /// Whether what aborted transactions have left is still to be put right.
+    pub(super) unrepaired: bool,
 }
 
 impl Writer<'_> {
     /// Serves jobs until told to stop.
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
         loop {
-            let mut next = match jobs.recv_timeout(Duration::from_secs(3600)) {
+            let mut next = match jobs.recv_timeout(LAG_EVERY) {
                 Ok(job) => Some(job),
-                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.tell_lag();
+                    continue;
+                }
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             let (mut writes, mut refreshes, mut stop) = (Vec::new(), Vec::new(), false);
@@ -75,6 +90,40 @@ impl Writer<'_> {
                 return;
             }
         }
+    }
+
+    /// How far the snapshot is behind the log; only a number on a board, so a broker that is away is nobody's error.
+    fn tell_lag(&mut self) {
+        if let Ok(end) = self.log.end() {
+            metrics::gauge!("registry_log_end_offset").set(end as f64);
+            metrics::gauge!("registry_log_end_lag").set((end - self.published.position()).max(0) as f64);
+        }
+    }
+
+    /// Makes this node the writer: it knows all that is committed, and readers without isolation see nothing else.
+    fn take_over(&mut self, deadline: Instant) -> Result<(), LogError> {
+        self.unrepaired |= self.log.acquire()? == Acquired::Anew;
+        self.written = self.read_to_end(deadline)?;
+        if self.unrepaired {
+            metrics::counter!("registry_takeovers_total").increment(1);
+            let trail = self.published.trail();
+            let aborted = self.log.aborted(trail.mark..self.written, &|offset| trail.has(offset))?;
+            if !aborted.is_empty() {
+                tracing::info!(keys = aborted.len(), "keys of aborted writes to the schemas topic are put right");
+            }
+            let mut records = repair::records(&self.published.snapshot(), aborted);
+            records.push(format::encode(&Record::Noop));
+            self.append(records)?;
+            self.published.wait_for(self.written, deadline)?;
+            self.unrepaired = false;
+        }
+        self.current = true;
+        Ok(())
+    }
+
+    fn append(&mut self, records: Vec<KeyValue>) -> Result<(), LogError> {
+        self.written = self.log.append(records, self.url.get().map(Arc::as_ref))?;
+        Ok(())
     }
 
     fn read_to_end(&mut self, deadline: Instant) -> Result<i64, LogError> {
@@ -121,9 +170,7 @@ impl Writer<'_> {
         decided: &mut Vec<(Vec<Record>, Result<Reply, RegistryError>)>,
     ) -> Result<Vec<Result<Reply, RegistryError>>, LogError> {
         if !self.current {
-            self.log.acquire()?;
-            self.written = self.read_to_end(deadline)?;
-            self.current = true;
+            self.take_over(deadline)?;
         }
         let mut confirmed = false;
         loop {
@@ -140,9 +187,12 @@ impl Writer<'_> {
                 }
                 decided.push((records, reply));
             }
-            let encoded: Vec<_> = decided.iter().flat_map(|(records, _)| records).map(format::encode).collect();
+            let mut encoded: Vec<_> = decided.iter().flat_map(|(records, _)| records).map(format::encode).collect();
             if !encoded.is_empty() {
-                self.written = self.log.append(encoded)?;
+                if self.published.runs() > MAX_RUNS {
+                    encoded.push(format::encode(&Record::Noop));
+                }
+                self.append(encoded)?;
                 self.published.wait_for(self.written, deadline)?;
                 return Ok(decided.drain(..).map(|(_, reply)| reply).collect());
             }
@@ -162,10 +212,8 @@ impl Writer<'_> {
         decided: Vec<(Vec<Record>, Result<Reply, RegistryError>)>,
         deadline: Instant,
     ) -> Result<Option<Vec<Result<Reply, RegistryError>>>, LogError> {
-        self.log.acquire()?;
-        self.written = self.read_to_end(deadline)?;
+        self.take_over(deadline)?;
         let snapshot = self.published.snapshot();
-        self.current = true;
         // Of several records of one key only the last can be seen.
         let records = decided.iter().flat_map(|(records, _)| records);
         let last: std::collections::HashMap<_, _> = records.map(|record| (format::encode(record).0, record)).collect();

@@ -102,6 +102,14 @@ pub const METRICS: &[Metric] = &[
     counter("registry_reader_restarts_total", &[], "Times the schema registry had to reopen its reader of _schemas"),
     counter("registry_records_skipped_total", &[], "Records of _schemas that are no registry records"),
     counter("registry_write_retries_total", &[], "Schema registry writes tried again after being fenced or unsure"),
+    counter("registry_takeovers_total", &[], "Times this node has become the writer of _schemas"),
+    counter(
+        "registry_forwarded_requests_total",
+        &["outcome"],
+        "Changes sent on to the node that writes _schemas, by what became of them",
+    ),
+    gauge("registry_log_end_offset", Unit::Count, &[], "Where _schemas ended when an idle registry last looked"),
+    gauge("registry_log_end_lag", Unit::Count, &[], "Offsets of _schemas that this registry had not read then"),
     counter("process_cpu_seconds_total", &[], "User and system time of this process, in whole seconds")
         .of(Unit::Seconds),
     gauge("process_resident_memory_bytes", Unit::Bytes, &[], "Memory of this process that is in use"),

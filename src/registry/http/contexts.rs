@@ -24,7 +24,7 @@ pub(super) async fn delete(State(app): State<App>, Path(context): Path<String>) 
     if !scope.is_context() {
         return Err(RegistryError::InvalidSubject(context.trim_matches(':').to_owned()));
     }
-    match app.registry.write(Command::DeleteContext { context: scope }).await? {
+    match app.write(Command::DeleteContext { context: scope }).await? {
         Reply::ContextDeleted => Ok(StatusCode::NO_CONTENT.into_response()),
         other => unreachable_reply(&other),
     }

@@ -2,6 +2,7 @@
 //! requests to queries and commands, and their outcomes to JSON.
 
 mod contexts;
+mod forward;
 mod negotiate;
 mod observe;
 mod params;
@@ -9,6 +10,8 @@ mod schemas;
 mod settings;
 mod subjects;
 
+#[cfg(test)]
+mod forward_tests;
 #[cfg(test)]
 mod semantics_tests;
 #[cfg(test)]
@@ -21,11 +24,12 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use serde::Serialize;
-use tower::ServiceExt as _;
 
+use super::decide::{Command, Reply};
 use super::error::RegistryError;
 use super::handle::RegistryHandle;
 use super::types::Subject;
+use forward::Relay;
 
 /// Largest request body, in bytes; larger ones are answered with 42209.
 pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
@@ -35,12 +39,32 @@ pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 struct App {
     registry: RegistryHandle,
     identity: Identity,
+    writes: Writes,
+}
+
+/// Where a request's changes are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writes {
+    /// By this node, whoever was the writer before.
+    Here,
+    /// By the present writer; if that is another node the request is refused with `Elsewhere`.
+    AtTheWriter,
 }
 
 impl App {
     /// The subject that a path names, by itself or by its alias.
     fn subject(&self, text: &str) -> Result<Subject, RegistryError> {
         Ok(self.registry.snapshot().aliased(Subject::parse(text)?))
+    }
+
+    /// Decides and writes a command, unless another node is to.
+    async fn write(&self, command: Command) -> Result<Reply, RegistryError> {
+        if self.writes == Writes::AtTheWriter
+            && let Some(url) = self.registry.writer_elsewhere()
+        {
+            return self.registry.already(&command).ok_or(RegistryError::Elsewhere(url));
+        }
+        self.registry.write(command).await
     }
 }
 
@@ -60,7 +84,14 @@ pub fn router(registry: RegistryHandle) -> Router {
 
 /// As [`router`], with an identity to tell.
 pub fn router_named(registry: RegistryHandle, identity: Identity) -> Router {
-    let routes = Router::new()
+    let app = |writes| App { registry: registry.clone(), identity: identity.clone(), writes };
+    let relay = Relay::new(registry.clone(), routes(app(Writes::Here)), routes(app(Writes::AtTheWriter)));
+    // A path below /contexts/{context} is another spelling of a path at the root, so it is rewritten before routing.
+    Router::new().fallback(move |request: Request| relay.clone().answer(contexts::rewrite(request)))
+}
+
+fn routes(app: App) -> Router {
+    Router::new()
         .route("/", get(empty).post(empty))
         .route("/contexts", get(contexts::list))
         .route("/contexts/{context}", delete(contexts::delete))
@@ -99,9 +130,7 @@ pub fn router_named(registry: RegistryHandle, identity: Identity) -> Router {
         .method_not_allowed_fallback(not_allowed)
         .layer(middleware::from_fn(negotiate::layer))
         .layer(middleware::from_fn(observe::layer))
-        .with_state(App { registry, identity });
-    // A path below /contexts/{context} is another spelling of a path at the root, so it is rewritten before routing.
-    Router::new().fallback(move |request: Request| routes.clone().oneshot(contexts::rewrite(request)))
+        .with_state(app)
 }
 
 /// A JSON body; the media type is set by `negotiate`.
@@ -127,6 +156,9 @@ fn http_error(status: StatusCode, message: &str) -> Response {
 
 impl IntoResponse for RegistryError {
     fn into_response(self) -> Response {
+        if let RegistryError::Elsewhere(url) = self {
+            return forward::elsewhere(url);
+        }
         let code = self.code();
         // Codes are the status, most of them followed by two digits.
         let status = u16::try_from(if code < 1_000 { code } else { code / 100 })

@@ -155,7 +155,7 @@ async fn change_config(
     let set: Config = serde_json::from_value(Value::Object(body))
         .map_err(|error| RegistryError::InvalidRuleSet(format!("unreadable configuration: {error}")))?;
     let update = Box::new(ConfigUpdate { set, cleared });
-    match app.registry.write(Command::SetConfig { subject, update }).await? {
+    match app.write(Command::SetConfig { subject, update }).await? {
         Reply::Config(config) => {
             let mut echo = serde_json::to_value(&*config).unwrap_or_default();
             if let Some(fields) = echo.as_object_mut()
@@ -170,7 +170,7 @@ async fn change_config(
 }
 
 async fn reset_config(app: &App, subject: Option<Subject>) -> Result<Response, RegistryError> {
-    match app.registry.write(Command::DeleteConfig { subject }).await? {
+    match app.write(Command::DeleteConfig { subject }).await? {
         Reply::Config(config) => Ok(ok(&with_level(*config))),
         other => unreachable_reply(&other),
     }
@@ -184,14 +184,14 @@ async fn change_mode(
 ) -> Result<Response, RegistryError> {
     let existing = if params.is("force") { ExistingVersions::Keep } else { ExistingVersions::Refuse };
     let mode = body.mode.as_deref().map(str::parse).transpose()?;
-    match app.registry.write(Command::SetMode { subject, mode, existing }).await? {
+    match app.write(Command::SetMode { subject, mode, existing }).await? {
         Reply::Mode(mode) => Ok(ok(&serde_json::json!({"mode": mode}))),
         other => unreachable_reply(&other),
     }
 }
 
 async fn reset_mode(app: &App, subject: Option<Subject>, params: &Params) -> Result<Response, RegistryError> {
-    match app.registry.write(Command::DeleteMode { subject, recursive: params.is("recursive") }).await? {
+    match app.write(Command::DeleteMode { subject, recursive: params.is("recursive") }).await? {
         Reply::Mode(mode) => Ok(show_mode(mode)),
         other => unreachable_reply(&other),
     }

@@ -46,7 +46,7 @@ pub(super) async fn delete(
     params: Params,
 ) -> Result<Response, RegistryError> {
     let subject = app.subject(&subject)?;
-    match app.registry.write(Command::DeleteSubject { subject, deletion: params.deletion() }).await? {
+    match app.write(Command::DeleteSubject { subject, deletion: params.deletion() }).await? {
         Reply::DeletedVersions(versions) => Ok(ok(&versions)),
         other => unreachable_reply(&other),
     }
@@ -96,7 +96,7 @@ async fn add_version(
     request: Box<RegisterRequest>,
     params: &Params,
 ) -> Result<Response, RegistryError> {
-    let reply = app.registry.write(Command::Register { subject, request }).await?;
+    let reply = app.write(Command::Register { subject, request }).await?;
     let Reply::Registered { subject, version, .. } = reply else { return unreachable_reply(&reply) };
     let snapshot = app.registry.snapshot();
     // A delete right after the registration may hide the version already, so deleted ones count.
@@ -166,7 +166,7 @@ pub(super) async fn delete_version(
     params: Params,
 ) -> Result<Response, RegistryError> {
     let (subject, version) = (app.subject(&subject)?, version.parse()?);
-    match app.registry.write(Command::DeleteVersion { subject, version, deletion: params.deletion() }).await? {
+    match app.write(Command::DeleteVersion { subject, version, deletion: params.deletion() }).await? {
         Reply::DeletedVersion(version) => Ok(ok(&version)),
         other => unreachable_reply(&other),
     }

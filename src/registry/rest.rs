@@ -1,5 +1,5 @@
-//! A registry's REST face from the other side: JSON calls to any path of any make. The only module that names the HTTP
-//! client crate; knows no commands.
+//! A registry's REST face from the other side: JSON calls to any path of any make. Beside `http::forward` the only
+//! module that names the HTTP client crate; knows no commands.
 
 use std::time::Duration;
 

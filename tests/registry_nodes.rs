@@ -67,7 +67,7 @@ impl Cluster {
     /// The node that wrote last.
     fn writer(&self) -> usize {
         self.watch.refresh_blocking().unwrap();
-        let url = self.watch.writer_elsewhere().expect("somebody has written");
+        let url = self.watch.writer_elsewhere().expect("somebody has written").url;
         self.nodes.iter().position(|node| url.ends_with(&node.address)).expect("a node of this cluster")
     }
 }

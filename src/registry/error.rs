@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::schema::SchemaError;
 
+use super::handle::OtherWriter;
 use super::log::LogError;
 use super::types::Subject;
 
@@ -70,8 +71,10 @@ pub enum RegistryError {
     ContextNotEmpty(String),
     #[error("Register operation timed out")]
     Timeout,
-    #[error("the writer is {0}")]
-    Elsewhere(Arc<str>),
+    #[error("the writer is {}", .0.url)]
+    Elsewhere(OtherWriter),
+    #[error("Leader is not known: this node no longer is the one that the request was forwarded to")]
+    LeaderChanged,
     #[error("Error while forwarding the request to the leader at {0}: it did not answer, and may have carried it out")]
     ForwardingFailed(Arc<str>),
     #[error("Error in the backend data store: {0}")]
@@ -107,6 +110,7 @@ impl RegistryError {
             RegistryError::Store(_) => 50001,
             RegistryError::Timeout => 50002,
             RegistryError::Elsewhere(_) | RegistryError::ForwardingFailed(_) => 50003,
+            RegistryError::LeaderChanged => 50004,
         }
     }
 

@@ -13,7 +13,7 @@ use super::error::RegistryError;
 use super::log::{LogError, LogWriter, SchemaLog, reason};
 use super::reader::{self, Published};
 use super::snapshot::Snapshot;
-use super::writer::{Answer, Job, Writer};
+use super::writer::{Answer, Job, Order, Writer};
 
 /// Most commands that wait for the writer.
 const MAX_WAITING: usize = 10_000;
@@ -33,6 +33,15 @@ impl Default for RegistryOptions {
     fn default() -> Self {
         Self { start_timeout: Duration::from_secs(60) }
     }
+}
+
+/// Another node, which writes the topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherWriter {
+    /// Its URL.
+    pub url: Arc<str>,
+    /// Offset of a mark it has set: by this it knows whether it has been the writer ever since.
+    pub mark: i64,
 }
 
 /// A running registry. The last clone dropped ends its threads.
@@ -72,7 +81,7 @@ impl RegistryHandle {
                 move || {
                     let (published, url) = (&published, &url);
                     let log = writer;
-                    Writer { log, published, url, current: false, written: 0, unrepaired: false }.run(&queue);
+                    Writer { log, published, url, since: None, written: 0, unrepaired: false }.run(&queue);
                 }
             })?,
         ];
@@ -97,10 +106,11 @@ impl RegistryHandle {
         let _ = self.inner.url.set(url.trim_end_matches('/').into());
     }
 
-    /// URL of the node that writes, if that is another one and both have told theirs.
-    pub fn writer_elsewhere(&self) -> Option<Arc<str>> {
+    /// The node that writes, if that is another one and both have told their URLs.
+    pub fn writer_elsewhere(&self) -> Option<OtherWriter> {
         let own = self.inner.url.get()?;
-        self.inner.published.last_writer().filter(|writer| writer != own)
+        let (url, mark) = self.inner.published.last_writer().filter(|(writer, _)| writer != own)?;
+        Some(OtherWriter { url, mark })
     }
 
     /// Answers from the snapshot; a miss only after reading the topic to its end.
@@ -136,11 +146,21 @@ impl RegistryHandle {
     /// # Errors
     /// The command is refused, or the topic cannot be written.
     pub async fn write(&self, command: Command) -> Result<Reply, RegistryError> {
+        self.write_since(command, None).await
+    }
+
+    /// As [`Self::write`], if this node has been the writer since it set the mark at `since`. A forwarded command may
+    /// have waited so long that another node took over and carried it out: then it must not be carried out again.
+    ///
+    /// # Errors
+    /// See [`Self::write`]; `LeaderChanged` if it has not.
+    pub async fn write_since(&self, command: Command, since: Option<i64>) -> Result<Reply, RegistryError> {
         if let Some(reply) = self.already(&command) {
             return Ok(reply);
         }
         let (answer, result) = tokio::sync::oneshot::channel();
-        self.send(Job::Write(Box::new(command), Box::new(|outcome| drop(answer.send(outcome)))))?;
+        let answer = Box::new(|outcome| drop(answer.send(outcome)));
+        self.send(Job::Write(Order { command: Box::new(command), since }, answer))?;
         result.await.unwrap_or(Err(RegistryError::Store(LogError::Closed)))
     }
 
@@ -152,7 +172,7 @@ impl RegistryHandle {
         if let Some(reply) = self.already(&command) {
             return Ok(reply);
         }
-        self.wait(|answer| Job::Write(Box::new(command), answer))
+        self.wait(|answer| Job::Write(Order { command: Box::new(command), since: None }, answer))
     }
 
     /// Brings the snapshot to the topic's present end.
@@ -377,7 +397,8 @@ mod tests {
         two.announce("http://two");
         one.write_blocking(register("a", "\"int\"")).unwrap();
         two.refresh_blocking().unwrap();
-        assert_eq!((one.writer_elsewhere(), two.writer_elsewhere().as_deref()), (None, Some("http://one")));
+        let elsewhere = |node: &RegistryHandle| node.writer_elsewhere().map(|writer| writer.url.to_string());
+        assert_eq!((elsewhere(&one), elsewhere(&two).as_deref()), (None, Some("http://one")));
         // A version that was never committed, and a deletion that was not either.
         let value = br#"{"subject":"a","version":2,"id":2,"schema":"\"long\"","deleted":false}"#.to_vec();
         let never = br#"{"keytype":"SCHEMA","subject":"a","version":2,"magic":1}"#.to_vec();
@@ -385,7 +406,7 @@ mod tests {
         log.put_aborted(vec![(never.clone(), Some(value)), (first.clone(), None)]);
         two.write_blocking(register("b", "\"long\"")).unwrap();
         one.refresh_blocking().unwrap();
-        assert_eq!((one.writer_elsewhere().as_deref(), two.writer_elsewhere()), (Some("http://two"), None));
+        assert_eq!((elsewhere(&one).as_deref(), elsewhere(&two)), (Some("http://two"), None));
         let newest = |key: &[u8]| log.records().into_iter().rfind(|record| record.key.as_deref() == Some(key)).unwrap();
         assert_eq!(newest(&never).value, None);
         assert!(newest(&first).value.is_some_and(|value| value.windows(6).any(|part| part == br#"\"int\"#)));
@@ -393,6 +414,27 @@ mod tests {
         let records = log.records().len();
         one.write_blocking(register("c", "\"string\"")).unwrap();
         assert_eq!(log.records().len(), records + 2, "a mark and a schema");
+    }
+
+    #[tokio::test]
+    async fn a_command_for_an_earlier_term_is_not_carried_out() {
+        let log = MemoryLog::default();
+        let (one, two) = (start(&log), start(&log));
+        one.announce("http://one");
+        two.announce("http://two");
+        one.write(register("a", "\"int\"")).await.unwrap();
+        two.refresh().await.unwrap();
+        let mark = two.writer_elsewhere().unwrap().mark;
+        one.write_since(register("b", "\"long\""), Some(mark)).await.unwrap();
+        two.write(register("c", "\"string\"")).await.unwrap();
+        // Whether it still believes to be the writer, or has become it again.
+        for schema in ["\"bytes\"", "\"float\""] {
+            let late = one.write_since(register("d", schema), Some(mark)).await;
+            assert!(matches!(late, Err(RegistryError::LeaderChanged)), "{late:?}");
+        }
+        one.write(register("e", "\"double\"")).await.unwrap();
+        let late = one.write_since(register("d", "\"bytes\""), Some(mark)).await;
+        assert!(matches!(late, Err(RegistryError::LeaderChanged)), "{late:?}");
     }
 
     #[test]

@@ -120,9 +120,10 @@ impl Published {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner).trail.clone()
     }
 
-    /// URL of the node that wrote last.
-    pub(super) fn last_writer(&self) -> Option<Arc<str>> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner).trail.writer.clone()
+    /// URL of the node that wrote last, and the newest mark, which is that node's.
+    pub(super) fn last_writer(&self) -> Option<(Arc<str>, i64)> {
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.trail.writer.clone().map(|writer| (writer, progress.trail.mark))
     }
 
     pub(super) fn close(&self) {

@@ -32,10 +32,16 @@ const MAX_RUNS: usize = 10_000;
 /// Called with a command's outcome, on the writer thread; must not block.
 pub(super) type Answer<T> = Box<dyn FnOnce(Result<T, RegistryError>) + Send>;
 
+/// A command, perhaps only for a node that has been the writer since it set a mark.
+pub(super) struct Order {
+    pub(super) command: Box<Command>,
+    pub(super) since: Option<i64>,
+}
+
 /// Work for the writer.
 pub(super) enum Job {
     /// Decide and write.
-    Write(Box<Command>, Answer<Reply>),
+    Write(Order, Answer<Reply>),
     /// Bring the snapshot to the topic's present end.
     Refresh(Answer<()>),
     /// End the thread.
@@ -47,9 +53,9 @@ pub(super) struct Writer<'a> {
     pub(super) published: &'a Published,
     /// URL of this node, once it has one.
     pub(super) url: &'a OnceLock<Arc<str>>,
-    /// Whether the topic has been acquired and read to its end since.
-    pub(super) current: bool,
-    /// End up to which the snapshot is known to reach while `current` holds.
+    /// Offset of the mark by which this node became the writer, while it is one as far as it knows.
+    pub(super) since: Option<i64>,
+    /// End up to which the snapshot is known to reach while this node is the writer.
     pub(super) written: i64,
     /// Whether what aborted transactions have left is still to be put right.
     pub(super) unrepaired: bool,
@@ -70,7 +76,7 @@ impl Writer<'_> {
             let (mut writes, mut refreshes, mut stop) = (Vec::new(), Vec::new(), false);
             while let Some(job) = next {
                 match job {
-                    Job::Write(command, answer) => writes.push((command, answer)),
+                    Job::Write(order, answer) => writes.push((order, answer)),
                     Job::Refresh(answer) => refreshes.push(answer),
                     Job::Stop => stop = true,
                 }
@@ -100,8 +106,9 @@ impl Writer<'_> {
         }
     }
 
-    /// Makes this node the writer: it knows all that is committed, and readers without isolation see nothing else.
-    fn take_over(&mut self, deadline: Instant) -> Result<(), LogError> {
+    /// Makes this node the writer: it knows all that is committed, and readers without isolation see nothing else. Answers
+    /// the offset of its mark.
+    fn take_over(&mut self, deadline: Instant) -> Result<i64, LogError> {
         self.unrepaired |= self.log.acquire()? == Acquired::Anew;
         self.written = self.read_to_end(deadline)?;
         if self.unrepaired {
@@ -117,8 +124,9 @@ impl Writer<'_> {
             self.published.wait_for(self.written, deadline)?;
             self.unrepaired = false;
         }
-        self.current = true;
-        Ok(())
+        let mark = self.published.trail().mark;
+        self.since = Some(mark);
+        Ok(mark)
     }
 
     fn append(&mut self, records: Vec<KeyValue>) -> Result<(), LogError> {
@@ -132,7 +140,7 @@ impl Writer<'_> {
         Ok(end)
     }
 
-    fn write(&mut self, writes: Vec<(Box<Command>, Answer<Reply>)>) {
+    fn write(&mut self, writes: Vec<(Order, Answer<Reply>)>) {
         let deadline = Instant::now() + COMMAND_TIMEOUT;
         let mut attempt = 0_u32;
         let results = loop {
@@ -141,7 +149,7 @@ impl Writer<'_> {
                 Ok(results) => break results,
                 Err(error) => error,
             };
-            self.current = false;
+            self.since = None;
             tracing::info!(%error, attempt, "write to the schemas topic did not succeed");
             metrics::counter!("registry_write_retries_total").increment(1);
             if let LogError::UnknownOutcome(_) = error
@@ -165,20 +173,25 @@ impl Writer<'_> {
 
     fn try_write(
         &mut self,
-        writes: &[(Box<Command>, Answer<Reply>)],
+        writes: &[(Order, Answer<Reply>)],
         deadline: Instant,
         decided: &mut Vec<(Vec<Record>, Result<Reply, RegistryError>)>,
     ) -> Result<Vec<Result<Reply, RegistryError>>, LogError> {
-        if !self.current {
-            self.take_over(deadline)?;
-        }
+        let since = match self.since {
+            Some(since) => since,
+            None => self.take_over(deadline)?,
+        };
         let mut confirmed = false;
         loop {
             decided.clear();
             let snapshot = self.published.wait_for(self.written, deadline)?;
             let mut working = Snapshot::clone(&snapshot);
-            for (command, _) in writes {
-                let (records, reply) = match decide(&working, command) {
+            for (order, _) in writes {
+                let decision = match order.since {
+                    Some(mark) if mark < since => Err(RegistryError::LeaderChanged),
+                    _ => decide(&working, &order.command),
+                };
+                let (records, reply) = match decision {
                     Ok(decision) => (decision.records, Ok(decision.reply)),
                     Err(error) => (Vec::new(), Err(error)),
                 };

@@ -1,7 +1,6 @@
 //! Sends a change to the node that writes. Forwarding is for speed alone: if that node does not answer, this one takes
 //! the topic over and writes by itself, and the broker's fence sees to it that only one of them does.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,11 +12,14 @@ use axum::response::{IntoResponse as _, Response};
 use tower::ServiceExt as _;
 
 use super::super::error::RegistryError;
-use super::super::handle::RegistryHandle;
+use super::super::handle::{OtherWriter, RegistryHandle};
 use super::{MAX_BODY_BYTES, http_error};
 
 /// Marks a request that has been forwarded: it goes no further. The reference's header.
 const FORWARDED: HeaderName = HeaderName::from_static("x-forward");
+/// The mark by which the sender knows the receiver as the writer. Stopped long enough, that one may no longer be it, and
+/// the sender has carried out the request by itself.
+const FORWARDED_SINCE: HeaderName = HeaderName::from_static("x-forward-since");
 /// How long the writer may be silent before it is asked whether it lives.
 const SILENCE: Duration = Duration::from_millis(500);
 /// How long a writer that lives may take for one request.
@@ -28,14 +30,24 @@ const SIGN_OF_LIFE: &str = "/v1/metadata/version";
 const FORWARDED_HEADERS: [HeaderName; 4] =
     [header::ACCEPT, header::CONTENT_TYPE, header::AUTHORIZATION, HeaderName::from_static("x-request-id")];
 
+tokio::task_local! {
+    /// The mark in a forwarded request, while it is answered.
+    static TERM: i64;
+}
+
+/// The mark since which this node has to have been the writer for the present request.
+pub(super) fn term() -> Option<i64> {
+    TERM.try_with(|mark| *mark).ok()
+}
+
 /// Put on a response by which a route says that another node writes.
 #[derive(Debug, Clone)]
-pub(super) struct Elsewhere(Arc<str>);
+pub(super) struct Elsewhere(OtherWriter);
 
 /// The response that says so. No client sees it.
-pub(super) fn elsewhere(url: Arc<str>) -> Response {
+pub(super) fn elsewhere(writer: OtherWriter) -> Response {
     let mut response = http_error(StatusCode::MISDIRECTED_REQUEST, "HTTP 421 Misdirected Request");
-    response.extensions_mut().insert(Elsewhere(url));
+    response.extensions_mut().insert(Elsewhere(writer));
     response
 }
 
@@ -67,7 +79,14 @@ impl Relay {
     /// Answers a request, here or by the writer.
     pub(super) async fn answer(self, request: Request) -> Response {
         let may_change = !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-        if !may_change || request.headers().contains_key(FORWARDED) || self.registry.writer_elsewhere().is_none() {
+        if request.headers().contains_key(FORWARDED) {
+            let mark = request.headers().get(FORWARDED_SINCE).and_then(|mark| mark.to_str().ok()?.parse().ok());
+            return match mark {
+                Some(mark) => TERM.scope(mark, run(self.here, request)).await,
+                None => run(self.here, request).await,
+            };
+        }
+        if !may_change || self.registry.writer_elsewhere().is_none() {
             return run(self.here, request).await;
         }
         let (parts, body) = request.into_parts();
@@ -77,8 +96,8 @@ impl Relay {
         };
         let again = || Request::from_parts(parts.clone(), Body::from(body.clone()));
         let mut response = run(self.at_the_writer.clone(), again()).await;
-        let Some(Elsewhere(url)) = response.extensions_mut().remove() else { return response };
-        let sent = self.send(&url, &parts, &body).await;
+        let Some(Elsewhere(writer)) = response.extensions_mut().remove() else { return response };
+        let sent = self.send(&writer, &parts, &body).await;
         let outcome = match sent {
             Sent::Answered(_) => "answered",
             Sent::Not => "unreachable",
@@ -99,14 +118,15 @@ impl Relay {
             Sent::Unsure => match run(self.here, again()).await {
                 // "Not there any more" may be the doing of this very request.
                 response if response.status() == StatusCode::NOT_FOUND => {
-                    RegistryError::ForwardingFailed(url).into_response()
+                    RegistryError::ForwardingFailed(writer.url).into_response()
                 }
                 response => response,
             },
         }
     }
 
-    async fn send(&self, url: &str, parts: &Parts, body: &Bytes) -> Sent {
+    async fn send(&self, writer: &OtherWriter, parts: &Parts, body: &Bytes) -> Sent {
+        let url = &*writer.url;
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let mut request = self.client.request(parts.method.clone(), format!("{url}{path}")).body(body.clone());
         for name in FORWARDED_HEADERS {
@@ -114,7 +134,7 @@ impl Relay {
                 request = request.header(&name, value);
             }
         }
-        let request = request.header(FORWARDED, "true").timeout(PATIENCE);
+        let request = request.header(FORWARDED, "true").header(FORWARDED_SINCE, writer.mark).timeout(PATIENCE);
         let mut answer = std::pin::pin!(async {
             let response = request.send().await?;
             let (status, headers) = (response.status(), response.headers().clone());
@@ -122,8 +142,7 @@ impl Relay {
         });
         loop {
             match tokio::time::timeout(SILENCE, &mut answer).await {
-                // A writer that cannot write is no better than one that is silent.
-                Ok(Ok((status, ..))) if status.is_server_error() => return Sent::Unsure,
+                Ok(Ok((_, _, bytes))) if cannot_write(&bytes) => return Sent::Unsure,
                 Ok(Ok((status, mut headers, bytes))) => {
                     let mut response = (status, bytes).into_response();
                     for name in [header::CONTENT_TYPE, header::RETRY_AFTER] {
@@ -149,6 +168,15 @@ impl Relay {
         let sign = self.client.get(format!("{url}{SIGN_OF_LIFE}")).timeout(SILENCE).send();
         sign.await.is_ok()
     }
+}
+
+/// Whether an answer says that the writer could not write: then it is no better than a silent one.
+fn cannot_write(answer: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Refusal {
+        error_code: u32,
+    }
+    serde_json::from_slice::<Refusal>(answer).is_ok_and(|refusal| (50_001..=50_004).contains(&refusal.error_code))
 }
 
 async fn run(router: Router, request: Request) -> Response {

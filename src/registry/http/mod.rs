@@ -60,11 +60,11 @@ impl App {
     /// Decides and writes a command, unless another node is to.
     async fn write(&self, command: Command) -> Result<Reply, RegistryError> {
         if self.writes == Writes::AtTheWriter
-            && let Some(url) = self.registry.writer_elsewhere()
+            && let Some(writer) = self.registry.writer_elsewhere()
         {
-            return self.registry.already(&command).ok_or(RegistryError::Elsewhere(url));
+            return self.registry.already(&command).ok_or(RegistryError::Elsewhere(writer));
         }
-        self.registry.write(command).await
+        self.registry.write_since(command, forward::term()).await
     }
 }
 
@@ -156,8 +156,8 @@ fn http_error(status: StatusCode, message: &str) -> Response {
 
 impl IntoResponse for RegistryError {
     fn into_response(self) -> Response {
-        if let RegistryError::Elsewhere(url) = self {
-            return forward::elsewhere(url);
+        if let RegistryError::Elsewhere(writer) = self {
+            return forward::elsewhere(writer);
         }
         let code = self.code();
         // Codes are the status, most of them followed by two digits.

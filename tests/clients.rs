@@ -15,6 +15,7 @@ use schema_registry_converter::avro_common::get_supplied_schema;
 use schema_registry_converter::schema_registry_common::SubjectNameStrategy;
 use serde_json::{Value, json};
 
+use crate::support::java::program;
 use crate::support::python::script;
 use crate::support::site::{Running, Site};
 
@@ -42,6 +43,7 @@ fn third_party_clients_work() {
     assert_eq!(counted.get(refused), Some(&1.0), "one registration is refused as incompatible: {counted:#?}");
     web.runtime.block_on(rust_client(&registry_url));
     script("registry_types.py", &[], &variables);
+    program("ConfluentClient.java", &variables);
 
     script("openlineage_events.py", &[], &variables);
     reported_lineage_is_in_the_catalog(&web, &api_url);

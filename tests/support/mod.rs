@@ -2,6 +2,7 @@
 
 pub mod compare;
 pub mod events;
+pub mod java;
 pub mod order;
 pub mod python;
 pub mod site;

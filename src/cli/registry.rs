@@ -12,7 +12,6 @@ use super::processes::{self, Shutdown};
 use super::serving;
 use crate::codec::avro::SUBJECTS;
 use crate::config::Config;
-use crate::kafka::Admin;
 use crate::registry::client::{ClientError, Login, RegistryClient, RestRegistry};
 use crate::registry::decide::{Command, ConfigUpdate};
 use crate::registry::http::Identity;
@@ -55,9 +54,8 @@ pub(super) fn serve(
     handle: &RegistryHandle,
     shutdown: &Shutdown,
 ) -> Result<std::net::SocketAddr, Failure> {
-    let admin = Admin::new(&context.kafka).because(Reason::Unavailable)?;
     let identity = Identity {
-        kafka_cluster: admin.cluster_id().because(Reason::Unavailable)?,
+        kafka_cluster: handle.cluster_id().because(Reason::Unavailable)?,
         registry_cluster: CLUSTER.to_owned(),
     };
     let router = http::router_named(handle.clone(), identity);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Duration;
@@ -89,11 +89,12 @@ pub struct Admin {
     clients: Aside<Clients>,
 }
 
+/// Each costs threads, connections and some MiB, so all but the first are made when they are needed.
 struct Clients {
-    admin: AdminClient<DefaultClientContext>,
-    /// Metadata and log ends; the isolation decides what an end is.
-    committed: PlainConsumer,
+    /// Metadata, groups and log ends; the isolation decides what an end is.
     uncommitted: PlainConsumer,
+    committed: OnceLock<PlainConsumer>,
+    admin: OnceLock<AdminClient<DefaultClientContext>>,
     /// Clients per group for committed offsets; a client belongs to one group for life.
     groups: Mutex<HashMap<(String, Isolation), Arc<PlainConsumer>>>,
 }
@@ -101,17 +102,10 @@ struct Clients {
 impl Admin {
     /// A client of the cluster; does not connect yet.
     pub fn new(config: &KafkaConfig) -> Result<Self, KafkaError> {
-        let context = || format!("create admin client for {}", config.bootstrap_servers());
-        let reader = |isolation| {
-            config
-                .reader(isolation, None)
-                .create_with_context::<_, PlainConsumer>(Quiet)
-                .map_err(|e| KafkaError::new(context(), e))
-        };
         let clients = Clients {
-            admin: config.admin().create().map_err(|e| KafkaError::new(context(), e))?,
-            committed: reader(Isolation::Committed)?,
-            uncommitted: reader(Isolation::Uncommitted)?,
+            uncommitted: metadata_reader(config, Isolation::Uncommitted)?,
+            committed: OnceLock::new(),
+            admin: OnceLock::new(),
             groups: Mutex::new(HashMap::new()),
         };
         Ok(Self { config: config.clone(), clients: Aside::new(clients) })
@@ -154,7 +148,7 @@ impl Admin {
         if specs.is_empty() {
             return Ok(Vec::new());
         }
-        let results = block_on(self.clients.admin.create_topics(&specs, &options()))
+        let results = block_on(self.admin()?.create_topics(&specs, &options()))
             .map_err(|e| KafkaError::new("create topics", e))?;
         let mut outcome: HashMap<String, Created> = HashMap::new();
         for result in results {
@@ -171,14 +165,14 @@ impl Admin {
     pub fn add_partitions(&self, topic: &str, partitions: i32) -> Result<(), KafkaError> {
         let context = || format!("grow {topic} to {partitions} partitions");
         let new = NewPartitions::new(topic, usize::try_from(partitions).unwrap_or(0));
-        let results = block_on(self.clients.admin.create_partitions(&[new], &options()))
-            .map_err(|e| KafkaError::new(context(), e))?;
+        let results =
+            block_on(self.admin()?.create_partitions(&[new], &options())).map_err(|e| KafkaError::new(context(), e))?;
         results.into_iter().try_for_each(|r| r.map(drop).map_err(|(_, code)| KafkaError::code(context(), code)))
     }
 
     /// Deletes topics; those that do not exist are fine.
     pub fn delete_topics(&self, topics: &[&str]) -> Result<(), KafkaError> {
-        let results = block_on(self.clients.admin.delete_topics(topics, &options()))
+        let results = block_on(self.admin()?.delete_topics(topics, &options()))
             .map_err(|e| KafkaError::new("delete topics", e))?;
         for result in results {
             match result {
@@ -198,7 +192,7 @@ impl Admin {
             return Ok(BTreeMap::new());
         }
         let resources: Vec<_> = topics.iter().map(|topic| ResourceSpecifier::Topic(topic)).collect();
-        let results = block_on(self.clients.admin.describe_configs(&resources, &options()))
+        let results = block_on(self.admin()?.describe_configs(&resources, &options()))
             .map_err(|e| KafkaError::new("describe topic configurations", e))?;
         let mut described = BTreeMap::new();
         for result in results {
@@ -227,8 +221,8 @@ impl Admin {
         let alter = overrides
             .iter()
             .fold(AlterConfig::new(ResourceSpecifier::Topic(topic)), |alter, (name, value)| alter.set(name, value));
-        let results = block_on(self.clients.admin.alter_configs(&[alter], &options()))
-            .map_err(|e| KafkaError::new(context(), e))?;
+        let results =
+            block_on(self.admin()?.alter_configs(&[alter], &options())).map_err(|e| KafkaError::new(context(), e))?;
         results.into_iter().try_for_each(|r| r.map(drop).map_err(|(_, code)| KafkaError::code(context(), code)))
     }
 
@@ -239,14 +233,14 @@ impl Admin {
         offsets
             .add_partition_offset(&partition.topic, partition.partition, Offset::Offset(before))
             .map_err(|e| KafkaError::new(context(), e))?;
-        let result = block_on(self.clients.admin.delete_records(&offsets, &options()))
-            .map_err(|e| KafkaError::new(context(), e))?;
+        let result =
+            block_on(self.admin()?.delete_records(&offsets, &options())).map_err(|e| KafkaError::new(context(), e))?;
         result.elements().iter().try_for_each(|element| element.error()).map_err(|e| KafkaError::new(context(), e))
     }
 
     /// The cluster's id.
     pub fn cluster_id(&self) -> Result<String, KafkaError> {
-        self.clients.admin.inner().fetch_cluster_id(REQUEST_TIMEOUT).ok_or_else(|| {
+        self.clients.uncommitted.client().fetch_cluster_id(REQUEST_TIMEOUT).ok_or_else(|| {
             KafkaError::other(Class::Transient, "fetch cluster id", format!("{} did not answer", self.servers()))
         })
     }
@@ -256,11 +250,15 @@ impl Admin {
         self.config.bootstrap_servers()
     }
 
-    pub(super) fn reader(&self, isolation: Isolation) -> &PlainConsumer {
+    pub(super) fn reader(&self, isolation: Isolation) -> Result<&PlainConsumer, KafkaError> {
         match isolation {
-            Isolation::Committed => &self.clients.committed,
-            Isolation::Uncommitted => &self.clients.uncommitted,
+            Isolation::Uncommitted => Ok(&self.clients.uncommitted),
+            Isolation::Committed => made(&self.clients.committed, || metadata_reader(&self.config, isolation)),
         }
+    }
+
+    fn admin(&self) -> Result<&AdminClient<DefaultClientContext>, KafkaError> {
+        made(&self.clients.admin, || self.config.admin().create().map_err(|e| creation(&self.config, e)))
     }
 
     pub(super) fn group_client(&self, group: &str, isolation: Isolation) -> Result<Arc<PlainConsumer>, KafkaError> {
@@ -278,6 +276,23 @@ impl Admin {
         groups.insert(key, Arc::clone(&client));
         Ok(client)
     }
+}
+
+/// What the cell holds, made now if it is empty.
+fn made<T>(cell: &OnceLock<T>, make: impl FnOnce() -> Result<T, KafkaError>) -> Result<&T, KafkaError> {
+    match cell.get() {
+        Some(client) => Ok(client),
+        None => make().map(|client| cell.get_or_init(|| client)),
+    }
+}
+
+fn metadata_reader(config: &KafkaConfig, isolation: Isolation) -> Result<PlainConsumer, KafkaError> {
+    let reader = config.reader(isolation, None).create_with_context::<_, PlainConsumer>(Quiet);
+    reader.map_err(|e| creation(config, e))
+}
+
+fn creation(config: &KafkaConfig, error: rdkafka::error::KafkaError) -> KafkaError {
+    KafkaError::new(format!("create admin client for {}", config.bootstrap_servers()), error)
 }
 
 fn options() -> AdminOptions {

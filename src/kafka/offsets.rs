@@ -60,7 +60,7 @@ impl Admin {
     /// The bounds of one partition. The high end of a committed reader is the last stable offset.
     pub fn watermarks(&self, partition: &TopicPartition, isolation: Isolation) -> Result<Watermarks, KafkaError> {
         let (low, high) = self
-            .reader(isolation)
+            .reader(isolation)?
             .fetch_watermarks(&partition.topic, partition.partition, REQUEST_TIMEOUT)
             .map_err(|e| KafkaError::new(format!("read the ends of {partition}"), e))?;
         Ok(Watermarks { low, high })
@@ -86,7 +86,7 @@ impl Admin {
         }
         let started = Instant::now();
         let list = loop {
-            match self.reader(isolation).offsets_for_times(list.clone(), REQUEST_TIMEOUT) {
+            match self.reader(isolation)?.offsets_for_times(list.clone(), REQUEST_TIMEOUT) {
                 // They were listed just now: a client whose own picture is older than that takes a moment to see them.
                 Err(error)
                     if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownPartition)
@@ -189,7 +189,7 @@ impl Admin {
     /// State and members of `group`.
     pub fn group(&self, group: &str) -> Result<GroupState, KafkaError> {
         let list = self
-            .reader(Isolation::Uncommitted)
+            .reader(Isolation::Uncommitted)?
             .fetch_group_list(Some(group), REQUEST_TIMEOUT)
             .map_err(|e| KafkaError::new(format!("describe group {group}"), e))?;
         let Some(info) = list.groups().iter().find(|info| info.name() == group) else {

@@ -51,6 +51,7 @@ pub struct RegistryHandle {
 }
 
 struct Inner {
+    log: Arc<dyn SchemaLog>,
     published: Arc<Published>,
     jobs: SyncSender<Job>,
     /// URL by which other nodes reach this one.
@@ -73,7 +74,7 @@ impl RegistryHandle {
         let url = Arc::new(OnceLock::new());
         let threads = vec![
             spawn("registry-reader", {
-                let published = published.clone();
+                let (log, published) = (log.clone(), published.clone());
                 move || reader::run(&*log, first, &published)
             })?,
             spawn("registry-writer", {
@@ -85,7 +86,7 @@ impl RegistryHandle {
                 }
             })?,
         ];
-        let handle = Self { inner: Arc::new(Inner { published, jobs, url, threads: Mutex::new(threads) }) };
+        let handle = Self { inner: Arc::new(Inner { log, published, jobs, url, threads: Mutex::new(threads) }) };
         handle.inner.published.wait_for(end, deadline)?;
         Ok(handle)
     }
@@ -93,6 +94,14 @@ impl RegistryHandle {
     /// The newest snapshot, without asking the topic.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.inner.published.snapshot()
+    }
+
+    /// Id of the cluster that keeps the log.
+    ///
+    /// # Errors
+    /// The cluster cannot be asked now.
+    pub fn cluster_id(&self) -> Result<String, LogError> {
+        self.inner.log.cluster_id()
     }
 
     /// Records of the topic that were passed over as unreadable.

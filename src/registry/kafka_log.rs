@@ -2,7 +2,7 @@
 //! nodes of a cluster share, so that the broker lets only one of them write.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::log::{AbortedKeys, Acquired, KeyValue, LogError, LogReader, LogRecord, LogWriter, SchemaLog, reason};
@@ -32,12 +32,22 @@ pub struct KafkaLog {
     config: KafkaConfig,
     topic: Arc<str>,
     transactional_id: Arc<str>,
+    /// One for all questions: each client costs some MiB.
+    admin: Arc<OnceLock<Admin>>,
 }
 
 impl KafkaLog {
     /// The log in `topic` (usually `_schemas`); all registries on it must give the same `transactional_id`.
     pub fn new(config: KafkaConfig, topic: &str, transactional_id: &str) -> Self {
-        Self { config, topic: topic.into(), transactional_id: transactional_id.into() }
+        let (topic, transactional_id) = (topic.into(), transactional_id.into());
+        Self { config, topic, transactional_id, admin: Arc::default() }
+    }
+
+    fn admin(&self) -> Result<&Admin, LogError> {
+        match self.admin.get() {
+            Some(admin) => Ok(admin),
+            None => Admin::new(&self.config).map(|admin| self.admin.get_or_init(|| admin)).map_err(unavailable),
+        }
     }
 
     /// Creates the topic where it is missing: one partition, compacted.
@@ -45,9 +55,12 @@ impl KafkaLog {
     /// # Errors
     /// Kafka is not reachable, or the topic has more than one partition and could not be read in order.
     pub fn ensure_topic(&self) -> Result<(), LogError> {
-        let admin = Admin::new(&self.config).map_err(unavailable)?;
-        let spec = TopicSpec::new(self.topic.to_string(), 1).config("cleanup.policy", "compact");
-        admin.create_topics(&[spec]).map_err(unavailable)?;
+        let admin = self.admin()?;
+        // Asked first: what creates topics is a client of its own.
+        if admin.partition_count(&self.topic).map_err(unavailable)?.is_none() {
+            let spec = TopicSpec::new(self.topic.to_string(), 1).config("cleanup.policy", "compact");
+            admin.create_topics(&[spec]).map_err(unavailable)?;
+        }
         // Brokers learn of a new topic one after the other; the one asked may be the last.
         let deadline = Instant::now() + TRANSACTION_TIMEOUT;
         loop {
@@ -75,8 +88,12 @@ impl SchemaLog for KafkaLog {
     }
 
     fn writer(&self) -> Result<Box<dyn LogWriter>, LogError> {
-        let admin = Admin::new(&self.config).map_err(unavailable)?;
-        Ok(Box::new(KafkaWriter { log: self.clone(), admin, producer: None, alone_since: None }))
+        self.admin()?;
+        Ok(Box::new(KafkaWriter { log: self.clone(), producer: None, alone_since: None }))
+    }
+
+    fn cluster_id(&self) -> Result<String, LogError> {
+        self.admin()?.cluster_id().map_err(unavailable)
     }
 }
 
@@ -104,7 +121,6 @@ impl LogReader for KafkaReader {
 
 struct KafkaWriter {
     log: KafkaLog,
-    admin: Admin,
     /// Present while this node is the writer as far as it knows.
     producer: Option<TransactionalProducer>,
     /// When no foreign leader was seen last.
@@ -117,7 +133,7 @@ impl KafkaWriter {
         if self.alone_since.is_some_and(|checked| checked.elapsed() < FOREIGN_CHECK) {
             return Ok(());
         }
-        let group = self.admin.group(FOREIGN_GROUP).map_err(unavailable)?;
+        let group = self.log.admin()?.group(FOREIGN_GROUP).map_err(unavailable)?;
         if group.protocol_type == FOREIGN_PROTOCOL
             && let Some(member) = group.members.first()
         {
@@ -131,7 +147,7 @@ impl KafkaWriter {
 
 impl LogWriter for KafkaWriter {
     fn end(&mut self) -> Result<i64, LogError> {
-        let ends = self.admin.watermarks(&self.log.partition(), Isolation::Uncommitted).map_err(unavailable)?;
+        let ends = self.log.admin()?.watermarks(&self.log.partition(), Isolation::Uncommitted).map_err(unavailable)?;
         Ok(ends.high)
     }
 

@@ -117,6 +117,14 @@ pub trait SchemaLog: Send + Sync {
     /// # Errors
     /// The topic cannot be opened.
     fn writer(&self) -> Result<Box<dyn LogWriter>, LogError>;
+
+    /// Id of the cluster that keeps the log; empty where there is none.
+    ///
+    /// # Errors
+    /// The cluster cannot be asked now.
+    fn cluster_id(&self) -> Result<String, LogError> {
+        Ok(String::new())
+    }
 }
 
 /// Finds the keys whose newest record is an aborted one, from all records in order.

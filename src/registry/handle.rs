@@ -425,6 +425,61 @@ mod tests {
         assert_eq!(log.records().len(), records + 2, "a mark and a schema");
     }
 
+    /// A log whose commits are of unknown outcome a few times, though they are there.
+    struct Unsure {
+        inner: Box<dyn LogWriter>,
+        left: u32,
+    }
+
+    impl LogWriter for Unsure {
+        fn end(&mut self) -> Result<i64, LogError> {
+            self.inner.end()
+        }
+
+        fn acquire(&mut self) -> Result<Acquired, LogError> {
+            self.inner.acquire()
+        }
+
+        fn aborted(&mut self, range: Range<i64>, committed: &dyn Fn(i64) -> bool) -> Result<Vec<KeyValue>, LogError> {
+            self.inner.aborted(range, committed)
+        }
+
+        fn append(&mut self, records: Vec<KeyValue>, writer: Option<&str>) -> Result<i64, LogError> {
+            let end = self.inner.append(records, writer)?;
+            match self.left.checked_sub(1) {
+                Some(left) => {
+                    self.left = left;
+                    Err(LogError::UnknownOutcome(reason("no answer")))
+                }
+                None => Ok(end),
+            }
+        }
+    }
+
+    struct UnsureLog(MemoryLog, u32);
+
+    impl SchemaLog for UnsureLog {
+        fn reader(&self) -> Result<Box<dyn LogReader>, LogError> {
+            self.0.reader()
+        }
+
+        fn writer(&self) -> Result<Box<dyn LogWriter>, LogError> {
+            Ok(Box::new(Unsure { inner: self.0.writer()?, left: self.1 }))
+        }
+    }
+
+    #[test]
+    fn a_commit_of_unknown_outcome_is_looked_up() {
+        // The mark of the takeover, then the mark and the schema, and so on.
+        for times in 0..4 {
+            let log = MemoryLog::default();
+            let node = RegistryHandle::start(Arc::new(UnsureLog(log.clone(), times)), &RegistryOptions::default());
+            let node = node.unwrap();
+            assert_eq!(id(node.write_blocking(register("a", "\"int\"")).unwrap()), 1, "{times}");
+            assert_eq!(id(node.write_blocking(register("a", "\"long\"")).unwrap()), 2, "{times}");
+        }
+    }
+
     #[tokio::test]
     async fn a_command_for_an_earlier_term_is_not_carried_out() {
         let log = MemoryLog::default();

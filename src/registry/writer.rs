@@ -24,7 +24,7 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
 /// First pause after losing the topic to another node; doubled up to 16 times of it.
 const BACKOFF: Duration = Duration::from_millis(5);
 
-/// How often an idle writer tells how far the log goes.
+/// How often the writer tells how far the log goes.
 const LAG_EVERY: Duration = Duration::from_secs(10);
 /// Runs of committed records since the last mark, over which a long-serving writer sets a new one.
 const MAX_RUNS: usize = 10_000;
@@ -64,15 +64,17 @@ pub(super) struct Writer<'a> {
 impl Writer<'_> {
     /// Serves jobs until told to stop.
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
+        let mut told = Instant::now();
         loop {
-            let mut next = match jobs.recv_timeout(LAG_EVERY) {
+            let mut next = match jobs.recv_timeout(LAG_EVERY.saturating_sub(told.elapsed())) {
                 Ok(job) => Some(job),
-                Err(RecvTimeoutError::Timeout) => {
-                    self.tell_lag();
-                    continue;
-                }
+                Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
+            if told.elapsed() >= LAG_EVERY {
+                self.tell_lag();
+                told = Instant::now();
+            }
             let (mut writes, mut refreshes, mut stop) = (Vec::new(), Vec::new(), false);
             while let Some(job) = next {
                 match job {
@@ -202,7 +204,8 @@ impl Writer<'_> {
             }
             let mut encoded: Vec<_> = decided.iter().flat_map(|(records, _)| records).map(format::encode).collect();
             if !encoded.is_empty() {
-                if self.published.runs() > MAX_RUNS {
+                // Without a URL it would be no mark.
+                if self.published.runs() > MAX_RUNS && self.url.get().is_some() {
                     encoded.push(format::encode(&Record::Noop));
                 }
                 self.append(encoded)?;
@@ -219,13 +222,17 @@ impl Writer<'_> {
         }
     }
 
-    /// After an unknown outcome: the replies, if the transaction turns out to be committed.
+    /// After an unknown outcome: the replies, if the transaction turns out to be committed. Nothing was decided where it
+    /// was only the mark of a takeover.
     fn settle(
         &mut self,
         decided: Vec<(Vec<Record>, Result<Reply, RegistryError>)>,
         deadline: Instant,
     ) -> Result<Option<Vec<Result<Reply, RegistryError>>>, LogError> {
         self.take_over(deadline)?;
+        if decided.is_empty() {
+            return Ok(None);
+        }
         let snapshot = self.published.snapshot();
         // Of several records of one key only the last can be seen.
         let records = decided.iter().flat_map(|(records, _)| records);

@@ -1,10 +1,14 @@
 //! JSON text as schemas need it: key order, number spelling and depth are kept in hand.
 //! Knows nothing of schemas. `serde_json::Value` loses the order of keys, and a schema's canonical text depends on it.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 /// Deepest nesting of arrays and objects that is read.
 pub const MAX_DEPTH: usize = 256;
+
+/// Most members of an object that are looked through one by one for a name.
+const FEW_MEMBERS: usize = 16;
 
 /// A JSON value with object keys in their written order.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,6 +126,10 @@ impl Json {
 /// Writes a JSON string literal, escaping what JSON requires and nothing else.
 pub fn write_string(text: &str, out: &mut String) {
     out.push('"');
+    if !text.bytes().any(|byte| byte < b' ' || byte == b'"' || byte == b'\\') {
+        out.push_str(text);
+        return out.push('"');
+    }
     for character in text.chars() {
         match character {
             '"' => out.push_str("\\\""),
@@ -190,8 +198,8 @@ impl Parser<'_> {
     fn object(&mut self, depth: usize) -> Result<Json, JsonError> {
         self.at += 1;
         let mut members: Vec<(String, Json)> = Vec::new();
-        // A hash of names only for large objects: most have a handful of keys.
-        let mut places = std::collections::HashMap::new();
+        // Where names are, for large objects only: most have a handful of keys.
+        let mut places: HashMap<String, usize> = HashMap::new();
         self.space();
         if self.peek() == Some(b'}') {
             self.at += 1;
@@ -209,10 +217,19 @@ impl Parser<'_> {
             }
             self.at += 1;
             let value = self.value(depth + 1)?;
-            match places.get(&key).and_then(|place: &usize| members.get_mut(*place)) {
+            let known = match places.get(&key) {
+                None if members.len() <= FEW_MEMBERS => members.iter().position(|(name, _)| *name == key),
+                known => known.copied(),
+            };
+            match known.and_then(|place| members.get_mut(place)) {
                 Some(member) => member.1 = value,
                 None => {
-                    places.insert(key.clone(), members.len());
+                    if members.len() == FEW_MEMBERS {
+                        places.extend(members.iter().enumerate().map(|(place, (name, _))| (name.clone(), place)));
+                    }
+                    if members.len() >= FEW_MEMBERS {
+                        places.insert(key.clone(), members.len());
+                    }
                     members.push((key, value));
                 }
             }
@@ -250,19 +267,29 @@ impl Parser<'_> {
         }
     }
 
-    /// The string at the cursor; serde_json unescapes it, surrogate pairs included.
+    /// The string at the cursor; serde_json unescapes what is not plain, surrogate pairs included.
     fn string(&mut self) -> Result<String, JsonError> {
         let start = self.at;
         self.at += 1;
+        let mut is_plain = true;
         loop {
             match self.peek() {
                 Some(b'"') => break,
-                Some(b'\\') => self.at += 2,
-                Some(_) => self.at += 1,
+                Some(b'\\') => {
+                    is_plain = false;
+                    self.at += 2;
+                }
+                Some(byte) => {
+                    is_plain &= byte >= b' ';
+                    self.at += 1;
+                }
                 None => return Err(self.error("unterminated string")),
             }
         }
         self.at += 1;
+        if is_plain {
+            return Ok(self.text.get(start + 1..self.at - 1).unwrap_or_default().to_owned());
+        }
         let literal = self.text.get(start..self.at).unwrap_or_default();
         serde_json::from_str(literal).map_err(|_| JsonError { message: "malformed string", offset: start })
     }
@@ -317,6 +344,18 @@ mod tests {
     #[test]
     fn a_repeated_key_keeps_its_place_and_takes_the_last_value() {
         assert_eq!(round("{\"a\":1,\"b\":2,\"a\":3}"), "{\"a\":3,\"b\":2}");
+        for repeated in [0, FEW_MEMBERS - 1, FEW_MEMBERS, FEW_MEMBERS + 20] {
+            let members = |count: usize, changed: &str| {
+                let value = |place| if place == repeated { changed } else { "1" };
+                let members: Vec<_> = (0..count).map(|place| format!("\"k{place}\":{}", value(place))).collect();
+                members.join(",")
+            };
+            let all = 2 * FEW_MEMBERS + 10;
+            let twice = format!("{{{},\"k{repeated}\":2}}", members(all, "1"));
+            assert_eq!(round(&twice), format!("{{{}}}", members(all, "2")), "of {all} the one at {repeated}");
+            let at_once = format!("{{{},\"k{repeated}\":2}}", members(repeated + 1, "1"));
+            assert_eq!(round(&at_once), format!("{{{}}}", members(repeated + 1, "2")), "the last of {repeated}");
+        }
     }
 
     #[test]

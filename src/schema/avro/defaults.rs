@@ -14,6 +14,11 @@ pub(super) fn fits(nodes: &[Node], schema: NodeId, value: &Json, steps: &mut usi
     check(nodes, schema, value, 0, steps)
 }
 
+/// Whether it needs no further look: a value without parts that fits a type whose names may not all be known yet.
+pub(super) fn fits_plainly(nodes: &[Node], schema: NodeId, value: &Json) -> bool {
+    !matches!(value, Json::Array(_) | Json::Object(_)) && fits(nodes, schema, value, &mut 0)
+}
+
 fn check(nodes: &[Node], schema: NodeId, value: &Json, depth: usize, steps: &mut usize) -> bool {
     *steps += 1;
     if depth > MAX_DEPTH || *steps > MAX_STEPS {

@@ -13,6 +13,7 @@ mod tags;
 mod tests;
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -193,17 +194,24 @@ pub enum Node {
 
 impl Node {
     /// The type's name in messages: `RECORD`, `INT`, ….
-    fn type_name(&self) -> String {
-        match self {
-            Node::Primitive(primitive, _) => primitive.as_str().to_ascii_uppercase(),
-            Node::Array { .. } => "ARRAY".to_owned(),
-            Node::Map { .. } => "MAP".to_owned(),
-            Node::Union(_) => "UNION".to_owned(),
-            Node::Record { .. } => "RECORD".to_owned(),
-            Node::Enum { .. } => "ENUM".to_owned(),
-            Node::Fixed { .. } => "FIXED".to_owned(),
-            Node::Unresolved(name) => name.to_string(),
-        }
+    fn type_name(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Node::Primitive(Primitive::Null, _) => "NULL",
+            Node::Primitive(Primitive::Boolean, _) => "BOOLEAN",
+            Node::Primitive(Primitive::Int, _) => "INT",
+            Node::Primitive(Primitive::Long, _) => "LONG",
+            Node::Primitive(Primitive::Float, _) => "FLOAT",
+            Node::Primitive(Primitive::Double, _) => "DOUBLE",
+            Node::Primitive(Primitive::Bytes, _) => "BYTES",
+            Node::Primitive(Primitive::String, _) => "STRING",
+            Node::Array { .. } => "ARRAY",
+            Node::Map { .. } => "MAP",
+            Node::Union(_) => "UNION",
+            Node::Record { .. } => "RECORD",
+            Node::Enum { .. } => "ENUM",
+            Node::Fixed { .. } => "FIXED",
+            Node::Unresolved(name) => return Cow::Owned(name.to_string()),
+        })
     }
 
     fn named(&self) -> Option<&Named> {

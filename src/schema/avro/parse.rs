@@ -1,6 +1,7 @@
 //! From schema text to nodes, by the Avro 1.12 specification as the Java library reads it.
 //! Knows nothing of canonical text or compatibility.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use super::super::json::Json;
@@ -41,27 +42,57 @@ struct Parser {
     validation: Validation,
 }
 
-/// Where the parser stands: a JSON pointer for messages and the namespace names are read in.
-#[derive(Clone)]
-struct Place {
-    path: String,
-    namespace: Option<String>,
+/// Where the parser stands, and the namespace that names are read in. A chain, as only errors ask for the whole path.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    above: Option<&'a Place<'a>>,
+    token: Token<'a>,
+    namespace: Option<&'a str>,
 }
 
-impl Place {
-    fn below(&self, token: impl std::fmt::Display) -> Place {
-        let token = token.to_string().replace('~', "~0").replace('/', "~1");
-        Place { path: format!("{}/{token}", self.path), namespace: self.namespace.clone() }
+#[derive(Clone, Copy)]
+enum Token<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+impl<'a> From<&'a str> for Token<'a> {
+    fn from(key: &'a str) -> Self {
+        Token::Key(key)
+    }
+}
+
+impl From<usize> for Token<'_> {
+    fn from(index: usize) -> Self {
+        Token::Index(index)
+    }
+}
+
+impl Place<'_> {
+    fn below<'b>(&'b self, token: impl Into<Token<'b>>) -> Place<'b> {
+        Place { above: Some(self), token: token.into(), namespace: self.namespace }
+    }
+
+    /// As a JSON pointer.
+    fn path(&self) -> String {
+        let Some(above) = self.above else { return String::new() };
+        let mut path = above.path();
+        path.push('/');
+        match self.token {
+            Token::Key(key) => path.push_str(&key.replace('~', "~0").replace('/', "~1")),
+            Token::Index(index) => path.push_str(&index.to_string()),
+        }
+        path
     }
 
     fn invalid(&self, message: impl Into<String>) -> SchemaError {
-        SchemaError::Invalid { path: self.path.clone(), message: message.into() }
+        SchemaError::Invalid { path: self.path(), message: message.into() }
     }
 }
 
 impl Parser {
     fn document(&mut self, text: &str) -> Result<NodeId, SchemaError> {
-        let place = Place { path: String::new(), namespace: None };
+        let place = Place { above: None, token: Token::Index(0), namespace: None };
         // Avro allows a primitive's bare name as a schema text, without quotes.
         if let Some(primitive) = Primitive::from_name(text.trim()) {
             return Ok(self.add(Node::Primitive(primitive, Vec::new())));
@@ -90,7 +121,7 @@ impl Parser {
         if let Some(primitive) = Primitive::from_name(name) {
             return Ok(self.add(Node::Primitive(primitive, Vec::new())));
         }
-        let full = FullName::written(name, place.namespace.as_deref());
+        let full = FullName::written(name, place.namespace);
         let bare = FullName { name: full.name.clone(), namespace: None };
         let fallback = if name.contains('.') { None } else { self.names.get(&bare) };
         match self.names.get(&full).or(fallback) {
@@ -102,19 +133,19 @@ impl Parser {
 
     fn union(&mut self, branches: &[Json], place: &Place) -> Result<NodeId, SchemaError> {
         let mut ids = Vec::with_capacity(branches.len());
-        let mut seen = HashSet::new();
+        let mut seen = HashSet::with_capacity(branches.len());
         for (index, branch) in branches.iter().enumerate() {
             let place = place.below(index);
             let id = self.schema(branch, &place)?;
             let key = match self.nodes.get(id.0 as usize) {
                 Some(Node::Union(_)) => return Err(place.invalid("a union may not contain a union directly")),
-                Some(Node::Unresolved(name)) => name.to_string(),
-                Some(node) => node.named().map_or_else(|| node.type_name(), |named| named.name.to_string()),
-                None => String::new(),
+                Some(node) => node.named().map_or_else(|| node.type_name(), |named| named.name.to_string().into()),
+                None => Cow::Borrowed(""),
             };
-            if !seen.insert(key.clone()) {
+            if seen.contains(&key) {
                 return Err(place.invalid(format!("duplicate in union: {}", key.to_ascii_lowercase())));
             }
+            seen.insert(key);
             ids.push(id);
         }
         Ok(self.add(Node::Union(ids)))
@@ -151,7 +182,6 @@ impl Parser {
 
     fn record(&mut self, json: &Json, keyword: &'static str, place: &Place) -> Result<NodeId, SchemaError> {
         let named = self.named(json, place)?;
-        let inner = Place { path: place.path.clone(), namespace: named.name.namespace.clone() };
         let Some(Json::Array(written)) = json.get("fields") else {
             return Err(place.invalid("record without a list of \"fields\""));
         };
@@ -160,12 +190,13 @@ impl Parser {
         // The record is known by name before its fields are read: that is what makes it recursive.
         let id = self.define(&name, Node::Record { named, fields: Vec::new(), keyword, properties }, place)?;
         let mut fields = Vec::with_capacity(written.len());
-        let mut seen = HashSet::new();
+        let mut seen = HashSet::with_capacity(written.len());
+        let inner = Place { namespace: name.namespace.as_deref(), ..*place };
         let below = inner.below("fields");
-        for (index, field) in written.iter().enumerate() {
+        for (index, json) in written.iter().enumerate() {
             let place = below.below(index);
-            let field = self.field(field, &place)?;
-            if !seen.insert(field.name.clone()) {
+            let field = self.field(json, &place)?;
+            if !seen.insert(json.get("name").and_then(Json::as_str)) {
                 return Err(place.invalid(format!("duplicate field \"{}\" in record {name}", field.name)));
             }
             fields.push(field);
@@ -182,8 +213,11 @@ impl Parser {
         let schema = json.get("type").ok_or_else(|| place.invalid(format!("field \"{name}\" without \"type\"")))?;
         let schema = self.schema(schema, &place.below("type"))?;
         let default = json.get("default").cloned();
-        if let Some(default) = &default {
-            self.checks.push((schema, default.clone(), place.path.clone(), name.clone()));
+        let is_new = |_: &&Json| self.validation == Validation::Strict;
+        if let Some(default) = default.as_ref().filter(is_new)
+            && !defaults::fits_plainly(&self.nodes, schema, default)
+        {
+            self.checks.push((schema, default.clone(), place.path(), name.clone()));
         }
         let order = text(json, "order", place)?.map(|order| order.to_ascii_lowercase());
         if let Some(order) = &order
@@ -239,7 +273,7 @@ impl Parser {
     fn named(&self, json: &Json, place: &Place) -> Result<Named, SchemaError> {
         let written = text(json, "name", place)?.ok_or_else(|| place.invalid("no \"name\""))?;
         let namespace = text(json, "namespace", place)?;
-        let enclosing = namespace.as_deref().or(place.namespace.as_deref());
+        let enclosing = namespace.as_deref().or(place.namespace);
         let name = FullName::written(&written, enclosing);
         self.check_name(&name.name, place)?;
         if name.namespace.is_none() && Primitive::from_name(&name.name).is_some() {

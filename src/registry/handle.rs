@@ -205,7 +205,8 @@ impl RegistryHandle {
     /// The reply to a command that changes nothing: registering what exists is a read, and never reaches the writer.
     pub fn already(&self, command: &Command) -> Option<Reply> {
         match command {
-            Command::Register { .. } => {
+            // What has no version yet is decided once, by the writer.
+            Command::Register { subject, .. } if self.snapshot().versions(subject).is_some() => {
                 let decision = decide(&self.snapshot(), command).ok()?;
                 decision.records.is_empty().then_some(decision.reply)
             }

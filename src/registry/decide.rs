@@ -200,7 +200,7 @@ fn delete_subject(snapshot: &Snapshot, subject: &Subject, deletion: Deletion) ->
         }
         (Deletion::Permanent, Some(_)) => Err(RegistryError::SubjectNotSoftDeleted(subject.clone())),
         (Deletion::Permanent, None) => {
-            let all: Vec<i32> = versions.keys().copied().collect();
+            let all: Vec<i32> = versions.iter().map(|version| version.version).collect();
             all.iter().try_for_each(unreferenced)?;
             writable(snapshot, Some(subject))?;
             let mut records: Vec<Record> =

@@ -72,8 +72,8 @@ impl SchemaValue {
                 other => Some(other.as_str().to_owned()),
             },
             references: Some(content.references.clone()).filter(|references| !references.is_empty()),
-            metadata: content.metadata.clone(),
-            rule_set: content.rule_set.clone(),
+            metadata: content.metadata.as_deref().cloned(),
+            rule_set: content.rule_set.as_deref().cloned(),
             schema: content.schema.to_string(),
             deleted,
         }

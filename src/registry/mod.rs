@@ -13,6 +13,7 @@ pub mod handle;
 pub mod http;
 mod kafka_log;
 pub mod log;
+mod parsed;
 pub mod query;
 mod reader;
 mod repair;
@@ -21,6 +22,7 @@ mod shards;
 pub mod snapshot;
 pub mod tags;
 pub mod types;
+pub mod versions;
 mod writer;
 
 pub use client::{ClientError, FoundSchema, Login, RegistryClient, RestRegistry};

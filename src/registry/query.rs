@@ -6,6 +6,7 @@ use super::error::RegistryError;
 use super::snapshot::{Deleted, Snapshot};
 use super::tags::TaggedEntity;
 use super::types::{Content, DEFAULT_CONTEXT, Metadata, RuleSet, SchemaReference, SchemaVersion, Subject};
+use super::versions::Versions;
 use crate::schema::{self, SchemaType, Validation};
 
 /// The part of a list a client asks for.
@@ -90,8 +91,8 @@ impl SchemaView {
             guid: content.guid(),
             schema_type: type_name(content),
             references: content.references.clone(),
-            metadata: content.metadata.clone(),
-            rule_set: content.rule_set.clone(),
+            metadata: content.metadata.as_deref().cloned(),
+            rule_set: content.rule_set.as_deref().cloned(),
             schema: text(snapshot, version, format)?,
             ts: Some(version.timestamp),
             deleted: version.deleted.then_some(true),
@@ -158,8 +159,8 @@ pub fn subjects(snapshot: &Snapshot, prefix: &str, deleted: Deleted) -> Vec<Stri
             None => subject.as_str().starts_with(prefix),
         },
     };
-    let shown = |versions: &super::snapshot::Versions| {
-        let live = versions.values().any(|version| !version.deleted);
+    let shown = |versions: &Versions| {
+        let live = versions.iter().any(|version| !version.deleted);
         match deleted {
             Deleted::Hidden => live,
             Deleted::Shown => true,
@@ -177,7 +178,7 @@ pub fn subjects(snapshot: &Snapshot, prefix: &str, deleted: Deleted) -> Vec<Stri
 /// # Errors
 /// The subject has no version, or only deleted ones and those are not asked for.
 pub fn versions(snapshot: &Snapshot, subject: &Subject, deleted: Deleted) -> Result<Vec<i32>, RegistryError> {
-    let all = || snapshot.versions(subject).into_iter().flat_map(|versions| versions.values());
+    let all = || snapshot.versions(subject).into_iter().flat_map(Versions::iter);
     if !all().any(|version| deleted != Deleted::Hidden || !version.deleted) {
         return Err(RegistryError::SubjectNotFound(subject.to_string()));
     }
@@ -186,7 +187,7 @@ pub fn versions(snapshot: &Snapshot, subject: &Subject, deleted: Deleted) -> Res
 
 /// All version numbers of a subject, those of deleted versions with a minus.
 pub fn signed_versions(snapshot: &Snapshot, subject: &Subject) -> Vec<i32> {
-    let all = snapshot.versions(subject).into_iter().flat_map(|versions| versions.values());
+    let all = snapshot.versions(subject).into_iter().flat_map(Versions::iter);
     all.map(|version| if version.deleted { -version.version } else { version.version }).collect()
 }
 
@@ -202,7 +203,7 @@ pub fn uses_of_id<'a>(
 ) -> Result<Vec<&'a SchemaVersion>, RegistryError> {
     let context = subject.map_or(DEFAULT_CONTEXT, Subject::context);
     let entry = snapshot.id(context, id).ok_or(RegistryError::SchemaNotFound)?;
-    let versions = entry.versions.iter().filter_map(|(subject, version)| snapshot.versions(subject)?.get(version));
+    let versions = entry.versions.iter().filter_map(|(subject, version)| snapshot.versions(subject)?.get(*version));
     Ok(versions.filter(|version| deleted != Deleted::Hidden || !version.deleted).collect())
 }
 

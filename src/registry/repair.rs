@@ -16,7 +16,7 @@ pub(super) fn records(snapshot: &Snapshot, aborted: Vec<KeyValue>) -> Vec<KeyVal
         let Ok(record) = format::decode(&key, value.as_deref()) else { continue };
         match record {
             Record::Schema(subject, version, _) => {
-                let committed = snapshot.versions(&subject).and_then(|versions| versions.get(&version));
+                let committed = snapshot.versions(&subject).and_then(|versions| versions.get(version));
                 repaired.push(committed.map_or((key, None), again));
             }
             Record::Config(subject, _) => {

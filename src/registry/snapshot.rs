@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use super::error::RegistryError;
 use super::format::{Record, SchemaValue};
+use super::parsed::ParsedSchemas;
 use super::shards::Shards;
 use super::types::{
     Config, Content, ContentKey, DEFAULT_CONTEXT, Mode, SchemaReference, SchemaVersion, Subject, VersionSpec,
 };
+use super::versions::{VersionNames, Versions};
 use crate::schema::{self, Level, MAX_REFERENCES, ParsedSchema, ResolvedReference, SchemaType, Validation};
 
 /// Configuration that holds for all contexts.
@@ -25,7 +27,9 @@ pub struct Snapshot {
     configs: Shards<String, Arc<Config>>,
     modes: Shards<String, Mode>,
     /// Referenced version → versions that refer to it.
-    referrers: Shards<(Subject, i32), BTreeSet<(Subject, i32)>>,
+    referrers: Shards<(Subject, i32), Arc<VersionNames>>,
+    /// No state: what parsing the stored texts gives.
+    parsed: Arc<ParsedSchemas>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -44,16 +48,13 @@ impl Context {
     }
 }
 
-/// The versions of a subject, soft-deleted ones included.
-pub type Versions = BTreeMap<i32, SchemaVersion>;
-
 /// An id: its content and where it is used.
 #[derive(Debug, Clone)]
 pub struct IdEntry {
     /// What the id stands for.
     pub content: Arc<Content>,
     /// Versions with this id, soft-deleted ones included.
-    pub versions: BTreeSet<(Subject, i32)>,
+    pub versions: VersionNames,
 }
 
 impl Snapshot {
@@ -77,12 +78,10 @@ impl Snapshot {
                 }
             }
             Record::DeleteSubject(subject, up_to) => {
-                let Some(versions) = self.versions(&subject) else { return };
-                let mut versions = Versions::clone(versions);
-                for version in versions.range_mut(..=up_to).map(|(_, version)| version) {
-                    version.deleted = true;
+                let context = self.contexts.get_mut(subject.context());
+                if let Some(versions) = context.and_then(|context| context.subjects.get_mut(&subject)) {
+                    Arc::make_mut(versions).delete_up_to(up_to);
                 }
-                self.context_mut(&subject).subjects.insert(subject, Arc::new(versions));
             }
             Record::ClearSubject(scope) => {
                 let deleted: Vec<(Subject, i32)> =
@@ -123,11 +122,22 @@ impl Snapshot {
         }
         self.forget_version(&subject, version);
         let context = self.context_mut(&subject);
-        let entry = context.ids.get(&id);
-        let same = entry.filter(|entry| entry.content.key == content.key);
-        let content = same.map_or_else(|| Arc::new(content), |entry| entry.content.clone());
-        let mut users = entry.map(|entry| entry.versions.clone()).unwrap_or_default();
-        users.insert((subject.clone(), version));
+        let name = (subject.clone(), version);
+        let content = match context.ids.get_mut(&id).map(Arc::make_mut) {
+            Some(entry) => {
+                if entry.content.key != content.key {
+                    entry.content = Arc::new(content);
+                }
+                entry.versions.insert(name.clone());
+                entry.content.clone()
+            }
+            None => {
+                let (content, mut versions) = (Arc::new(content), VersionNames::default());
+                versions.insert(name.clone());
+                context.ids.insert(id, Arc::new(IdEntry { content: content.clone(), versions }));
+                content
+            }
+        };
         context.max_id = context.max_id.max(id);
         if context.by_content.get(&content.key).is_none() {
             context.by_content.insert(content.key, id);
@@ -135,35 +145,44 @@ impl Snapshot {
         if context.by_md5.get(&content.md5).is_none() {
             context.by_md5.insert(content.md5, id);
         }
-        context.ids.insert(id, Arc::new(IdEntry { content: content.clone(), versions: users }));
-        let mut versions = context.subjects.get(&subject).map(|versions| Versions::clone(versions)).unwrap_or_default();
-        let deleted = value.deleted;
-        versions.insert(version, SchemaVersion { subject: subject.clone(), version, id, content, deleted, timestamp });
-        context.subjects.insert(subject.clone(), Arc::new(versions));
+        let added = SchemaVersion { subject: subject.clone(), version, id, content, deleted: value.deleted, timestamp };
+        match context.subjects.get_mut(&subject) {
+            Some(versions) => Arc::make_mut(versions).insert(added),
+            None => {
+                let mut versions = Versions::default();
+                versions.insert(added);
+                context.subjects.insert(subject, Arc::new(versions));
+            }
+        }
         for target in referred {
-            let mut referrers = self.referrers.get(&target).cloned().unwrap_or_default();
-            referrers.insert((subject.clone(), version));
-            self.referrers.insert(target, referrers);
+            match self.referrers.get_mut(&target) {
+                Some(referrers) => Arc::make_mut(referrers).insert(name.clone()),
+                None => {
+                    let mut referrers = VersionNames::default();
+                    referrers.insert(name.clone());
+                    self.referrers.insert(target, Arc::new(referrers));
+                }
+            }
         }
     }
 
     fn forget_version(&mut self, subject: &Subject, version: i32) {
-        let Some(versions) = self.versions(subject).filter(|versions| versions.contains_key(&version)) else { return };
-        let mut versions = Versions::clone(versions);
-        let Some(gone) = versions.remove(&version) else { return };
+        if self.versions(subject).is_none_or(|versions| versions.get(version).is_none()) {
+            return;
+        }
         let context = self.context_mut(subject);
+        let Some(versions) = context.subjects.get_mut(subject).map(Arc::make_mut) else { return };
+        let Some(gone) = versions.remove(version) else { return };
         if versions.is_empty() {
             context.subjects.remove(subject);
-        } else {
-            context.subjects.insert(subject.clone(), Arc::new(versions));
         }
-        if let Some(entry) = context.ids.get(&gone.id) {
-            let mut entry = IdEntry::clone(entry);
-            entry.versions.remove(&(subject.clone(), version));
+        let name = (subject.clone(), version);
+        if let Some(entry) = context.ids.get_mut(&gone.id).map(Arc::make_mut) {
+            entry.versions.remove(&name);
             if entry.versions.is_empty() {
+                let (key, md5) = (entry.content.key, entry.content.md5);
                 context.ids.remove(&gone.id);
                 // Imported schemas may have several ids: another one takes the place.
-                let (key, md5) = (entry.content.key, entry.content.md5);
                 if context.by_content.get(&key) == Some(&gone.id) {
                     match context.lowest_id(|content| content.key == key) {
                         Some(id) => context.by_content.insert(key, id),
@@ -176,17 +195,13 @@ impl Snapshot {
                         None => context.by_md5.remove(&md5),
                     }
                 }
-            } else {
-                context.ids.insert(gone.id, Arc::new(entry));
             }
         }
         for target in targets(subject, &gone.content.references) {
-            let Some(referrers) = self.referrers.get(&target) else { continue };
-            let mut referrers = referrers.clone();
-            referrers.remove(&(subject.clone(), version));
-            match referrers.is_empty() {
-                true => self.referrers.remove(&target),
-                false => self.referrers.insert(target, referrers),
+            let Some(referrers) = self.referrers.get_mut(&target).map(Arc::make_mut) else { continue };
+            referrers.remove(&name);
+            if referrers.is_empty() {
+                self.referrers.remove(&target);
             }
         }
     }
@@ -199,7 +214,7 @@ impl Snapshot {
     pub fn reflects(&self, record: &Record) -> bool {
         match record {
             Record::Schema(subject, version, value) => {
-                let found = self.versions(subject).and_then(|versions| versions.get(version));
+                let found = self.versions(subject).and_then(|versions| versions.get(*version));
                 match (found, value) {
                     (Some(found), Some(value)) => found.id == value.id && found.deleted == value.deleted,
                     (None, None) => true,
@@ -222,7 +237,7 @@ impl Snapshot {
 
     /// The live versions of a subject, ascending.
     pub fn live(&self, subject: &Subject) -> impl DoubleEndedIterator<Item = &SchemaVersion> {
-        self.versions(subject).into_iter().flat_map(BTreeMap::values).filter(|version| !version.deleted)
+        self.versions(subject).into_iter().flat_map(Versions::iter).filter(|version| !version.deleted)
     }
 
     /// All subjects of all contexts, in no order.
@@ -239,8 +254,8 @@ impl Snapshot {
             None => true,
             Some(scope) => scope.as_str() == GLOBAL_CONTEXT || context == Some(name.as_str()),
         });
-        let all = all.flat_map(|(_, context)| context.subjects.iter()).flat_map(|(_, versions)| versions.values());
-        own.into_iter().flat_map(BTreeMap::values).chain(all)
+        let all = all.flat_map(|(_, context)| context.subjects.iter()).flat_map(|(_, versions)| versions.iter());
+        own.into_iter().flat_map(Versions::iter).chain(all)
     }
 
     /// The soft-deleted versions of a scope.
@@ -260,7 +275,7 @@ impl Snapshot {
 
     /// The contexts that were written down or hold subjects, sorted; the default one always.
     pub fn contexts(&self) -> Vec<String> {
-        let used = self.contexts.iter().filter(|(_, context)| context.subjects.iter().next().is_some());
+        let used = self.contexts.iter().filter(|(_, context)| context.subjects.len() > 0);
         let mut names: BTreeSet<&str> = used.map(|(name, _)| name.as_str()).collect();
         names.extend(self.named_contexts.iter().map(String::as_str));
         names.insert(DEFAULT_CONTEXT);
@@ -335,8 +350,8 @@ impl Snapshot {
 
     /// Versions that refer to a version.
     pub fn referrers(&self, subject: &Subject, version: i32) -> impl Iterator<Item = &SchemaVersion> {
-        let users = self.referrers.get(&(subject.clone(), version)).into_iter().flatten();
-        users.filter_map(|(subject, version)| self.versions(subject)?.get(version))
+        let users = self.referrers.get(&(subject.clone(), version)).into_iter().flat_map(|users| users.iter());
+        users.filter_map(|(subject, version)| self.versions(subject)?.get(*version))
     }
 
     /// One version, soft-deleted ones only where `deleted` asks for them.
@@ -350,11 +365,11 @@ impl Snapshot {
         deleted: Deleted,
     ) -> Result<&SchemaVersion, RegistryError> {
         let shown = |version: &&SchemaVersion| deleted != Deleted::Hidden || !version.deleted;
-        let versions = self.versions(subject).filter(|versions| versions.values().any(|version| shown(&version)));
+        let versions = self.versions(subject).filter(|versions| versions.iter().any(|version| shown(&version)));
         let versions = versions.ok_or_else(|| RegistryError::SubjectNotFound(subject.to_string()))?;
         let found = match version {
-            VersionSpec::Latest => versions.values().rev().find(|version| !version.deleted),
-            VersionSpec::Number(number) => versions.get(&number).filter(shown),
+            VersionSpec::Latest => versions.iter().rev().find(|version| !version.deleted),
+            VersionSpec::Number(number) => versions.get(number).filter(shown),
         };
         found.ok_or_else(|| match version {
             VersionSpec::Latest => RegistryError::VersionNotFound("-1".to_owned()),
@@ -474,18 +489,20 @@ impl Snapshot {
         })
     }
 
-    /// The parsed schema of a version. It is parsed once and shared by all snapshots.
+    /// The parsed schema of a version, shared by all snapshots while it is in use.
     ///
     /// # Errors
     /// The stored text, or a reference, is no readable schema.
     pub fn parsed(&self, version: &SchemaVersion) -> Result<Arc<dyn ParsedSchema>, RegistryError> {
-        if let Some(parsed) = version.content.parsed.get() {
-            return Ok(parsed.clone());
+        if let Some(parsed) = self.parsed.get(&version.content) {
+            return Ok(parsed);
         }
         let references = self.resolve(&version.subject, &version.content.references, Deleted::Shown)?;
         let parsed =
             schema::parse(version.content.schema_type, &version.content.schema, &references, Validation::Lenient)?;
-        Ok(version.content.parsed.get_or_init(|| parsed).clone())
+        let referenced: usize = references.iter().map(|reference| reference.schema.len()).sum();
+        self.parsed.keep(&version.content, parsed.clone(), version.content.schema.len() + referenced);
+        Ok(parsed)
     }
 }
 

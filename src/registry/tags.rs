@@ -85,11 +85,11 @@ pub fn registration(
         false => snapshot.parsed(found)?.tagged(&add, &remove)?,
     };
     let rules = request.rule_set.clone().unwrap_or_else(|| {
-        let kept = content.rule_set.clone().unwrap_or_default();
+        let kept = content.rule_set.as_deref().cloned().unwrap_or_default();
         let left_out: BTreeSet<&str> = request.rules_to_remove.iter().flatten().map(String::as_str).collect();
         kept.merged(request.rules_to_merge.as_ref().unwrap_or(&RuleSet::default())).without(&left_out)
     });
-    let mut metadata = request.metadata.clone().or_else(|| content.metadata.clone()).unwrap_or_default();
+    let mut metadata = request.metadata.clone().or_else(|| content.metadata.as_deref().cloned()).unwrap_or_default();
     // It says which version this was asked to become, not the new one.
     metadata.properties.remove(VERSION_PROPERTY);
     Ok(RegisterRequest {

@@ -4,13 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
 use super::error::RegistryError;
-use crate::schema::{Level, ParsedSchema, SchemaType};
+use crate::schema::{Level, SchemaType};
 
 /// The context of subjects that name none.
 pub const DEFAULT_CONTEXT: &str = ".";
@@ -494,16 +494,14 @@ pub struct Content {
     pub schema: Arc<str>,
     /// References, as written.
     pub references: Vec<SchemaReference>,
-    /// Data contract.
-    pub metadata: Option<Metadata>,
+    /// Data contract; most schemas have none, so that it and the rules take room only where they are.
+    pub metadata: Option<Box<Metadata>>,
     /// Rules.
-    pub rule_set: Option<RuleSet>,
+    pub rule_set: Option<Box<RuleSet>>,
     /// Identity, over the canonical text and the language.
     pub key: ContentKey,
     /// The reference's hash of the content, by which it is known across contexts and registries.
     pub md5: ContentKey,
-    /// The parsed schema, made at its first use.
-    pub(super) parsed: OnceLock<Arc<dyn ParsedSchema>>,
 }
 
 impl Content {
@@ -538,7 +536,8 @@ impl Content {
             hash.update(schema_type.as_str());
         }
         let key = hash.finalize().into();
-        Self { schema_type, schema, references, metadata, rule_set, key, md5, parsed: OnceLock::new() }
+        let (metadata, rule_set) = (metadata.map(Box::new), rule_set.map(Box::new));
+        Self { schema_type, schema, references, metadata, rule_set, key, md5 }
     }
 
     /// The same schema under another contract.

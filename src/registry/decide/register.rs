@@ -8,6 +8,7 @@ use super::super::snapshot::{Deleted, Snapshot};
 use super::super::types::{
     Config, Content, DEFAULT_CONTEXT, Metadata, Mode, RuleSet, SchemaReference, SchemaVersion, Subject, VersionSpec,
 };
+use super::super::versions::Versions;
 use super::{Decision, Reply, place, reserved, writable};
 use crate::schema::{self, Level, ParsedSchema, SchemaError, SchemaType, Validation, compat};
 
@@ -77,7 +78,7 @@ pub(super) fn register(
     let config = snapshot.effective_config(Some(subject));
     let wanted_id = request.id.filter(|id| *id >= 0);
     let wanted_version = request.version.filter(|version| *version > 0);
-    let last = snapshot.versions(subject).and_then(|versions| versions.keys().next_back()).copied().unwrap_or(0);
+    let last = snapshot.versions(subject).and_then(Versions::last).map_or(0, |last| last.version);
     // What is there already is answered in every mode; not where one certain new version is asked for.
     let considered = if request.version == Some(-1) { 1 } else { usize::MAX };
     let live = || snapshot.live(subject).rev().take(considered);
@@ -146,11 +147,11 @@ pub(super) fn register(
         records.push(Record::Context(context.to_owned(), true));
     }
     // The same schema was deleted here before: its old version goes for good, unless something refers to it.
-    let earlier = snapshot.versions(subject).into_iter().flat_map(|versions| versions.range(..version));
-    let replaced = earlier.filter(|(number, found)| {
-        found.deleted && found.id == id && snapshot.referrers(subject, **number).next().is_none()
-    });
-    records.extend(replaced.map(|(number, _)| Record::Schema(subject.clone(), *number, None)));
+    let earlier =
+        snapshot.versions(subject).into_iter().flat_map(Versions::iter).filter(|found| found.version < version);
+    let replaced = earlier
+        .filter(|found| found.deleted && found.id == id && snapshot.referrers(subject, found.version).next().is_none());
+    records.extend(replaced.map(|found| Record::Schema(subject.clone(), found.version, None)));
     let value = SchemaValue::new(subject, version, id, content, false);
     records.push(Record::Schema(subject.clone(), version, Some(value)));
     Ok(Decision { records, reply: Reply::Registered { subject: subject.clone(), version, id } })
@@ -225,7 +226,7 @@ fn is_same(snapshot: &Snapshot, found: &SchemaVersion, asked: &Prepared, asked_v
         content.metadata.as_ref().and_then(|metadata| metadata.properties.get(VERSION_PROPERTY).cloned())
     };
     let rest = |content: &Content| {
-        let mut metadata = content.metadata.clone().unwrap_or_default();
+        let mut metadata = content.metadata.as_deref().cloned().unwrap_or_default();
         metadata.properties.remove(VERSION_PROPERTY);
         metadata
     };
@@ -268,10 +269,10 @@ pub fn lookup<'a>(
         true => None,
         false => Some(prepare(snapshot, subject, request, &config, Purpose::Lookup)?),
     };
-    let versions = snapshot.versions(subject).filter(|versions| versions.values().any(|version| shown(&version)));
+    let versions = snapshot.versions(subject).filter(|versions| versions.iter().any(|version| shown(&version)));
     let versions = versions.ok_or_else(|| RegistryError::SubjectNotFound(subject.to_string()))?;
     let prepared = prepared.ok_or(RegistryError::SchemaNotFound)?;
-    let candidates = || versions.values().rev().filter(shown);
+    let candidates = || versions.iter().rev().filter(shown);
     if let Some(found) = equivalent(snapshot, candidates, &prepared, request.version) {
         return Ok(found);
     }
@@ -433,7 +434,8 @@ fn contract(
         return Ok((request.metadata.clone(), request.rule_set.clone()));
     };
     let inherited = previous.map(|previous| &previous.content);
-    let mut metadata = request.metadata.clone().or_else(|| inherited.and_then(|content| content.metadata.clone()));
+    let mut metadata =
+        request.metadata.clone().or_else(|| inherited.and_then(|content| content.metadata.as_deref().cloned()));
     if let Some(defaults) = &config.default_metadata {
         metadata = Some(defaults.clone().merged(&metadata.unwrap_or_default()));
     }
@@ -447,7 +449,8 @@ fn contract(
         let properties = &mut metadata.get_or_insert_default().properties;
         properties.insert(VERSION_PROPERTY.to_owned(), next.to_string());
     }
-    let mut rules = request.rule_set.clone().or_else(|| inherited.and_then(|content| content.rule_set.clone()));
+    let mut rules =
+        request.rule_set.clone().or_else(|| inherited.and_then(|content| content.rule_set.as_deref().cloned()));
     if let Some(defaults) = &config.default_rule_set {
         rules = Some(defaults.merged(&rules.unwrap_or_default()));
     }

@@ -406,7 +406,7 @@ mod properties {
             for (kind, name, which) in commands {
                 let name = ["a", "b", ":.c:a"][name as usize];
                 let text = ["\"int\"", "\"string\"", V1, V2][which as usize];
-                let before = world.snapshot.versions(&subject(name)).and_then(|all| all.keys().next_back().copied());
+                let before = world.snapshot.versions(&subject(name)).and_then(|all| all.last().map(|last| last.version));
                 let result = match kind {
                     0..=2 => world.register(name, avro(text)).map(|_| ()),
                     3 => world.delete_version(name, &(which + 1).to_string(), Deletion::Soft).map(|_| ()),
@@ -416,11 +416,11 @@ mod properties {
                 if let Err(error) = result {
                     prop_assert!(error.is_miss(), "{error}");
                 }
-                let after = world.snapshot.versions(&subject(name)).and_then(|all| all.keys().next_back().copied());
+                let after = world.snapshot.versions(&subject(name)).and_then(|all| all.last().map(|last| last.version));
                 prop_assert!(after.is_none() || after >= before);
                 for (subject, versions) in world.snapshot.subjects() {
                     let mut live = std::collections::BTreeSet::new();
-                    for version in versions.values() {
+                    for version in versions.iter() {
                         let entry = world.snapshot.id(subject.context(), version.id).unwrap();
                         prop_assert_eq!(entry.content.key, version.content.key);
                         prop_assert!(entry.versions.contains(&(subject.clone(), version.version)));

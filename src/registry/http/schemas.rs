@@ -10,6 +10,7 @@ use super::super::error::RegistryError;
 use super::super::query::{self, SchemaView};
 use super::super::snapshot::Snapshot;
 use super::super::types::{SchemaVersion, Subject};
+use super::super::versions::Versions;
 use super::params::Params;
 use super::{App, negotiate, ok};
 
@@ -33,7 +34,7 @@ pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Respo
     let mut found: Vec<&SchemaVersion> = Vec::new();
     let names: Vec<Subject> = names.iter().map(|name| Subject::from_stored(name)).collect();
     for subject in &names {
-        let versions = snapshot.versions(subject).into_iter().flat_map(|versions| versions.values());
+        let versions = snapshot.versions(subject).into_iter().flat_map(Versions::iter);
         let mut shown = versions.filter(|version| params.deleted().lists(version));
         match params.is("latestOnly") {
             true => found.extend(shown.next_back()),

@@ -187,7 +187,7 @@ pub(super) async fn latest_with_metadata(
                 wanted.iter().all(|(key, value)| metadata.properties.get(*key).is_some_and(|found| found == value))
             })
         };
-        let versions = snapshot.versions(&subject).into_iter().flat_map(|versions| versions.values().rev());
+        let versions = snapshot.versions(&subject).into_iter().flat_map(|versions| versions.iter().rev());
         let mut shown = versions.filter(|version| params.deleted() != Deleted::Hidden || !version.deleted);
         SchemaView::of(snapshot, shown.find(has).ok_or(RegistryError::SchemaNotFound)?, params.format())
     });

@@ -55,7 +55,7 @@ pub struct SchemaValue {
     /// The text.
     pub schema: String,
     /// Soft-deleted.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_is_false")]
     pub deleted: bool,
 }
 
@@ -78,6 +78,10 @@ impl SchemaValue {
             deleted,
         }
     }
+}
+
+fn null_is_false<'de, D: serde::Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 /// A record that cannot be read. It is counted and passed over, as the reference does.
@@ -106,9 +110,14 @@ pub enum FormatError {
         #[source]
         source: serde_json::Error,
     },
-    /// The schema value contradicts its key or itself.
-    #[error("schema record with {0}")]
-    Inconsistent(String),
+    /// The value contradicts its key, itself or what is known.
+    #[error("{kind} record with {what}")]
+    Inconsistent {
+        /// What it is a record of.
+        kind: &'static str,
+        /// What is wrong.
+        what: String,
+    },
 }
 
 #[derive(Deserialize)]
@@ -156,10 +165,10 @@ struct DeleteValue {
     version: i32,
 }
 
-#[derive(Serialize)]
-struct ClearValue<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<&'a str>,
+#[derive(Serialize, Deserialize)]
+struct ClearValue {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
 }
 
 /// Who owns contexts; the reference knows one tenant.
@@ -198,30 +207,41 @@ pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Record, FormatError> {
             let Some(bytes) = value else { return Ok(Record::Schema(subject, version, None)) };
             let value: SchemaValue = serde_json::from_slice(bytes).map_err(unreadable)?;
             if version < 1 || value.id < 0 {
-                return Err(FormatError::Inconsistent(format!("version {version} and id {}", value.id)));
+                let what = format!("version {version} and id {}", value.id);
+                return Err(FormatError::Inconsistent { kind: "schema", what });
             }
             if value.version != version || Subject::from_stored(&value.subject) != subject {
-                return Err(FormatError::Inconsistent(format!(
-                    "key {subject} version {version} and value {} version {}",
-                    value.subject, value.version
-                )));
+                let (other, number) = (&value.subject, value.version);
+                let what = format!("key {subject} version {version} and value {other} version {number}");
+                return Err(FormatError::Inconsistent { kind: "schema", what });
             }
             Ok(Record::Schema(subject, version, Some(value)))
         }
-        "CONFIG" => Ok(Record::Config(subject, value.map(serde_json::from_slice).transpose().map_err(unreadable)?)),
+        "CONFIG" => {
+            let config: Option<Config> = value.map(serde_json::from_slice).transpose().map_err(unreadable)?;
+            let level = config.as_ref().and_then(|config| Some((config.compatibility_level.as_ref()?, config.level())));
+            match level {
+                Some((unknown, None)) => {
+                    Err(FormatError::Inconsistent { kind: "config", what: format!("level '{unknown}'") })
+                }
+                _ => Ok(Record::Config(subject, config)),
+            }
+        }
         "MODE" => {
             let value: Option<ModeValue> = value.map(serde_json::from_slice).transpose().map_err(unreadable)?;
             Ok(Record::Mode(subject, value.map(|value| value.mode)))
         }
         "DELETE_SUBJECT" => {
             let Some(bytes) = value else { return Ok(Record::Noop) };
+            // The key is for compaction; what to do stands in the value.
             let value: DeleteValue = serde_json::from_slice(bytes).map_err(unreadable)?;
-            Ok(Record::DeleteSubject(subject.unwrap_or_else(|| Subject::from_stored(&value.subject)), value.version))
+            Ok(Record::DeleteSubject(Subject::from_stored(&value.subject), value.version))
         }
-        "CLEAR_SUBJECT" => match value {
-            Some(_) => Ok(Record::ClearSubject(subject)),
-            None => Ok(Record::Noop),
-        },
+        "CLEAR_SUBJECT" => {
+            let Some(bytes) = value else { return Ok(Record::Noop) };
+            let value: ClearValue = serde_json::from_slice(bytes).map_err(unreadable)?;
+            Ok(Record::ClearSubject(value.subject.as_deref().map(Subject::from_stored)))
+        }
         "CONTEXT" => Ok(Record::Context(key.context.ok_or_else(|| missing("context"))?, value.is_some())),
         "NOOP" | "ASSOC" => Ok(Record::Noop),
         other => Err(FormatError::UnknownKind(other.to_owned())),
@@ -230,36 +250,43 @@ pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Record, FormatError> {
 
 /// Writes a record as (key, value).
 pub fn encode(record: &Record) -> (Vec<u8>, Option<Vec<u8>>) {
+    let value = match record {
+        Record::Schema(_, _, value) => value.as_ref().map(json),
+        Record::Config(subject, config) => {
+            let subject = subject.as_ref().map(Subject::as_str);
+            config.as_ref().map(|config| json(&ConfigValue { subject, config }))
+        }
+        Record::Mode(subject, mode) => {
+            let subject = subject.as_ref().map(|subject| subject.as_str().to_owned());
+            mode.map(|mode| json(&ModeValue { subject, mode }))
+        }
+        Record::DeleteSubject(subject, version) => {
+            Some(json(&DeleteValue { subject: subject.as_str().to_owned(), version: *version }))
+        }
+        Record::ClearSubject(subject) => {
+            Some(json(&ClearValue { subject: subject.as_ref().map(|subject| subject.as_str().to_owned()) }))
+        }
+        Record::Context(context, exists) => exists.then(|| json(&ContextValue { tenant: TENANT, context })),
+        Record::Noop => None,
+    };
+    (key(record), value)
+}
+
+/// The key that we write for a record.
+pub fn key(record: &Record) -> Vec<u8> {
     let plain = |keytype, subject: Option<&Subject>| {
         json(&PlainKey { keytype, subject: subject.map(Subject::as_str), magic: 0 })
     };
     match record {
-        Record::Schema(subject, version, value) => {
-            let key = SchemaKey { keytype: "SCHEMA", subject: subject.as_str(), version: *version, magic: 1 };
-            (json(&key), value.as_ref().map(json))
+        Record::Schema(subject, version, _) => {
+            json(&SchemaKey { keytype: "SCHEMA", subject: subject.as_str(), version: *version, magic: 1 })
         }
-        Record::Config(subject, config) => {
-            let name = subject.as_ref().map(Subject::as_str);
-            let value = config.as_ref().map(|config| json(&ConfigValue { subject: name, config }));
-            (plain("CONFIG", subject.as_ref()), value)
-        }
-        Record::Mode(subject, mode) => {
-            let name = subject.as_ref().map(|subject| subject.as_str().to_owned());
-            (plain("MODE", subject.as_ref()), mode.map(|mode| json(&ModeValue { subject: name, mode })))
-        }
-        Record::DeleteSubject(subject, version) => {
-            let value = DeleteValue { subject: subject.as_str().to_owned(), version: *version };
-            (plain("DELETE_SUBJECT", Some(subject)), Some(json(&value)))
-        }
-        Record::ClearSubject(subject) => {
-            let subject = subject.as_ref();
-            (plain("CLEAR_SUBJECT", subject), Some(json(&ClearValue { subject: subject.map(Subject::as_str) })))
-        }
-        Record::Context(context, exists) => {
-            let key = ContextKey { keytype: "CONTEXT", tenant: TENANT, context, magic: 0 };
-            (json(&key), exists.then(|| json(&ContextValue { tenant: TENANT, context })))
-        }
-        Record::Noop => (plain("NOOP", None), None),
+        Record::Config(subject, _) => plain("CONFIG", subject.as_ref()),
+        Record::Mode(subject, _) => plain("MODE", subject.as_ref()),
+        Record::DeleteSubject(subject, _) => plain("DELETE_SUBJECT", Some(subject)),
+        Record::ClearSubject(subject) => plain("CLEAR_SUBJECT", subject.as_ref()),
+        Record::Context(context, _) => json(&ContextKey { keytype: "CONTEXT", tenant: TENANT, context, magic: 0 }),
+        Record::Noop => plain("NOOP", None),
     }
 }
 
@@ -337,7 +364,74 @@ mod tests {
             decode(key, Some(br#"{"compatibilityLevel":"NONE","later":{}}"#)),
             Ok(Record::Config(Some(_), Some(_)))
         ));
-        assert!(matches!(decode(br#"{"keytype":"ASSOC","x":1}"#, Some(b"{}")), Ok(Record::Noop)));
+    }
+
+    /// Values as the reference's serialiser writes them, with what it adds when it writes one again.
+    #[test]
+    fn reads_all_that_the_reference_writes() {
+        let s = Subject::from_stored("s");
+        let read = |key: &str, value: Option<&str>| decode(key.as_bytes(), value.map(str::as_bytes)).unwrap();
+        let association = r#"{"keytype":"ASSOC","tenant":"default","resourceName":"t","resourceNamespace":"-","resourceType":"topic","associationType":"value","subject":"s","magic":0}"#;
+        for (key, value, expected) in [
+            (r#"{"keytype":"CONFIG","magic":0}"#, None, Record::Config(None, None)),
+            (r#"{"keytype":"CONFIG","subject":null,"magic":0}"#, Some(""), Record::Config(None, None)),
+            (
+                r#"{"keytype":"CONFIG","subject":"s","magic":0}"#,
+                Some(r#"{"subject":"s","normalize":true,"offset":4,"ts":1700000000000}"#),
+                Record::Config(Some(s.clone()), Some(Config { normalize: Some(true), ..Config::default() })),
+            ),
+            (
+                r#"{"keytype":"MODE","magic":0}"#,
+                Some(r#"{"mode":"READONLY_OVERRIDE"}"#),
+                Record::Mode(None, Some(Mode::ReadonlyOverride)),
+            ),
+            (r#"{"keytype":"MODE","subject":"s","magic":0}"#, None, Record::Mode(Some(s.clone()), None)),
+            // What to delete stands in the value.
+            (
+                r#"{"keytype":"DELETE_SUBJECT","subject":"t","magic":0}"#,
+                Some(r#"{"subject":"s","version":4}"#),
+                Record::DeleteSubject(s.clone(), 4),
+            ),
+            (r#"{"keytype":"DELETE_SUBJECT","subject":"s","magic":0}"#, None, Record::Noop),
+            (
+                r#"{"keytype":"CLEAR_SUBJECT","subject":"t","magic":0}"#,
+                Some(r#"{"subject":"s"}"#),
+                Record::ClearSubject(Some(s.clone())),
+            ),
+            (r#"{"keytype":"CLEAR_SUBJECT","magic":0}"#, Some("{}"), Record::ClearSubject(None)),
+            (r#"{"keytype":"CLEAR_SUBJECT","magic":0}"#, None, Record::Noop),
+            (
+                r#"{"keytype":"CONTEXT","tenant":"default","context":".x"}"#,
+                Some(r#"{"tenant":"default","context":".x"}"#),
+                Record::Context(".x".to_owned(), true),
+            ),
+            (
+                r#"{"keytype":"CONTEXT","tenant":"default","context":".x"}"#,
+                None,
+                Record::Context(".x".to_owned(), false),
+            ),
+            (association, Some(r#"{"subject":"s","guid":"g","frozen":false,"createTs":1}"#), Record::Noop),
+            (association, None, Record::Noop),
+            (r#"{"keytype":"NOOP","magic":0}"#, None, Record::Noop),
+            (
+                r#"{"keytype":"SCHEMA","subject":"s","version":1,"magic":1}"#,
+                Some("null"),
+                Record::Schema(s.clone(), 1, None),
+            ),
+        ] {
+            assert_eq!(read(key, value), expected, "{key} {value:?}");
+        }
+        // A version that was deleted and written again: null where another serialiser leaves out.
+        let key = r#"{"keytype":"SCHEMA","subject":"s","version":3,"magic":0}"#;
+        let value = r#"{"subject":"s","version":3,"id":9,"md5":"cW9wcQ==","schemaType":"JSON","references":[{"name":"n","subject":"t","version":2}],
+            "metadata":{"tags":null,"properties":{"owner":"x"},"sensitive":["p"]},
+            "ruleSet":{"migrationRules":null,"domainRules":[{"name":"r","kind":"CONDITION","mode":"WRITE","type":"CEL","expr":"true","disabled":false}]},
+            "schema":"{}","deleted":null,"offset":4,"ts":1700000000000}"#;
+        let Record::Schema(_, 3, Some(value)) = read(key, Some(value)) else { panic!("no schema") };
+        assert_eq!((value.id, value.schema_type.as_deref(), value.deleted), (9, Some("JSON"), false));
+        assert_eq!(value.references.unwrap(), [SchemaReference { name: "n".into(), subject: "t".into(), version: 2 }]);
+        assert_eq!(value.metadata.unwrap().properties["owner"], "x");
+        assert_eq!(value.rule_set.unwrap().domain_rules[0].executor.as_deref(), Some("CEL"));
     }
 
     #[test]

@@ -82,7 +82,9 @@ impl RegistryHandle {
                 move || {
                     let (published, url) = (&published, &url);
                     let log = writer;
-                    Writer { log, published, url, since: None, written: 0, unrepaired: false }.run(&queue);
+                    let writer =
+                        Writer { log, published, url, since: None, written: 0, unrepaired: false, has_written: false };
+                    writer.run(&queue);
                 }
             })?,
         ];
@@ -330,6 +332,10 @@ mod tests {
         fn append(&mut self, records: Vec<KeyValue>, writer: Option<&str>) -> Result<i64, LogError> {
             self.inner.append(records, writer)
         }
+
+        fn close(&mut self, last: KeyValue) -> Result<(), LogError> {
+            self.inner.close(last)
+        }
     }
 
     #[test]
@@ -396,7 +402,19 @@ mod tests {
         }
         let second = start(&log);
         assert_eq!(id(second.write_blocking(register("a", "\"int\"")).unwrap()), 1);
-        assert_eq!(log.records().len(), 4, "a mark and a schema; what exists is not written again");
+        let keys: Vec<_> = log.records().into_iter().skip(2).map(|record| record.key.unwrap_or_default()).collect();
+        let noop = br#"{"keytype":"NOOP","magic":0}"#.to_vec();
+        let schema = br#"{"keytype":"SCHEMA","subject":"a","version":1,"magic":1}"#.to_vec();
+        assert_eq!(
+            keys,
+            [noop.clone(), schema, noop],
+            "a mark, a schema, a last record; what exists is not written again"
+        );
+        drop(second);
+        assert_eq!(log.records().len(), 5, "who has written nothing leaves nothing behind");
+        log.put_aborted(vec![(b"junk".to_vec(), None)]);
+        drop(start(&log));
+        assert_eq!(log.records().len(), 7, "registries that wait for a record at the end find one");
     }
 
     #[test]
@@ -443,6 +461,10 @@ mod tests {
 
         fn aborted(&mut self, range: Range<i64>, committed: &dyn Fn(i64) -> bool) -> Result<Vec<KeyValue>, LogError> {
             self.inner.aborted(range, committed)
+        }
+
+        fn close(&mut self, last: KeyValue) -> Result<(), LogError> {
+            self.inner.close(last)
         }
 
         fn append(&mut self, records: Vec<KeyValue>, writer: Option<&str>) -> Result<i64, LogError> {

@@ -9,7 +9,7 @@ use super::log::{AbortedKeys, Acquired, KeyValue, LogError, LogReader, LogRecord
 use crate::failpoint;
 use crate::kafka::{
     Admin, Class, CommitError, Headers, Isolation, KafkaConfig, KafkaError, OutgoingRecord, PartitionFollower,
-    TopicPartition, TopicSpec, TransactionalProducer,
+    Producer, TopicPartition, TopicSpec, TransactionalProducer,
 };
 
 /// How long a transaction and each of its calls may take.
@@ -19,6 +19,9 @@ const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
 const WRITER_HEADER: &str = "schema-registry-writer";
 /// How long a look for aborted records waits for more of them at a time.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How long the last record of a writer may take; the process is about to end.
+const CLOSE: Duration = Duration::from_secs(2);
 
 /// Group and protocol type by which Confluent's registries elect their leader.
 const FOREIGN_GROUP: &str = "schema-registry";
@@ -211,6 +214,14 @@ impl LogWriter for KafkaWriter {
                 }
             }
         }
+    }
+
+    fn close(&mut self, (key, value): KeyValue) -> Result<(), LogError> {
+        self.producer = None;
+        let producer = Producer::new(&self.log.config).map_err(unavailable)?;
+        let record = OutgoingRecord::new(self.log.topic.clone(), Some(key), value).to_partition(0);
+        producer.send(&record).map_err(unavailable)?;
+        producer.flush(CLOSE).map_err(unavailable)
     }
 }
 

@@ -102,6 +102,13 @@ pub trait LogWriter: Send {
     /// # Errors
     /// See [`LogError`]; after each of them `acquire` comes first.
     fn append(&mut self, records: Vec<KeyValue>, writer: Option<&str>) -> Result<i64, LogError>;
+
+    /// Ends this writer with one record outside any transaction. Some registries wait for a record at the last offset,
+    /// which after a transaction is the broker's own mark.
+    ///
+    /// # Errors
+    /// Not possible now.
+    fn close(&mut self, last: KeyValue) -> Result<(), LogError>;
 }
 
 /// Opens readers and writers of one topic.
@@ -270,5 +277,10 @@ impl LogWriter for MemoryWriter {
         drop(memory);
         self.log.shared.1.notify_all();
         Ok(end)
+    }
+
+    fn close(&mut self, last: KeyValue) -> Result<(), LogError> {
+        self.log.put(vec![last]);
+        Ok(())
     }
 }

@@ -20,7 +20,10 @@ mod repair;
 pub mod rest;
 mod shards;
 pub mod snapshot;
+mod spellings;
 pub mod tags;
+#[cfg(test)]
+mod tests;
 pub mod types;
 pub mod versions;
 mod writer;

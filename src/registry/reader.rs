@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 
 use super::format::{self, Record};
-use super::log::{LogError, LogReader, LogRecord, SchemaLog, reason};
+use super::log::{KeyValue, LogError, LogReader, LogRecord, SchemaLog, reason};
 use super::snapshot::Snapshot;
+use super::spellings::Spellings;
 
 /// How long one poll waits; also how long a shutdown may take to be seen.
 const POLL: Duration = Duration::from_millis(100);
@@ -20,6 +21,7 @@ pub(super) struct Published {
     snapshot: ArcSwap<Snapshot>,
     progress: Mutex<Progress>,
     moved: Condvar,
+    spellings: Mutex<Spellings>,
 }
 
 #[derive(Default)]
@@ -79,7 +81,12 @@ struct Steps {
 
 impl Published {
     pub(super) fn new() -> Self {
-        Self { snapshot: ArcSwap::default(), progress: Mutex::default(), moved: Condvar::new() }
+        Self {
+            snapshot: ArcSwap::default(),
+            progress: Mutex::default(),
+            moved: Condvar::new(),
+            spellings: Mutex::default(),
+        }
     }
 
     /// The newest snapshot.
@@ -124,6 +131,17 @@ impl Published {
     pub(super) fn last_writer(&self) -> Option<(Arc<str>, i64)> {
         let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         progress.trail.writer.clone().map(|writer| (writer, progress.trail.mark))
+    }
+
+    /// Whether the last offset that was read is a record, not a mark of the broker's or an aborted one.
+    pub(super) fn ends_with_a_record(&self) -> bool {
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.trail.runs.last().map_or(0, |run| run.end) == progress.position
+    }
+
+    /// A record to write, and what else goes with it for keys that others spell otherwise.
+    pub(super) fn everywhere(&self, record: KeyValue) -> Vec<KeyValue> {
+        self.spellings.lock().unwrap_or_else(PoisonError::into_inner).everywhere(record)
     }
 
     pub(super) fn close(&self) {
@@ -192,7 +210,7 @@ fn follow(mut reader: Box<dyn LogReader>, published: &Published) -> Result<(), L
         let changed = !records.is_empty();
         for mut record in records {
             let (offset, writer) = (record.offset, record.writer.take());
-            let applied = apply(&mut snapshot, record);
+            let applied = apply(&mut snapshot, &published.spellings, record);
             skipped += u64::from(applied == Applied::Skipped);
             let is_mark = applied == Applied::Mark && writer.is_some();
             steps.taken.push(Step { offset, writer, is_mark });
@@ -218,10 +236,12 @@ enum Applied {
     Skipped,
 }
 
-fn apply(snapshot: &mut Snapshot, record: LogRecord) -> Applied {
+fn apply(snapshot: &mut Snapshot, spellings: &Mutex<Spellings>, record: LogRecord) -> Applied {
     let LogRecord { offset, timestamp, key, value, .. } = record;
-    match format::decode(key.as_deref().unwrap_or_default(), value.as_deref()) {
+    let key = key.unwrap_or_default();
+    match format::decode(&key, value.as_deref()) {
         Ok(record) => {
+            spellings.lock().unwrap_or_else(PoisonError::into_inner).see(&key, &record, value.is_none());
             let is_mark = record == Record::Noop;
             snapshot.apply(record, timestamp);
             if is_mark { Applied::Mark } else { Applied::Taken }

@@ -59,6 +59,8 @@ pub(super) struct Writer<'a> {
     pub(super) written: i64,
     /// Whether what aborted transactions have left is still to be put right.
     pub(super) unrepaired: bool,
+    /// Whether this node has begun a transaction.
+    pub(super) has_written: bool,
 }
 
 impl Writer<'_> {
@@ -95,6 +97,7 @@ impl Writer<'_> {
                 self.write(writes);
             }
             if stop {
+                self.leave();
                 return;
             }
         }
@@ -131,7 +134,19 @@ impl Writer<'_> {
         Ok(mark)
     }
 
+    /// Puts a record at the topic's end for registries that wait for one there, unless another node writes.
+    fn leave(&mut self) {
+        let is_other = self.published.last_writer().is_some_and(|(writer, _)| self.url.get() != Some(&writer));
+        if is_other || (!self.has_written && self.published.ends_with_a_record()) {
+            return;
+        }
+        if let Err(error) = self.log.close(format::encode(&Record::Noop)) {
+            tracing::info!(%error, "the schemas topic ends with the mark of a transaction");
+        }
+    }
+
     fn append(&mut self, records: Vec<KeyValue>) -> Result<(), LogError> {
+        self.has_written = true;
         self.written = self.log.append(records, self.url.get().map(Arc::as_ref))?;
         Ok(())
     }
@@ -202,7 +217,8 @@ impl Writer<'_> {
                 }
                 decided.push((records, reply));
             }
-            let mut encoded: Vec<_> = decided.iter().flat_map(|(records, _)| records).map(format::encode).collect();
+            let records = decided.iter().flat_map(|(records, _)| records).map(format::encode);
+            let mut encoded: Vec<_> = records.flat_map(|record| self.published.everywhere(record)).collect();
             if !encoded.is_empty() {
                 // Without a URL it would be no mark.
                 if self.published.runs() > MAX_RUNS && self.url.get().is_some() {

@@ -123,7 +123,8 @@ fn consistent(snapshot: &Snapshot) {
     for (subject, versions) in snapshot.subjects() {
         let context = subject.context();
         assert!(!versions.is_empty(), "{subject} is there without a version");
-        for (number, version) in versions {
+        for version in versions.iter() {
+            let number = &version.version;
             assert_eq!((&version.subject, version.version), (subject, *number));
             assert!(*number >= 1 && version.id >= 0);
             assert!(version.id <= snapshot.max_id(context));
@@ -144,7 +145,8 @@ fn consistent(snapshot: &Snapshot) {
             let _ = snapshot.resolve(subject, &version.content.references, Deleted::Shown);
             let _ = snapshot.parsed(version);
         }
-        for (version, user) in versions.keys().flat_map(|v| snapshot.referrers(subject, *v).map(move |user| (v, user)))
+        for (version, user) in
+            versions.iter().flat_map(|v| snapshot.referrers(subject, v.version).map(move |user| (&v.version, user)))
         {
             let refers =
                 user.content.references.iter().any(|reference| {

@@ -56,9 +56,9 @@ fn register(node: &RegistryHandle, name: &str, schema: &str) -> (i32, i32) {
 /// Subject → versions as `version:id`, soft-deleted ones with a minus.
 fn versions(node: &RegistryHandle) -> BTreeMap<String, String> {
     let snapshot = node.snapshot();
-    let line = |(subject, versions): (&Subject, &super::super::snapshot::Versions)| {
+    let line = |(subject, versions): (&Subject, &super::super::versions::Versions)| {
         let deleted = |deleted| if deleted { "-" } else { "" };
-        let all = versions.values().map(|v| format!("{}{}:{}", deleted(v.deleted), v.version, v.id));
+        let all = versions.iter().map(|v| format!("{}{}:{}", deleted(v.deleted), v.version, v.id));
         (subject.to_string(), all.collect::<Vec<_>>().join(" "))
     };
     snapshot.subjects().map(line).collect()
@@ -103,7 +103,7 @@ fn a_topic_of_karapace_is_read_and_continued() {
     let users = node.snapshot().referrers(&subject("item"), 1).map(|version| version.id).collect::<Vec<_>>();
     assert_eq!(users, [7, 7, 7]);
     for (_, versions) in node.snapshot().subjects() {
-        for version in versions.values() {
+        for version in versions.iter() {
             node.snapshot().parsed(version).unwrap();
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod avro;
 pub mod compat;
+pub mod fields;
 pub mod json;
 pub mod json_schema;
 pub mod protobuf;
@@ -16,6 +17,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 pub use compat::{Direction, Incompatibility, Level};
+pub use fields::{ChangedField, FieldChange, SchemaField, changed_fields};
 
 /// Longest schema text that is parsed, in bytes.
 pub const MAX_SCHEMA_BYTES: usize = 4 * 1024 * 1024;
@@ -174,6 +176,11 @@ pub trait ParsedSchema: Send + Sync + fmt::Debug {
     fn field_names(&self) -> BTreeSet<String> {
         BTreeSet::new()
     }
+    /// All fields of the top-level type and inside of it, outer ones first.
+    ///
+    /// # Errors
+    /// There are more than are ever listed.
+    fn fields(&self) -> Result<Vec<SchemaField>, SchemaError>;
     /// Its parts that have tags inside the text, in written order.
     fn tagged_entities(&self) -> Vec<EntityTags> {
         Vec::new()

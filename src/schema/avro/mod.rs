@@ -6,6 +6,7 @@
 mod canonical;
 mod check;
 mod defaults;
+mod fields;
 mod parse;
 mod tags;
 
@@ -18,7 +19,9 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::json::Json;
-use super::{EntityTags, Incompatibility, ParsedSchema, ResolvedReference, SchemaError, SchemaType, Validation};
+use super::{
+    EntityTags, Incompatibility, ParsedSchema, ResolvedReference, SchemaError, SchemaField, SchemaType, Validation,
+};
 
 /// Index of a node in its schema's arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -305,6 +308,10 @@ impl ParsedSchema for AvroSchema {
             Node::Record { fields, .. } => fields.iter().map(|field| field.name.clone()).collect(),
             _ => BTreeSet::new(),
         }
+    }
+
+    fn fields(&self) -> Result<Vec<SchemaField>, SchemaError> {
+        fields::fields(self)
     }
 
     fn tagged_entities(&self) -> Vec<EntityTags> {

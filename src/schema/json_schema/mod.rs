@@ -5,6 +5,7 @@
 
 mod classes;
 mod diff;
+mod fields;
 mod load;
 mod meta;
 mod model;
@@ -22,7 +23,7 @@ use self::load::Loader;
 use self::model::{Arena, Draft, NodeId};
 use self::resolve::{Document, Places, Trail};
 use super::json::Json;
-use super::{Incompatibility, ParsedSchema, ResolvedReference, SchemaError, SchemaType, Validation};
+use super::{Incompatibility, ParsedSchema, ResolvedReference, SchemaError, SchemaField, SchemaType, Validation};
 
 pub use self::diff::{Change, Difference};
 
@@ -156,6 +157,10 @@ impl ParsedSchema for JsonSchema {
             Some(Json::Object(members)) => members.iter().map(|(name, _)| name.clone()).collect(),
             _ => BTreeSet::new(),
         }
+    }
+
+    fn fields(&self) -> Result<Vec<SchemaField>, SchemaError> {
+        fields::fields(self)
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -36,13 +36,13 @@ pub(super) fn changes(old: &ProtobufSchema, new: &ProtobufSchema) -> Vec<(Change
 }
 
 /// One schema's messages by full name, with the file they are declared in.
-struct Side<'a> {
+pub(super) struct Side<'a> {
     schema: &'a ProtobufSchema,
-    messages: HashMap<String, (usize, &'a Message)>,
+    pub(super) messages: HashMap<String, (usize, &'a Message)>,
 }
 
 impl<'a> Side<'a> {
-    fn of(schema: &'a ProtobufSchema) -> Self {
+    pub(super) fn of(schema: &'a ProtobufSchema) -> Self {
         fn collect<'a>(
             found: &mut HashMap<String, (usize, &'a Message)>,
             scope: &str,

@@ -8,6 +8,7 @@ mod builtin;
 mod change;
 mod check;
 mod diff;
+mod fields;
 mod load;
 mod model;
 mod options;
@@ -26,7 +27,7 @@ use std::any::Any;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Incompatibility, ParsedSchema, ResolvedReference, SchemaError, SchemaType, Validation};
+use super::{Incompatibility, ParsedSchema, ResolvedReference, SchemaError, SchemaField, SchemaType, Validation};
 use model::{File, Symbols, join};
 
 /// A parsed .proto file with all it imports.
@@ -117,6 +118,10 @@ impl ParsedSchema for ProtobufSchema {
                     .to_owned(),
             }],
         }
+    }
+
+    fn fields(&self) -> Result<Vec<SchemaField>, SchemaError> {
+        fields::fields(self)
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -7,7 +7,9 @@ mod reserved;
 #[cfg(test)]
 mod tests;
 
-pub use register::{CompatibilityCheck, Normalize, RegisterRequest, VERSION_PROPERTY, check_compatibility, lookup};
+pub use register::{
+    CompatibilityCheck, Normalize, RegisterRequest, VERSION_PROPERTY, check_compatibility, lineage_question, lookup,
+};
 
 use std::collections::BTreeSet;
 

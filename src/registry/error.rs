@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::schema::SchemaError;
 
 use super::handle::OtherWriter;
+use super::impact::LineageQuestion;
 use super::log::LogError;
 use super::types::Subject;
 
@@ -50,7 +51,7 @@ pub enum RegistryError {
     InvalidVersion(String),
     #[error(
         "Invalid compatibility level. Valid values are none, backward, forward, full, backward_transitive, \
-         forward_transitive, and full_transitive"
+         forward_transitive, full_transitive, backward_lineage, and full_lineage"
     )]
     InvalidLevel,
     #[error("{0}")]
@@ -69,6 +70,10 @@ pub enum RegistryError {
     InvalidRuleSet(String),
     #[error("The specified context '{0}' is not empty.")]
     ContextNotEmpty(String),
+    #[error("Column lineage was not asked for what the schema changes")]
+    LineageNotAsked(Box<LineageQuestion>),
+    #[error("Column lineage cannot be checked, which the compatibility level asks for: {0}")]
+    LineageUnavailable(String),
     #[error("Register operation timed out")]
     Timeout,
     #[error("the writer is {}", .0.url)]
@@ -111,6 +116,8 @@ impl RegistryError {
             RegistryError::Timeout => 50002,
             RegistryError::Elsewhere(_) | RegistryError::ForwardingFailed(_) => 50003,
             RegistryError::LeaderChanged => 50004,
+            // None of the reference's, which has nothing like it.
+            RegistryError::LineageNotAsked(_) | RegistryError::LineageUnavailable(_) => 50301,
         }
     }
 

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use serde::{Deserialize, Serialize};
 
 use super::types::{Config, Content, Metadata, Mode, RuleSet, SchemaReference, Subject};
-use crate::schema::SchemaType;
+use crate::schema::{Level, SchemaType};
 
 /// A record of the topic.
 #[derive(Debug, Clone, PartialEq)]
@@ -151,12 +151,47 @@ struct ModeValue {
     mode: Mode,
 }
 
-#[derive(Serialize)]
-struct ConfigValue<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<&'a str>,
+/// A level that the reference does not know would cost it the whole record. So the level is stored without lineage, and
+/// a property that the reference passes over says the rest.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ConfigValue {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
     #[serde(flatten)]
-    config: &'a Config,
+    config: Config,
+    #[serde(default, skip_serializing_if = "is_false", deserialize_with = "true_alone")]
+    compatibility_lineage: bool,
+}
+
+impl ConfigValue {
+    fn of(subject: Option<&Subject>, config: &Config) -> Self {
+        let (mut config, level) = (config.clone(), config.level());
+        let lineage = level.filter(|level| level.checks_lineage());
+        if let Some(level) = lineage {
+            config.compatibility_level = Some(level.without_lineage().to_string());
+        }
+        let subject = subject.map(|subject| subject.as_str().to_owned());
+        Self { subject, config, compatibility_lineage: lineage.is_some() }
+    }
+
+    fn into_config(mut self) -> Config {
+        let with_lineage = self.config.level().and_then(Level::with_lineage).filter(|_| self.compatibility_lineage);
+        if let Some(level) = with_lineage {
+            self.config.compatibility_level = Some(level.to_string());
+        }
+        self.config
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+/// Whatever else somebody may have put there is no word of ours.
+fn true_alone<'de, D: serde::Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    Ok(serde_json::Value::deserialize(from)? == serde_json::Value::Bool(true))
 }
 
 #[derive(Serialize, Deserialize)]
@@ -218,7 +253,8 @@ pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Record, FormatError> {
             Ok(Record::Schema(subject, version, Some(value)))
         }
         "CONFIG" => {
-            let config: Option<Config> = value.map(serde_json::from_slice).transpose().map_err(unreadable)?;
+            let value: Option<ConfigValue> = value.map(serde_json::from_slice).transpose().map_err(unreadable)?;
+            let config = value.map(ConfigValue::into_config);
             let level = config.as_ref().and_then(|config| Some((config.compatibility_level.as_ref()?, config.level())));
             match level {
                 Some((unknown, None)) => {
@@ -253,8 +289,7 @@ pub fn encode(record: &Record) -> (Vec<u8>, Option<Vec<u8>>) {
     let value = match record {
         Record::Schema(_, _, value) => value.as_ref().map(json),
         Record::Config(subject, config) => {
-            let subject = subject.as_ref().map(Subject::as_str);
-            config.as_ref().map(|config| json(&ConfigValue { subject, config }))
+            config.as_ref().map(|config| json(&ConfigValue::of(subject.as_ref(), config)))
         }
         Record::Mode(subject, mode) => {
             let subject = subject.as_ref().map(|subject| subject.as_str().to_owned());
@@ -347,6 +382,30 @@ mod tests {
             assert_eq!(text(&record), (key.to_owned(), value));
             let (key, value) = encode(&record);
             assert_eq!(decode(&key, value.as_deref()).unwrap(), record);
+        }
+    }
+
+    #[test]
+    fn levels_with_lineage_are_stored_as_what_the_reference_reads() {
+        let config = |level: &str| Config { compatibility_level: Some(level.to_owned()), ..Config::default() };
+        for (level, stored) in [
+            ("BACKWARD_LINEAGE", r#"{"compatibilityLevel":"BACKWARD","compatibilityLineage":true}"#),
+            ("FULL_LINEAGE", r#"{"compatibilityLevel":"FULL","compatibilityLineage":true}"#),
+        ] {
+            let record = Record::Config(None, Some(config(level)));
+            assert_eq!(text(&record).1.as_deref(), Some(stored));
+            let (key, value) = encode(&record);
+            assert_eq!(decode(&key, value.as_deref()).unwrap(), record);
+        }
+        let key = br#"{"keytype":"CONFIG","magic":0}"#;
+        for (stored, level) in [
+            // Somebody else's level, or word.
+            (r#"{"compatibilityLevel":"FORWARD","compatibilityLineage":true}"#, "FORWARD"),
+            (r#"{"compatibilityLevel":"FULL","compatibilityLineage":"true"}"#, "FULL"),
+            (r#"{"compatibilityLevel":"FULL","compatibilityLineage":null}"#, "FULL"),
+            (r#"{"compatibilityLevel":"FULL_LINEAGE"}"#, "FULL_LINEAGE"),
+        ] {
+            assert_eq!(decode(key, Some(stored.as_bytes())).unwrap(), Record::Config(None, Some(config(level))));
         }
     }
 

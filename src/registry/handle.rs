@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::decide::{Command, Reply, decide};
 use super::error::RegistryError;
+use super::impact::{LineageError, LineageFinding, LineageQuestion, LineageSource, Reach};
 use super::log::{LogError, LogWriter, SchemaLog, reason};
 use super::reader::{self, Published};
 use super::snapshot::Snapshot;
@@ -19,6 +20,10 @@ use super::writer::{Answer, Job, Order, Writer};
 const MAX_WAITING: usize = 10_000;
 /// How long after a broker that could not say where the log ends it is asked again.
 const END_AGAIN: Duration = Duration::from_millis(200);
+/// How long lineage may take to answer.
+const LINEAGE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often lineage is asked for one command, as other versions come in between.
+const MAX_QUESTIONS: usize = 4;
 /// Stack of both threads: they parse and compare schemas, which recurse.
 const STACK_BYTES: usize = 8 * 1024 * 1024;
 
@@ -56,6 +61,7 @@ struct Inner {
     jobs: SyncSender<Job>,
     /// URL by which other nodes reach this one.
     url: Arc<OnceLock<Arc<str>>>,
+    lineage: OnceLock<Arc<dyn LineageSource>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -88,7 +94,8 @@ impl RegistryHandle {
                 }
             })?,
         ];
-        let handle = Self { inner: Arc::new(Inner { log, published, jobs, url, threads: Mutex::new(threads) }) };
+        let (threads, lineage) = (Mutex::new(threads), OnceLock::new());
+        let handle = Self { inner: Arc::new(Inner { log, published, jobs, url, lineage, threads }) };
         handle.inner.published.wait_for(end, deadline)?;
         Ok(handle)
     }
@@ -152,6 +159,23 @@ impl RegistryHandle {
         }
     }
 
+    /// Tells where column lineage comes from; the first call counts.
+    pub fn attach_lineage(&self, source: Arc<dyn LineageSource>) {
+        let _ = self.inner.lineage.set(source);
+    }
+
+    /// Asks column lineage, within a time limit.
+    ///
+    /// # Errors
+    /// There is none to ask, or it does not answer.
+    pub async fn lineage(&self, question: &LineageQuestion) -> Result<Reach, LineageError> {
+        let Some(source) = self.inner.lineage.get() else {
+            return Err(LineageError("this registry has no catalog to ask".to_owned()));
+        };
+        let late = |_| LineageError(format!("the catalog did not answer within {} s", LINEAGE_TIMEOUT.as_secs()));
+        tokio::time::timeout(LINEAGE_TIMEOUT, source.reach(question)).await.map_err(late)?
+    }
+
     /// Decides and writes a command; when it returns, the snapshot has the result.
     ///
     /// # Errors
@@ -165,7 +189,28 @@ impl RegistryHandle {
     ///
     /// # Errors
     /// See [`Self::write`]; `LeaderChanged` if it has not.
-    pub async fn write_since(&self, command: Command, since: Option<i64>) -> Result<Reply, RegistryError> {
+    pub async fn write_since(&self, mut command: Command, since: Option<i64>) -> Result<Reply, RegistryError> {
+        if !self.asks_lineage(&command) {
+            return self.decide_and_write(command, since).await;
+        }
+        // Lineage is asked here and not by the writer, which waits for nobody. It decides whether the question was still
+        // the right one; if another version came in between, the next round sees it.
+        for _ in 0..MAX_QUESTIONS {
+            if let (Some(question), Command::Register { request, .. }) = (self.question(&command), &mut command) {
+                let reach = self.lineage(&question).await;
+                let reach = reach.map_err(|error| RegistryError::LineageUnavailable(error.to_string()))?;
+                request.lineage = Some(Box::new(LineageFinding { question, reach }));
+            }
+            match self.decide_and_write(command.clone(), since).await {
+                Err(RegistryError::LineageNotAsked(_)) => {}
+                outcome => return outcome,
+            }
+        }
+        let reason = "the subject's versions change faster than the catalog answers";
+        Err(RegistryError::LineageUnavailable(reason.to_owned()))
+    }
+
+    async fn decide_and_write(&self, command: Command, since: Option<i64>) -> Result<Reply, RegistryError> {
         if let Some(reply) = self.already(&command) {
             return Ok(reply);
         }
@@ -173,6 +218,18 @@ impl RegistryHandle {
         let answer = Box::new(|outcome| drop(answer.send(outcome)));
         self.send(Job::Write(Order { command: Box::new(command), since }, answer))?;
         result.await.unwrap_or(Err(RegistryError::Store(LogError::Closed)))
+    }
+
+    fn asks_lineage(&self, command: &Command) -> bool {
+        matches!(command, Command::Register { subject, .. } if self.snapshot().level(subject).checks_lineage())
+    }
+
+    /// What lineage has to be asked before a command, as far as this node knows.
+    fn question(&self, command: &Command) -> Option<LineageQuestion> {
+        match decide(&self.snapshot(), command) {
+            Err(RegistryError::LineageNotAsked(question)) => Some(*question),
+            _ => None,
+        }
     }
 
     /// As [`Self::write`], for threads outside an asynchronous runtime.

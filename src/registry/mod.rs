@@ -11,6 +11,7 @@ pub mod error;
 pub mod format;
 pub mod handle;
 pub mod http;
+pub mod impact;
 mod kafka_log;
 pub mod log;
 mod parsed;

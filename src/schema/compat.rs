@@ -26,6 +26,10 @@ pub enum Level {
     Full,
     /// Both directions, all versions.
     FullTransitive,
+    /// As `Backward`, and nothing downstream is made of a field that is removed, renamed or retyped.
+    BackwardLineage,
+    /// As `Full`, and nothing downstream is made of a field that is removed, renamed or retyped.
+    FullLineage,
 }
 
 /// Not a compatibility level.
@@ -44,6 +48,8 @@ impl Level {
             Level::ForwardTransitive => "FORWARD_TRANSITIVE",
             Level::Full => "FULL",
             Level::FullTransitive => "FULL_TRANSITIVE",
+            Level::BackwardLineage => "BACKWARD_LINEAGE",
+            Level::FullLineage => "FULL_LINEAGE",
         }
     }
 
@@ -52,13 +58,36 @@ impl Level {
         matches!(self, Level::BackwardTransitive | Level::ForwardTransitive | Level::FullTransitive)
     }
 
+    /// Whether column lineage counts besides what readers can read.
+    pub fn checks_lineage(self) -> bool {
+        self.with_lineage() == Some(self)
+    }
+
+    /// The level without lineage; itself where it checks none.
+    pub fn without_lineage(self) -> Level {
+        match self {
+            Level::BackwardLineage => Level::Backward,
+            Level::FullLineage => Level::Full,
+            other => other,
+        }
+    }
+
+    /// The level with lineage, where there is one.
+    pub fn with_lineage(self) -> Option<Level> {
+        match self.without_lineage() {
+            Level::Backward => Some(Level::BackwardLineage),
+            Level::Full => Some(Level::FullLineage),
+            _ => None,
+        }
+    }
+
     /// Directions that must hold, in the order they are reported.
     pub fn directions(self) -> &'static [Direction] {
         match self {
             Level::None => &[],
-            Level::Backward | Level::BackwardTransitive => &[Direction::Backward],
+            Level::Backward | Level::BackwardTransitive | Level::BackwardLineage => &[Direction::Backward],
             Level::Forward | Level::ForwardTransitive => &[Direction::Forward],
-            Level::Full | Level::FullTransitive => &[Direction::Backward, Direction::Forward],
+            Level::Full | Level::FullTransitive | Level::FullLineage => &[Direction::Backward, Direction::Forward],
         }
     }
 }
@@ -81,6 +110,8 @@ impl FromStr for Level {
             "FORWARD_TRANSITIVE" => Level::ForwardTransitive,
             "FULL" => Level::Full,
             "FULL_TRANSITIVE" => Level::FullTransitive,
+            "BACKWARD_LINEAGE" => Level::BackwardLineage,
+            "FULL_LINEAGE" => Level::FullLineage,
             _ => return Err(UnknownLevel(text.to_owned())),
         })
     }
@@ -161,10 +192,13 @@ pub fn check_version(
     }
     let mut messages: Vec<String> =
         found.iter().map(|(direction, found)| found.render(*direction, new.schema_type())).collect();
-    messages.push(format!("{{oldSchemaVersion: {version}}}"));
-    messages.push(quote(old.canonical()));
-    messages.push(tail(level, validate_fields));
+    messages.extend(compared_with(version, old, level, validate_fields));
     messages
+}
+
+/// The last messages of a check: which version was compared with, and under which settings.
+pub fn compared_with(version: i32, old: &dyn ParsedSchema, level: Level, validate_fields: bool) -> [String; 3] {
+    [format!("{{oldSchemaVersion: {version}}}"), quote(old.canonical()), tail(level, validate_fields)]
 }
 
 /// The last message: under which settings was compared.

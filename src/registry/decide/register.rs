@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::super::error::RegistryError;
 use super::super::format::{Record, SchemaValue};
+use super::super::impact::{self, LineageFinding, LineageQuestion};
 use super::super::snapshot::{Deleted, Snapshot};
 use super::super::types::{
     Config, Content, DEFAULT_CONTEXT, Metadata, Mode, RuleSet, SchemaReference, SchemaVersion, Subject, VersionSpec,
@@ -36,6 +37,8 @@ pub struct RegisterRequest {
     pub normalize: Normalize,
     /// Whether incompatible schemas are taken.
     pub compatibility: CompatibilityCheck,
+    /// What lineage has said about this schema, for levels that ask for it.
+    pub lineage: Option<Box<LineageFinding>>,
 }
 
 /// Whether a text is normalised.
@@ -135,6 +138,10 @@ pub(super) fn register(
         if request.compatibility == CompatibilityCheck::Enforced {
             let old: Vec<&SchemaVersion> = snapshot.live(subject).collect();
             let details = incompatibilities(snapshot, &prepared, &old, &config)?;
+            if !details.is_empty() {
+                return Err(RegistryError::Incompatible { subject: subject.clone(), details });
+            }
+            let details = broken_lineage(snapshot, subject, request, &prepared, &old, &config)?;
             if !details.is_empty() {
                 return Err(RegistryError::Incompatible { subject: subject.clone(), details });
             }
@@ -295,7 +302,82 @@ pub fn check_compatibility(
     version: Option<VersionSpec>,
     request: &RegisterRequest,
 ) -> Result<Vec<String>, RegistryError> {
-    let old: Vec<&SchemaVersion> = match version {
+    let old = compared(snapshot, subject, version)?;
+    let config = snapshot.effective_config(Some(subject));
+    let prepared = prepare(snapshot, subject, request, &config, Purpose::Check)?;
+    incompatibilities(snapshot, &prepared, &old, &config)
+}
+
+/// What lineage is to be asked about a schema before it may follow a version of a subject, as in
+/// [`check_compatibility`]. None where no field changes that lineage could tell of, or where there is no such version.
+///
+/// # Errors
+/// The numbered version does not exist, or the text is no schema, or one of too many fields.
+pub fn lineage_question(
+    snapshot: &Snapshot,
+    subject: &Subject,
+    version: Option<VersionSpec>,
+    request: &RegisterRequest,
+) -> Result<Option<LineageQuestion>, RegistryError> {
+    let old = compared(snapshot, subject, version)?;
+    let config = snapshot.effective_config(Some(subject));
+    let prepared = prepare(snapshot, subject, request, &config, Purpose::Check)?;
+    question(snapshot, subject, &prepared, &old, &config)
+}
+
+fn question(
+    snapshot: &Snapshot,
+    subject: &Subject,
+    new: &Prepared,
+    old: &[&SchemaVersion],
+    config: &Config,
+) -> Result<Option<LineageQuestion>, RegistryError> {
+    let Some(version) = comparable(new, old, config).next() else { return Ok(None) };
+    let parsed = snapshot.parsed(version)?;
+    let changes = schema::changed_fields(&*parsed, &*new.parsed)?;
+    if changes.is_empty() {
+        return Ok(None);
+    }
+    let datasets = impact::links(&new.content, &version.content, config);
+    let topics = impact::topics(subject, &[parsed.name(), new.parsed.name()]);
+    Ok(Some(LineageQuestion { version: version.version, datasets, topics, changes }))
+}
+
+/// What lineage has against a new schema, where the level asks for it.
+fn broken_lineage(
+    snapshot: &Snapshot,
+    subject: &Subject,
+    request: &RegisterRequest,
+    new: &Prepared,
+    old: &[&SchemaVersion],
+    config: &Config,
+) -> Result<Vec<String>, RegistryError> {
+    let level = level_of(config);
+    if !level.checks_lineage() {
+        return Ok(Vec::new());
+    }
+    let Some(question) = question(snapshot, subject, new, old, config)? else { return Ok(Vec::new()) };
+    let finding = request.lineage.as_ref().filter(|finding| finding.question == question);
+    let Some(finding) = finding else { return Err(RegistryError::LineageNotAsked(Box::new(question))) };
+    let mut messages = impact::messages(&question, &finding.reach);
+    let compared = old.iter().find(|version| version.version == question.version);
+    if !messages.is_empty()
+        && let Some(version) = compared
+    {
+        let validate_fields = config.validate_fields == Some(true);
+        let parsed = snapshot.parsed(version)?;
+        messages.extend(compat::compared_with(version.version, &*parsed, level, validate_fields));
+    }
+    Ok(messages)
+}
+
+/// The versions that a check is against.
+fn compared<'a>(
+    snapshot: &'a Snapshot,
+    subject: &Subject,
+    version: Option<VersionSpec>,
+) -> Result<Vec<&'a SchemaVersion>, RegistryError> {
+    Ok(match version {
         None => snapshot.live(subject).collect(),
         Some(VersionSpec::Latest) => {
             snapshot.version(subject, VersionSpec::Latest, Deleted::Hidden).into_iter().collect()
@@ -305,10 +387,7 @@ pub fn check_compatibility(
                 .version(subject, number, Deleted::Hidden)
                 .map_err(|_| RegistryError::VersionNotFound(version.to_string()))?,
         ],
-    };
-    let config = snapshot.effective_config(Some(subject));
-    let prepared = prepare(snapshot, subject, request, &config, Purpose::Check)?;
-    incompatibilities(snapshot, &prepared, &old, &config)
+    })
 }
 
 fn level_of(config: &Config) -> Level {
@@ -331,14 +410,8 @@ fn incompatibilities(
     if level == Level::None {
         return Ok(Vec::new());
     }
-    let group = config.compatibility_group.as_deref();
-    let value = |content: &Content| {
-        group.and_then(|group| content.metadata.as_ref().and_then(|metadata| metadata.properties.get(group)).cloned())
-    };
-    let wanted = value(&new.content);
     let considered = if level.is_transitive() { usize::MAX } else { 1 };
-    let comparable = old.iter().rev().filter(|version| value(&version.content) == wanted).take(considered);
-    for version in comparable {
+    for version in comparable(new, old, config).take(considered) {
         if version.content.schema_type != new.parsed.schema_type() {
             let message = "Incompatible because of different schema type".to_owned();
             return Ok(vec![message, compat::tail(level, validate_fields)]);
@@ -350,6 +423,20 @@ fn incompatibilities(
         }
     }
     Ok(Vec::new())
+}
+
+/// Those of `old` that a new schema is compared with, the newest first.
+fn comparable<'a>(
+    new: &Prepared,
+    old: &[&'a SchemaVersion],
+    config: &Config,
+) -> impl Iterator<Item = &'a SchemaVersion> {
+    let group = config.compatibility_group.as_deref();
+    let value = move |content: &Content| {
+        group.and_then(|group| content.metadata.as_ref().and_then(|metadata| metadata.properties.get(group)).cloned())
+    };
+    let wanted = value(&new.content);
+    old.iter().copied().rev().filter(move |version| value(&version.content) == wanted)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -13,6 +13,8 @@ mod subjects;
 #[cfg(test)]
 mod forward_tests;
 #[cfg(test)]
+mod lineage_tests;
+#[cfg(test)]
 mod semantics_tests;
 #[cfg(test)]
 mod tests;

@@ -123,6 +123,7 @@ impl SchemaBody {
             id: self.id,
             normalize: if params.is("normalize") { Normalize::Always } else { Normalize::Configured },
             compatibility: if params.is("force") { CompatibilityCheck::Skipped } else { CompatibilityCheck::Enforced },
+            lineage: None,
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use axum::extract::{Path, State};
 use axum::response::Response;
+use serde::Serialize;
 
 use super::super::decide::{self, Command, RegisterRequest, Reply};
 use super::super::error::RegistryError;
+use super::super::impact::{self, Impact, Reach};
 use super::super::query::{self, SchemaView};
 use super::super::snapshot::{Deleted, Snapshot};
 use super::super::tags::{self, TagRequest};
@@ -223,17 +225,53 @@ async fn check(
 ) -> Result<Response, RegistryError> {
     let subject = app.subject(subject)?;
     let request = body.request(params);
-    let result = app.registry.read(|snapshot| decide::check_compatibility(snapshot, &subject, version, &request)).await;
-    let messages = match result {
-        Ok(messages) => messages,
-        Err(error @ RegistryError::InvalidSchema(_)) if params.is("verbose") => vec![error.to_string()],
+    let (verbose, wanted) = (params.is("verbose"), params.is("impact"));
+    let result = app.registry.read(|snapshot| {
+        let messages = decide::check_compatibility(snapshot, &subject, version, &request)?;
+        let level = snapshot.level(&subject);
+        let is_open = level.checks_lineage() && messages.is_empty();
+        let question = match wanted || is_open {
+            true => decide::lineage_question(snapshot, &subject, version, &request)?,
+            false => None,
+        };
+        Ok((messages, question, level.checks_lineage()))
+    });
+    let (mut messages, question, lineage_counts) = match result.await {
+        Ok(checked) => checked,
+        Err(error @ RegistryError::InvalidSchema(_)) if verbose => {
+            let messages = Some(vec![error.to_string()]);
+            return Ok(ok(&Compatibility { is_compatible: false, messages, impact: None }));
+        }
         Err(error) => return Err(error),
     };
-    let compatible = messages.is_empty();
-    Ok(match params.is("verbose") {
-        true => ok(&serde_json::json!({"is_compatible": compatible, "messages": messages})),
-        false => ok(&serde_json::json!({"is_compatible": compatible})),
-    })
+    let answer = match &question {
+        Some(question) => app.registry.lineage(question).await,
+        None => Ok(Reach::default()),
+    };
+    let mut compatible = messages.is_empty();
+    match (&question, &answer) {
+        (Some(question), Ok(reach)) => {
+            let told = impact::messages(question, reach);
+            compatible &= !lineage_counts || told.is_empty();
+            messages.extend(told);
+        }
+        (Some(_), Err(error)) if lineage_counts && compatible => {
+            return Err(RegistryError::LineageUnavailable(error.to_string()));
+        }
+        _ => {}
+    }
+    let impact = wanted.then(|| Impact::of(question.as_ref(), answer));
+    Ok(ok(&Compatibility { is_compatible: compatible, messages: verbose.then_some(messages), impact }))
+}
+
+/// The answer to a compatibility check. `impact` is there only for those who ask for it.
+#[derive(Serialize)]
+struct Compatibility {
+    is_compatible: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    messages: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    impact: Option<Impact>,
 }
 
 /// A command's reply is of its own kind; anything else is a defect, answered as such without ending the process.

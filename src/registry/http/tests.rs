@@ -22,7 +22,10 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new() -> Self {
-        let handle = RegistryHandle::start(Arc::new(MemoryLog::default()), &RegistryOptions::default()).unwrap();
+        Self::of(RegistryHandle::start(Arc::new(MemoryLog::default()), &RegistryOptions::default()).unwrap())
+    }
+
+    pub(super) fn of(handle: RegistryHandle) -> Self {
         Self { router: super::router(handle) }
     }
 

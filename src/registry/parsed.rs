@@ -1,20 +1,26 @@
-//! Parsed schemas of stored versions. A parsed schema takes many times the room of its text, and a check against all
-//! versions of a subject parses each: only those used last are kept.
+//! What parsing has given, so that it need not be done again: the parsed schemas of stored versions, and which contents
+//! have canonical texts. A parsed schema takes many times the room of its text, and a check against all versions of a
+//! subject parses each: only those used last are kept.
 
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lru::LruCache;
 
-use super::types::Content;
+use super::types::{Content, ContentKey};
 use crate::schema::ParsedSchema;
 
 /// Most text whose parsed form is kept, in bytes, referenced texts included; one schema always is.
 const MAX_TEXT_BYTES: usize = 1 << 20;
 
+/// How many contents with canonical texts are remembered: more than are registered before their records come back.
+const CANONICAL: NonZeroUsize = NonZeroUsize::new(1024).expect("it is not zero");
+
 /// A memory of parsed schemas that all snapshots of one reader share.
 #[derive(Debug)]
 pub(super) struct ParsedSchemas {
     kept: Mutex<Kept>,
+    canonical: Mutex<LruCache<ContentKey, ()>>,
 }
 
 #[derive(Debug)]
@@ -33,7 +39,8 @@ struct Entry {
 
 impl Default for ParsedSchemas {
     fn default() -> Self {
-        Self { kept: Mutex::new(Kept { by_content: LruCache::unbounded(), text_bytes: 0 }) }
+        let kept = Kept { by_content: LruCache::unbounded(), text_bytes: 0 };
+        Self { kept: Mutex::new(kept), canonical: Mutex::new(LruCache::new(CANONICAL)) }
     }
 }
 
@@ -60,6 +67,16 @@ impl ParsedSchemas {
             gone.push(oldest);
         }
         drop(kept);
+    }
+
+    /// Remembers that a content's text is canonical.
+    pub(super) fn note_canonical(&self, content: &Content) {
+        self.canonical.lock().unwrap_or_else(PoisonError::into_inner).put(content.key, ());
+    }
+
+    /// Whether the text of a content is known to be canonical. Its key must have been made as if it were.
+    pub(super) fn has_canonical(&self, content: &Content) -> bool {
+        self.canonical.lock().unwrap_or_else(PoisonError::into_inner).contains(&content.key)
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {

@@ -102,12 +102,17 @@ impl Snapshot {
             return;
         };
         let id = value.id;
-        // Another writer's text may be spelled differently; identity is over the canonical text, answers over the stored.
-        let parsed = schema::parse(schema_type, &value.schema, &[], Validation::Unresolved);
         let text: Arc<str> = value.schema.into();
-        let canonical = parsed.as_ref().map_or(&*text, |parsed| parsed.canonical());
         let references = value.references.unwrap_or_default();
-        let content = Content::new(schema_type, text.clone(), canonical, references, value.metadata, value.rule_set);
+        let mut content = Content::new(schema_type, text.clone(), &text, references, value.metadata, value.rule_set);
+        if !self.parsed.has_canonical(&content) {
+            // Another writer's text may be spelled differently; identity is over the canonical text, answers over the
+            // stored.
+            let parsed = schema::parse(schema_type, &text, &[], Validation::Unresolved);
+            if let Some(parsed) = parsed.ok().filter(|parsed| parsed.canonical() != &*text) {
+                content = content.with_canonical(parsed.canonical());
+            }
+        }
         let referred: Vec<(Subject, i32)> = targets(&subject, &content.references).collect();
         let this = (subject.clone(), version);
         let is_another = |entry: &IdEntry| {
@@ -487,6 +492,11 @@ impl Snapshot {
                 reference.subject, reference.version
             ))
         })
+    }
+
+    /// Remembers that the text of a content is canonical: taken from the topic it need not be parsed for that.
+    pub(super) fn note_canonical(&self, content: &Content) {
+        self.parsed.note_canonical(content);
     }
 
     /// The parsed schema of a version, shared by all snapshots while it is in use.

@@ -546,6 +546,12 @@ impl Content {
         Self::new(self.schema_type, self.schema, &text, self.references, metadata, rule_set)
     }
 
+    /// The same with the identity that another canonical text gives.
+    pub(super) fn with_canonical(self, canonical: &str) -> Self {
+        let (metadata, rule_set) = (self.metadata.map(|boxed| *boxed), self.rule_set.map(|boxed| *boxed));
+        Self::new(self.schema_type, self.schema, canonical, self.references, metadata, rule_set)
+    }
+
     /// Identity across contexts, as a UUID.
     pub fn guid(&self) -> String {
         uuid::Uuid::from_bytes(self.md5).to_string()

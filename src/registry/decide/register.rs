@@ -159,6 +159,7 @@ pub(super) fn register(
     let replaced = earlier
         .filter(|found| found.deleted && found.id == id && snapshot.referrers(subject, found.version).next().is_none());
     records.extend(replaced.map(|found| Record::Schema(subject.clone(), found.version, None)));
+    snapshot.note_canonical(content);
     let value = SchemaValue::new(subject, version, id, content, false);
     records.push(Record::Schema(subject.clone(), version, Some(value)));
     Ok(Decision { records, reply: Reply::Registered { subject: subject.clone(), version, id } })

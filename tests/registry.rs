@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tributary::dev::{Servers, Stack};
-use tributary::kafka::{KafkaConfig, OutgoingRecord, Producer, TransactionalProducer};
+use tributary::kafka::{
+    Admin, Isolation, KafkaConfig, OutgoingRecord, PartitionFollower, Producer, TopicPartition, TransactionalProducer,
+};
 use tributary::registry::decide::{Command, Deletion, RegisterRequest, Reply};
 use tributary::registry::snapshot::Deleted;
 use tributary::registry::types::{Subject, VersionSpec};
@@ -51,6 +53,7 @@ fn nodes_share_a_topic() {
     let mut stack = Stack::throw_away(Servers::Kafka, crate::dev_servers::cache()).unwrap();
     let config = KafkaConfig::plain(stack.bootstrap_servers().unwrap()).unwrap();
     nodes_take_turns_and_a_restart_finds_all(&Cluster::new(&config, "turns"));
+    the_topic_ends_with_a_record(&config, "_schemas_turns");
     aborted_and_foreign_records(&config);
     concurrent_writers_on_two_nodes(&Cluster::new(&config, "race"));
     writes_survive_a_broker_restart(&mut stack, &config);
@@ -71,6 +74,19 @@ fn nodes_take_turns_and_a_restart_finds_all(cluster: &Cluster) {
     assert_eq!(latest(&again, "a").unwrap(), 2);
     assert_eq!(latest(&again, "b").unwrap_err().code(), 40401);
     assert_eq!(register(&again, "c", "\"bytes\"").unwrap(), (1, 3));
+}
+
+/// Karapace starts once it has read a record at the last offset; a transaction leaves the broker's mark there.
+fn the_topic_ends_with_a_record(config: &KafkaConfig, topic: &str) {
+    let partition = TopicPartition::new(topic, 0);
+    let end = Admin::new(config).unwrap().watermarks(&partition, Isolation::Uncommitted).unwrap().high;
+    let mut follower = PartitionFollower::new(config, partition, Some(end - 1), Isolation::Uncommitted).unwrap();
+    let mut records = Vec::new();
+    while follower.position() < end {
+        records.extend(follower.poll(Duration::from_millis(100)).unwrap());
+    }
+    let found: Vec<_> = records.iter().map(|record| (record.offset, record.key.as_deref(), &record.value)).collect();
+    assert_eq!(found, [(end - 1, Some(br#"{"keytype":"NOOP","magic":0}"#.as_slice()), &None)]);
 }
 
 fn aborted_and_foreign_records(config: &KafkaConfig) {

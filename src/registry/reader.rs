@@ -243,15 +243,14 @@ fn apply(snapshot: &mut Snapshot, spellings: &Mutex<Spellings>, record: LogRecor
         Ok(record) => {
             spellings.lock().unwrap_or_else(PoisonError::into_inner).see(&key, &record, value.is_none());
             let is_mark = record == Record::Noop;
-            snapshot.apply(record, timestamp);
-            if is_mark { Applied::Mark } else { Applied::Taken }
+            if snapshot.apply(record, timestamp) {
+                return if is_mark { Applied::Mark } else { Applied::Taken };
+            }
         }
-        Err(error) => {
-            tracing::warn!(offset, %error, "record of the schemas topic is passed over");
-            metrics::counter!("registry_records_skipped_total").increment(1);
-            Applied::Skipped
-        }
+        Err(error) => tracing::warn!(offset, %error, "record of the schemas topic is passed over"),
     }
+    metrics::counter!("registry_records_skipped_total").increment(1);
+    Applied::Skipped
 }
 
 #[cfg(test)]

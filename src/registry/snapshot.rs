@@ -38,13 +38,36 @@ struct Context {
     ids: Shards<i32, Arc<IdEntry>>,
     by_content: Shards<ContentKey, i32>,
     by_md5: Shards<ContentKey, i32>,
+    /// Ids whose versions do not all have the id's own content: the same text with another contract.
+    mixed: BTreeSet<i32>,
     max_id: i32,
 }
 
 impl Context {
-    /// The lowest id with such content.
+    /// The lowest id with such content, be it that of one version only.
     fn lowest_id(&self, fits: impl Fn(&Content) -> bool) -> Option<i32> {
-        self.ids.iter().filter(|(_, entry)| fits(&entry.content)).map(|(id, _)| *id).min()
+        let own = self.ids.iter().filter(|(_, entry)| fits(&entry.content)).map(|(id, _)| *id);
+        let version = |(subject, version): &(Subject, i32)| self.subjects.get(subject)?.get(*version);
+        let has = |entry: &IdEntry| entry.versions.iter().filter_map(version).any(|version| fits(&version.content));
+        let mixed = self.mixed.iter().filter(|id| self.ids.get(*id).is_some_and(|entry| has(entry)));
+        own.chain(mixed.copied()).min()
+    }
+
+    /// Finds another id for content that a version with this one had; imported schemas may have several.
+    fn release(&mut self, content: &Content, id: i32) {
+        let (key, md5) = (content.key, content.md5);
+        if self.by_content.get(&key) == Some(&id) {
+            match self.lowest_id(|content| content.key == key) {
+                Some(id) => self.by_content.insert(key, id),
+                None => self.by_content.remove(&key),
+            }
+        }
+        if self.by_md5.get(&md5) == Some(&id) {
+            match self.lowest_id(|content| content.md5 == md5) {
+                Some(id) => self.by_md5.insert(md5, id),
+                None => self.by_md5.remove(&md5),
+            }
+        }
     }
 }
 
@@ -58,10 +81,12 @@ pub struct IdEntry {
 }
 
 impl Snapshot {
-    /// Takes one record of the topic; `timestamp` in ms since 1970.
-    pub fn apply(&mut self, record: Record, timestamp: i64) {
+    /// Takes one record of the topic, `timestamp` in ms since 1970. False where it is passed over, which the log tells.
+    pub fn apply(&mut self, record: Record, timestamp: i64) -> bool {
         match record {
-            Record::Schema(subject, version, Some(value)) => self.put_version(subject, version, value, timestamp),
+            Record::Schema(subject, version, Some(value)) => {
+                return self.put_version(subject, version, value, timestamp);
+            }
             Record::Schema(subject, version, None) => self.forget_version(&subject, version),
             Record::Config(subject, config) => {
                 let key = subject.map(|subject| subject.as_str().to_owned()).unwrap_or_default();
@@ -94,12 +119,13 @@ impl Snapshot {
             Record::Context(context, false) => drop(self.named_contexts.remove(&context)),
             Record::Noop => {}
         }
+        true
     }
 
-    fn put_version(&mut self, subject: Subject, version: i32, value: SchemaValue, timestamp: i64) {
+    fn put_version(&mut self, subject: Subject, version: i32, value: SchemaValue, timestamp: i64) -> bool {
         let Ok(schema_type) = value.schema_type.as_deref().unwrap_or("AVRO").parse::<SchemaType>() else {
             tracing::warn!(%subject, version, schema_type = ?value.schema_type, "schema of an unknown type is passed over");
-            return;
+            return false;
         };
         let id = value.id;
         let text: Arc<str> = value.schema.into();
@@ -123,15 +149,16 @@ impl Snapshot {
         };
         if self.id(subject.context(), id).is_some_and(is_another) {
             tracing::warn!(%subject, version, id, "a schema is passed over whose id stands for another one");
-            return;
+            return false;
         }
         self.forget_version(&subject, version);
         let context = self.context_mut(&subject);
         let name = (subject.clone(), version);
+        let mut replaced = None;
         let content = match context.ids.get_mut(&id).map(Arc::make_mut) {
             Some(entry) => {
                 if entry.content.key != content.key {
-                    entry.content = Arc::new(content);
+                    replaced = Some(std::mem::replace(&mut entry.content, Arc::new(content)));
                 }
                 entry.versions.insert(name.clone());
                 entry.content.clone()
@@ -159,6 +186,10 @@ impl Snapshot {
                 context.subjects.insert(subject, Arc::new(versions));
             }
         }
+        if let Some(replaced) = replaced {
+            context.mixed.insert(id);
+            context.release(&replaced, id);
+        }
         for target in referred {
             match self.referrers.get_mut(&target) {
                 Some(referrers) => Arc::make_mut(referrers).insert(name.clone()),
@@ -169,6 +200,7 @@ impl Snapshot {
                 }
             }
         }
+        true
     }
 
     fn forget_version(&mut self, subject: &Subject, version: i32) {
@@ -184,22 +216,14 @@ impl Snapshot {
         let name = (subject.clone(), version);
         if let Some(entry) = context.ids.get_mut(&gone.id).map(Arc::make_mut) {
             entry.versions.remove(&name);
-            if entry.versions.is_empty() {
-                let (key, md5) = (entry.content.key, entry.content.md5);
+            let (content, is_gone) = (entry.content.clone(), entry.versions.is_empty());
+            if is_gone {
                 context.ids.remove(&gone.id);
-                // Imported schemas may have several ids: another one takes the place.
-                if context.by_content.get(&key) == Some(&gone.id) {
-                    match context.lowest_id(|content| content.key == key) {
-                        Some(id) => context.by_content.insert(key, id),
-                        None => context.by_content.remove(&key),
-                    }
-                }
-                if context.by_md5.get(&md5) == Some(&gone.id) {
-                    match context.lowest_id(|content| content.md5 == md5) {
-                        Some(id) => context.by_md5.insert(md5, id),
-                        None => context.by_md5.remove(&md5),
-                    }
-                }
+                context.mixed.remove(&gone.id);
+                context.release(&content, gone.id);
+            }
+            if gone.content.key != content.key {
+                context.release(&gone.content, gone.id);
             }
         }
         for target in targets(subject, &gone.content.references) {

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use anyhow::anyhow;
 use clap::Args;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::exit::Failure;
+use super::super::exit::{Because, Failure, Reason};
 use super::source::{Facts, property};
 use super::{Answered, read, say};
 use crate::registry::rest::{Resource, RestClient, RestError};
@@ -78,13 +79,20 @@ pub(super) fn register(client: &RestClient, args: &RegisterArgs) -> Result<(), F
     let registered: Registered = read(answer, "a registration")?;
     let Registered { id, version } = match registered.version {
         Some(_) => registered,
-        // Older registries answer with the id alone.
+        // Older registries and Karapace answer with the id alone.
         None => {
             let lookup = Resource::new(&["subjects", &args.subject]).flag("normalize", args.normalize);
             let found: Registered = read(client.post(&lookup, &body).answered()?, "a lookup")?;
             Registered { id: registered.id, version: found.version }
         }
     };
+    // A registry that does not know the wish passes over it.
+    if let (Some(wanted), Some(version)) = (args.version, version)
+        && wanted != version
+    {
+        let message = format!("{} has this schema as version {version} id {id}, not as {wanted}", args.subject);
+        return Err(anyhow!(message)).because(Reason::Usage);
+    }
     say(&format!("{} version {} id {id}", args.subject, version.unwrap_or_default()))
 }
 

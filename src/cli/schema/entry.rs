@@ -106,15 +106,27 @@ pub(super) fn all(client: &RestClient, wanted: Wanted<'_>) -> Result<Vec<Entry>,
 
 /// Every entry of the registry, soft-deleted ones marked: not every registry says which are.
 pub(super) fn everything(client: &RestClient) -> Result<Vec<Entry>, Failure> {
+    let before = all(client, Wanted::default())?;
+    let with_deleted = all(client, Wanted { deleted: true, ..Wanted::default() })?;
+    let after = all(client, Wanted::default())?;
+    Ok(marked(before, with_deleted, &after))
+}
+
+/// The entries of three lists in a row: of live ones, with the deleted ones, of live ones again.
+fn marked(before: Vec<Entry>, with_deleted: Vec<Entry>, after: &[Entry]) -> Vec<Entry> {
+    let shown: BTreeSet<_> = with_deleted.iter().map(Entry::key).collect();
+    let after: BTreeSet<_> = after.iter().map(Entry::key).collect();
     // What is deleted or registered in between is shown as live.
-    let mut live = all(client, Wanted::default())?;
-    let mut entries = all(client, Wanted { deleted: true, ..Wanted::default() })?;
-    live.extend(all(client, Wanted::default())?);
-    let live: BTreeSet<_> = live.iter().map(Entry::key).collect();
+    let live: BTreeSet<_> = before.iter().map(Entry::key).chain(after.iter().cloned()).collect();
+    let mut entries = with_deleted;
     for entry in &mut entries {
         entry.deleted = entry.deleted || !live.contains(&entry.key());
     }
-    Ok(entries)
+    // Karapace takes the word the other way round, and leaves out what it is asked to add.
+    let left_out = before.into_iter().filter(|entry| !shown.contains(&entry.key()) && after.contains(&entry.key()));
+    entries.extend(left_out.map(|entry| Entry { deleted: true, ..entry }));
+    entries.sort_by_key(Entry::key);
+    entries
 }
 
 fn pages(wanted: Wanted<'_>, page: impl Fn(usize) -> Result<Vec<Entry>, Failure>) -> Result<Vec<Entry>, Failure> {
@@ -191,6 +203,24 @@ mod tests {
         };
         assert_eq!(pages(Wanted::default(), all).unwrap().len(), 600);
         assert_eq!(*calls.borrow(), 1);
+    }
+
+    #[test]
+    fn soft_deleted_entries_are_those_of_one_list_only() {
+        let list = |names: &[&str]| names.iter().map(|name| entry(name, 1)).collect::<Vec<_>>();
+        let told = |before: &[&str], with_deleted: &[&str], after: &[&str]| {
+            let entries = marked(list(before), list(with_deleted), &list(after));
+            entries
+                .iter()
+                .map(|entry| format!("{}{}", entry.subject, if entry.deleted { "-" } else { "" }))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(told(&["a"], &["a", "b"], &["a"]), ["a", "b-"]);
+        assert_eq!(told(&["a", "b"], &["a"], &["a", "b"]), ["a", "b-"], "the other way round");
+        // Registered, soft-deleted and deleted for good while the lists were read.
+        assert_eq!(told(&["a"], &["a", "n"], &["a", "n"]), ["a", "n"]);
+        assert_eq!(told(&["a", "s"], &["a", "s"], &["a"]), ["a", "s"]);
+        assert_eq!(told(&["a", "g"], &["a"], &["a"]), ["a"]);
     }
 
     #[test]

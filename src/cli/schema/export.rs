@@ -54,7 +54,8 @@ pub(super) fn run(client: &RestClient, args: &ExportArgs) -> Result<(), Failure>
 fn lines(client: &RestClient) -> Result<Vec<Line>, Failure> {
     let entries = entry::everything(client)?;
     let mut scopes: BTreeSet<Scope> = BTreeSet::from([None, Some(ALL_CONTEXTS.to_owned())]);
-    scopes.extend(contexts(client)?.iter().map(|name| dump::named_context(name)));
+    let contexts = contexts(client)?;
+    scopes.extend(contexts.iter().map(|name| dump::named_context(name)));
     for entry in &entries {
         scopes.insert(dump::context_scope(&entry.subject));
         scopes.insert(Some(entry.subject.clone()));
@@ -70,8 +71,23 @@ fn lines(client: &RestClient) -> Result<Vec<Line>, Failure> {
             modes.push(Line::Mode { subject: scope, mode });
         }
     }
+    if contexts.is_empty() {
+        drop_echoes(&mut modes);
+    }
     let schemas = order::in_order(entries).into_iter().map(Line::Schema);
     Ok(configs.into_iter().chain(modes).chain(schemas).collect())
+}
+
+/// Karapace answers for every subject with the mode of all, which then is none of the subject's own.
+fn drop_echoes(modes: &mut Vec<Line>) {
+    let of_all = modes.iter().find_map(|line| match line {
+        Line::Mode { subject: None, mode } => Some(mode.clone()),
+        _ => None,
+    });
+    let echoes = |line: &Line| matches!(line, Line::Mode { mode, .. } if Some(mode) == of_all.as_ref());
+    if modes.iter().all(echoes) {
+        modes.retain(|line| matches!(line, Line::Mode { subject: None, .. }));
+    }
 }
 
 /// Names of contexts; a registry that knows no contexts has none.
@@ -123,5 +139,25 @@ pub(super) fn mode_of(client: &RestClient, scope: Option<&str>) -> Result<Option
             Ok(Some(mode).filter(|mode| !(is_for_all(scope) && mode == "READWRITE")))
         }
         None => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modes_that_only_echo_that_of_all_are_no_settings() {
+        let mode = |subject: Option<&str>, mode: &str| Line::Mode {
+            subject: subject.map(str::to_owned),
+            mode: mode.to_owned(),
+        };
+        let kept = |mut modes: Vec<Line>| {
+            drop_echoes(&mut modes);
+            modes.len()
+        };
+        assert_eq!(kept(vec![mode(None, "READWRITE"), mode(Some("a"), "READWRITE"), mode(Some("b"), "READWRITE")]), 1);
+        assert_eq!(kept(vec![mode(None, "READWRITE"), mode(Some("a"), "READWRITE"), mode(Some("b"), "READONLY")]), 3);
+        assert_eq!(kept(vec![mode(Some("a"), "READONLY")]), 1);
     }
 }

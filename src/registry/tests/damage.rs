@@ -2,14 +2,17 @@
 //! with itself, and what is decided on it fits.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::decide::{Command, CompatibilityCheck, Deletion, RegisterRequest, Reply, decide};
 use super::super::format;
+use super::super::log::MemoryLog;
 use super::super::snapshot::{Deleted, Snapshot};
 use super::super::types::{Config, Mode, Subject, VersionSpec};
+use super::super::{RegistryHandle, RegistryOptions};
 
 const SUBJECTS: [&str; 9] = ["a", "b", "c", ":.x:a", ":.x:", ":.x", ":.:a", "", ":.__GLOBAL:"];
 
@@ -183,7 +186,9 @@ fn goes_on(snapshot: &mut Snapshot) {
         ];
         for command in commands {
             let Ok(decision) = decide(snapshot, &command) else { continue };
-            decision.records.into_iter().for_each(|record| snapshot.apply(record, 0));
+            for record in decision.records {
+                snapshot.apply(record, 0);
+            }
             consistent(snapshot);
             if let Reply::Registered { id, version, .. } = decision.reply {
                 let found = snapshot.version(&subject, VersionSpec::Number(version), Deleted::Hidden);
@@ -194,7 +199,7 @@ fn goes_on(snapshot: &mut Snapshot) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn whatever_the_topic_holds_the_state_is_consistent(records in prop::collection::vec(bytes(), 0..25)) {
         let mut snapshot = Snapshot::default();
@@ -214,6 +219,29 @@ proptest! {
     fn any_bytes_are_a_record_or_an_error(key in prop::collection::vec(any::<u8>(), 0..60), value in any::<Option<Vec<u8>>>()) {
         let _ = format::decode(&key, value.as_deref());
     }
+}
+
+#[test]
+fn what_is_passed_over_is_counted() {
+    let log = MemoryLog::default();
+    let schema = |name: &str, kind: &str, schema: &str| {
+        let key = json!({"keytype": "SCHEMA", "subject": name, "version": 1, "magic": 1});
+        let value =
+            json!({"subject": name, "version": 1, "id": 1, "schemaType": kind, "schema": schema, "deleted": false});
+        (key.to_string().into_bytes(), Some(value.to_string().into_bytes()))
+    };
+    log.put(vec![
+        schema("a", "AVRO", "\"int\""),
+        schema("b", "AVRO", "\"long\""),
+        schema("c", "THRIFT", "struct S {}"),
+        schema("d", "AVRO", "{\"type\":\"int\"}"),
+        (b"{".to_vec(), None),
+    ]);
+    let node = RegistryHandle::start(Arc::new(log), &RegistryOptions::default()).unwrap();
+    let snapshot = node.snapshot();
+    let found: BTreeSet<&str> = snapshot.subjects().map(|(subject, _)| subject.as_str()).collect();
+    assert_eq!(found, BTreeSet::from(["a", "d"]), "id 1 is int, however that is spelled");
+    assert_eq!(node.skipped_records(), 3);
 }
 
 #[test]

@@ -144,7 +144,11 @@ impl Snapshot {
         let is_another = |entry: &IdEntry| {
             let known = &entry.content;
             // Texts may be spelled differently and mean the same.
-            let differs = known.schema_type != schema_type || known.schema != content.schema;
+            let means_the_same = || {
+                let parsed = schema::parse(schema_type, &known.schema, &[], Validation::Unresolved);
+                parsed.is_ok_and(|parsed| parsed.canonical() == canonical)
+            };
+            let differs = known.schema_type != schema_type || (known.schema != content.schema && !means_the_same());
             known.key != content.key && differs && entry.versions.iter().any(|user| *user != this)
         };
         if self.id(subject.context(), id).is_some_and(is_another) {

@@ -163,7 +163,6 @@ fn consistent(snapshot: &Snapshot) {
 
 /// What clients ask for next, decided and applied.
 fn goes_on(snapshot: &mut Snapshot) {
-    *snapshot = Snapshot::clone(snapshot);
     for name in ["a", "b", ":.x:a"] {
         let subject = Subject::from_stored(name);
         let request = |schema: &str, compatibility| RegisterRequest {
@@ -242,6 +241,23 @@ fn what_is_passed_over_is_counted() {
     let found: BTreeSet<&str> = snapshot.subjects().map(|(subject, _)| subject.as_str()).collect();
     assert_eq!(found, BTreeSet::from(["a", "d"]), "id 1 is int, however that is spelled");
     assert_eq!(node.skipped_records(), 3);
+}
+
+/// Found by the property: the id's own content was compared by its spelling alone.
+#[test]
+fn what_is_registered_under_an_id_of_several_contracts_is_there() {
+    let mut snapshot = Snapshot::default();
+    let mut put = |name: &str, metadata: Value, deleted: bool| {
+        let key = json!({"keytype": "SCHEMA", "subject": name, "version": 1, "magic": 1}).to_string();
+        let value = json!({"subject": name, "version": 1, "id": 3, "metadata": metadata,
+            "schema": " {\"type\": \"int\"}", "deleted": deleted});
+        let record = format::decode(key.as_bytes(), Some(value.to_string().as_bytes())).unwrap();
+        assert!(snapshot.apply(record, 0));
+    };
+    put("b", Value::Null, false);
+    put("a", json!({"properties": {"owner": "x"}}), true);
+    consistent(&snapshot);
+    goes_on(&mut snapshot);
 }
 
 #[test]

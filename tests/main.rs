@@ -11,6 +11,7 @@ mod dev_servers;
 mod exactly_once;
 mod hms_truth;
 mod interleaving;
+mod lineage_levels;
 mod order;
 mod poison;
 mod rebuild;

@@ -8,6 +8,7 @@ mod error;
 pub mod export_hms;
 pub mod filter;
 mod history;
+mod impact;
 mod job;
 mod lineage;
 mod page;
@@ -36,6 +37,7 @@ use view::{
 };
 
 pub use error::CatalogError;
+pub use impact::{MAX_AFFECTED, MAX_COLUMNS};
 pub use lineage::{LineageQuery, MAX_DEPTH};
 pub use search::{MAX_LIMIT, MAX_WINDOW, SearchQuery};
 

@@ -13,6 +13,7 @@ pub mod exit;
 mod export;
 mod flow;
 mod http;
+mod lineage;
 mod processes;
 mod produce;
 mod readers;

@@ -16,7 +16,7 @@ use super::SettingFlags;
 use super::context::{Context, load_config};
 use super::exit::{Because, Failure, Reason};
 use super::readers::{self, LiveReaders};
-use super::{rebuild, registry, serving, topology};
+use super::{lineage, rebuild, registry, serving, topology};
 use crate::api::{self, Router};
 use crate::catalog::Catalog;
 use crate::config::Config;
@@ -236,6 +236,12 @@ impl Process {
             _ => None,
         }
         .map(Arc::new);
+        if let RegistryClient::InProcess(handle) = &client {
+            match &readers {
+                Some(readers) => lineage::attach(config, handle, &readers.catalog),
+                None => lineage::attach_configured(config, handle)?,
+            }
+        }
         let node = Arc::new(node);
         if let Some(readers) = &readers {
             let router = serving::api_router(context, &readers.catalog, &node)?;

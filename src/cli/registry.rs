@@ -9,7 +9,7 @@ use super::SettingFlags;
 use super::context::Context;
 use super::exit::{Because, Failure, Reason};
 use super::processes::{self, Shutdown};
-use super::serving;
+use super::{lineage, serving};
 use crate::codec::avro::SUBJECTS;
 use crate::config::Config;
 use crate::registry::client::{ClientError, Login, RegistryClient, RestRegistry};
@@ -30,6 +30,7 @@ pub(super) fn run(flags: &SettingFlags) -> Result<(), Failure> {
     super::telemetry(&context.config)?;
     let runtime = processes::runtime()?;
     let handle = start(&context)?;
+    lineage::attach_configured(&context.config, &handle)?;
     let shutdown = Shutdown::on_signal(&runtime)?;
     let address = serve(&context, &runtime, &handle, &shutdown)?;
     let admin = serving::registry_admin_router();

@@ -79,6 +79,7 @@ pub const KEYS: &[Key] = &[
     key("schema_registry.password", Kind::Secret),
     with("registry.listen", Kind::Listen, "127.0.0.1:8081"),
     key("registry.advertised_url", Kind::Url),
+    key("registry.catalog_url", Kind::Url),
     with("api.listen", Kind::Listen, "127.0.0.1:8080"),
     key("api.token", Kind::Secret),
     with("api.body_limit", Kind::Bytes, "8MiB"),

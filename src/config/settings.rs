@@ -117,6 +117,8 @@ pub struct Registry {
     pub listen: String,
     /// The URL by which other nodes reach it; by default made of `listen`.
     pub advertised_url: Option<String>,
+    /// The API of the catalog that it asks for column lineage, where it runs without one beside it.
+    pub catalog_url: Option<String>,
 }
 
 /// The API.
@@ -476,6 +478,7 @@ fn typed(from: &mut Reader) -> Option<Config> {
     };
     let registry_listen = from.listen("registry.listen");
     let advertised_url = from.url("registry.advertised_url");
+    let catalog_url = from.url("registry.catalog_url");
     let api_listen = from.listen("api.listen");
     let token = from.secret("api.token");
     let body_limit = from.bytes("api.body_limit");
@@ -511,7 +514,7 @@ fn typed(from: &mut Reader) -> Option<Config> {
         kafka: Kafka { bootstrap_servers, cluster: cluster?, partitions, replication, properties },
         database: Database { url, max_connections: max_connections?, acquire_timeout: acquire_timeout? },
         schema_registry,
-        registry: Registry { listen: registry_listen?, advertised_url },
+        registry: Registry { listen: registry_listen?, advertised_url, catalog_url },
         api: Api { listen: api_listen?, token, body_limit: body_limit?, time_limit: time_limit? },
         metrics: Metrics { listen: metrics_listen? },
         log: Log { filter: filter?, format: format?, color: color? },

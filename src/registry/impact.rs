@@ -107,6 +107,17 @@ pub trait LineageSource: Send + Sync {
     fn reach<'a>(&'a self, question: &'a LineageQuestion) -> LineageFuture<'a>;
 }
 
+/// A question in the JSON in which a catalog's API is asked. `clusters` are where topics are looked for first.
+pub fn request(question: &LineageQuestion, clusters: &[String]) -> serde_json::Value {
+    let columns: Vec<&str> = question.changes.iter().map(|changed| changed.path.as_str()).collect();
+    serde_json::json!({
+        "datasets": question.datasets,
+        "topics": question.topics,
+        "clusters": clusters,
+        "columns": columns,
+    })
+}
+
 /// A question with its answer. It speaks for a registration only as long as the registration leads to this very question.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LineageFinding {
@@ -255,7 +266,17 @@ pub struct FieldImpact {
     pub affected: Vec<Affected>,
 }
 
+/// Whether a message is one of [`messages`].
+pub fn is_about_lineage(message: &str) -> bool {
+    message.starts_with(&format!("{{errorType:'{MESSAGE_KIND}'"))
+}
+
 impl Impact {
+    /// Where there is nothing to compare with.
+    pub fn nothing() -> Self {
+        Self::of(None, Ok(Reach::default()))
+    }
+
     /// Of a question and its answer; none was asked where nothing changed that lineage could tell of.
     pub fn of(question: Option<&LineageQuestion>, answer: Result<Reach, LineageError>) -> Self {
         let (reach, reason) = match answer {

@@ -3,8 +3,9 @@
 //!
 //! `types` and `format` are the vocabulary and the records; `snapshot` is the state, `decide` the rules, both free of
 //! I/O; `log` is the topic, `handle` the running registry, `http` its REST face, `client` how others reach one and `rest`
-//! how tools talk to any registry's whole REST face.
+//! how tools talk to any registry's whole REST face. `impact` is the port to column lineage, `catalog_api` a way there.
 
+pub mod catalog_api;
 pub mod client;
 pub mod decide;
 pub mod error;

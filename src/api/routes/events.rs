@@ -181,7 +181,7 @@ async fn deliver(producer: &dyn EventProducer, raw: &RawValue) -> Result<(), (St
 const NOT_AN_OBJECT: &str = "an event must be a JSON object";
 
 /// Reads, limits and unpacks the body.
-async fn body(state: &AppState, headers: &HeaderMap, request: Request) -> Result<Vec<u8>, ApiError> {
+pub(super) async fn body(state: &AppState, headers: &HeaderMap, request: Request) -> Result<Vec<u8>, ApiError> {
     let limit = state.body_limit;
     let body = Bytes::from_request(request, &()).await.map_err(|rejection| match &rejection {
         BytesRejection::FailedToBufferBody(reason) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {

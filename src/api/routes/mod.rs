@@ -2,6 +2,7 @@
 
 mod datasets;
 mod events;
+mod impact;
 mod jobs;
 mod lineage;
 mod search;
@@ -65,6 +66,7 @@ pub(super) fn all() -> OpenApiRouter<AppState> {
         .routes(routes!(datasets::schema_history_by_query))
         .routes(routes!(lineage::lineage, events::post_event))
         .routes(routes!(lineage::closure))
+        .routes(routes!(impact::impact))
         .routes(routes!(events::post_batch))
         .routes(routes!(jobs::job))
         .routes(routes!(jobs::job_by_query))

@@ -4,6 +4,7 @@
 
 mod dataset;
 mod history;
+mod impact;
 mod job;
 mod lineage;
 mod search;
@@ -15,6 +16,7 @@ use utoipa::ToSchema;
 
 pub use dataset::*;
 pub use history::*;
+pub use impact::*;
 pub use job::*;
 pub use lineage::*;
 pub use search::*;

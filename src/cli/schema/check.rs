@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::super::exit::{Because, Failure, Reason};
 use super::source::{Facts, name_of};
 use super::{Answered, read, say};
+use crate::registry::impact::{Impact, is_about_lineage, way};
 use crate::registry::rest::{Resource, RestClient, RestError};
 
 /// The registry knows no such subject.
@@ -21,7 +22,8 @@ const NO_SUBJECT: u32 = 40401;
     after_help = "Exit codes: 0 compatible (so is every schema where the subject has no versions), 1 not compatible, \
                   2 could not check\n\n\
                   Examples: tributary schema check orders-value order.avsc\n          \
-                  tributary schema check orders-value order.avsc --version latest"
+                  tributary schema check orders-value order.avsc --version latest\n          \
+                  tributary schema check orders-value order.avsc --lineage"
 )]
 pub(super) struct CheckArgs {
     /// Subject
@@ -34,6 +36,10 @@ pub(super) struct CheckArgs {
     /// Against this version; else against those that the subject's level asks for
     #[arg(long, value_name = "N|latest", value_parser = super::version)]
     version: Option<String>,
+    /// Not compatible either, whatever the level, where something downstream is made of a field that is removed, renamed
+    /// or retyped
+    #[arg(long)]
+    lineage: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -41,6 +47,9 @@ struct Verdict {
     is_compatible: bool,
     #[serde(default)]
     messages: Option<Vec<String>>,
+    /// Only from registries of ours.
+    #[serde(default)]
+    impact: Option<Impact>,
 }
 
 pub(super) fn run(client: impl Fn() -> Result<RestClient, Failure>, args: &CheckArgs) -> Result<(), Failure> {
@@ -48,13 +57,65 @@ pub(super) fn run(client: impl Fn() -> Result<RestClient, Failure>, args: &Check
     // Whatever went wrong: the question has no answer, and that must not look like "no".
     let unanswered = |failure: Failure| Failure { reason: Reason::Unanswered, error: failure.error };
     let verdict = verdict.map_err(unanswered)?;
-    if verdict.is_compatible {
-        return say("compatible").map_err(unanswered);
+    let reached = verdict.impact.iter().flat_map(|impact| &impact.changes).any(|change| !change.affected.is_empty());
+    if args.lineage && verdict.is_compatible {
+        lineage_was_asked(&verdict).because(Reason::Unanswered)?;
     }
-    for message in verdict.messages.iter().flatten() {
+    let compatible = verdict.is_compatible && !(args.lineage && reached);
+    if compatible {
+        say("compatible").map_err(unanswered)?;
+    }
+    let about_lineage = |message: &&String| verdict.impact.is_some() && is_about_lineage(message);
+    for message in verdict.messages.iter().flatten().filter(|message| !about_lineage(message)) {
         say(message).map_err(unanswered)?;
     }
+    for line in verdict.impact.iter().flat_map(impact_lines) {
+        say(&line).map_err(unanswered)?;
+    }
+    if compatible {
+        return Ok(());
+    }
     Err(anyhow!("{} is not compatible with {}", name_of(&args.file), args.subject)).because(Reason::Negative)
+}
+
+/// Whoever asks for lineage wants to know, not to be told "compatible" by a registry that has not looked.
+fn lineage_was_asked(verdict: &Verdict) -> anyhow::Result<()> {
+    match &verdict.impact {
+        Some(Impact { checked: true, .. }) => Ok(()),
+        Some(impact) => {
+            let reason = impact.reason.as_deref().unwrap_or("the registry does not say why");
+            Err(anyhow!("column lineage could not be checked: {reason}"))
+        }
+        None => Err(anyhow!("this schema registry does not know column lineage")),
+    }
+}
+
+/// What is made of the fields that changed, a line for each column and one for its way.
+fn impact_lines(impact: &Impact) -> Vec<String> {
+    let mut lines = Vec::new();
+    for change in &impact.changes {
+        for affected in &change.affected {
+            let column = affected.column.as_deref().map(|column| format!("#{column}")).unwrap_or_default();
+            let owners =
+                if affected.owners.is_empty() { "no known owner".to_owned() } else { affected.owners.join(", ") };
+            let what = match (&change.from, &change.to) {
+                (Some(from), Some(to)) => format!("retyped from {from} to {to}"),
+                (None, Some(to)) => format!("renamed to {to}"),
+                _ => change.change.clone(),
+            };
+            lines.push(format!("{} is {what}: {}{column} is made of it ({owners})", change.column, affected.dataset));
+            lines.push(format!("    {}", way(&affected.path)));
+        }
+    }
+    if impact.truncated {
+        lines.push("there is more downstream than is listed".to_owned());
+    }
+    lines
+}
+
+/// With all that a registry has to say.
+fn in_full(resource: &Resource) -> Resource {
+    resource.clone().flag("verbose", true).flag("impact", true)
 }
 
 fn verdict(client: &RestClient, args: &CheckArgs) -> Result<Verdict, Failure> {
@@ -65,14 +126,14 @@ fn verdict(client: &RestClient, args: &CheckArgs) -> Result<Verdict, Failure> {
         Resource::new(&path)
     };
     let mut resource = below(args.version.as_deref());
-    let mut outcome = client.post(&resource.clone().flag("verbose", true), &body);
+    let mut outcome = client.post(&in_full(&resource), &body);
     if let Err(RestError::Refused { code: 404 | 405, .. }) = &outcome
         && args.version.is_none()
     {
         // Not every registry has the path that takes all versions together.
         for version in versions_to_compare(client, &args.subject)? {
             resource = below(Some(&version));
-            outcome = client.post(&resource.clone().flag("verbose", true), &body);
+            outcome = client.post(&in_full(&resource), &body);
             let compatible = |answer: &Value| answer.get("is_compatible") == Some(&Value::Bool(true));
             if !outcome.as_ref().is_ok_and(compatible) {
                 break;
@@ -82,7 +143,7 @@ fn verdict(client: &RestClient, args: &CheckArgs) -> Result<Verdict, Failure> {
     let names_a_number = args.version.as_deref().is_some_and(|version| version != "latest");
     match outcome {
         Err(error) if error.code() == Some(NO_SUBJECT) && !names_a_number => {
-            Ok(Verdict { is_compatible: true, messages: None })
+            Ok(Verdict { is_compatible: true, messages: None, impact: Some(Impact::nothing()) })
         }
         outcome => {
             let verdict: Verdict = read(outcome.answered()?, "a compatibility check")?;

@@ -160,7 +160,7 @@ struct ConfigValue {
     subject: Option<String>,
     #[serde(flatten)]
     config: Config,
-    #[serde(default, skip_serializing_if = "is_false", deserialize_with = "true_alone")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not", deserialize_with = "true_alone")]
     compatibility_lineage: bool,
 }
 
@@ -182,11 +182,6 @@ impl ConfigValue {
         }
         self.config
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn is_false(value: &bool) -> bool {
-    !value
 }
 
 /// Whatever else somebody may have put there is no word of ours.

@@ -8,7 +8,8 @@ mod reserved;
 mod tests;
 
 pub use register::{
-    CompatibilityCheck, Normalize, RegisterRequest, VERSION_PROPERTY, check_compatibility, lineage_question, lookup,
+    CompatibilityCheck, Normalize, RegisterRequest, Tags, VERSION_PROPERTY, check_compatibility, lineage_question,
+    lookup,
 };
 
 use std::collections::BTreeSet;
@@ -17,6 +18,9 @@ use super::error::RegistryError;
 use super::format::{Record, SchemaValue};
 use super::snapshot::{Deleted, GLOBAL_CONTEXT, Snapshot};
 use super::types::{Config, DEFAULT_CONTEXT, Mode, Subject, VersionSpec};
+
+/// Ways to compare schemas that a configuration may name.
+const POLICIES: [&str; 3] = ["STRICT", "LENIENT", "LOGICAL"];
 
 /// A write.
 #[derive(Debug, Clone)]
@@ -122,7 +126,7 @@ pub enum Reply {
     DeletedVersions(Vec<i32>),
     /// A deleted version.
     DeletedVersion(i32),
-    /// Configuration: as it was asked for, or as it was before its deletion.
+    /// Configuration: as it is now, or as it was before its deletion.
     Config(Box<Config>),
     /// Mode: the new one, or the one before its deletion; none where there is none.
     Mode(Option<Mode>),
@@ -150,15 +154,23 @@ impl Decision {
 /// # Errors
 /// The command is not allowed in this state; nothing is to be written.
 pub fn decide(snapshot: &Snapshot, command: &Command) -> Result<Decision, RegistryError> {
+    let named = |subject: &Subject| snapshot.aliased(subject.clone());
     match command {
-        Command::Register { subject, request } => register::register(snapshot, subject, request),
-        Command::DeleteSubject { subject, deletion } => delete_subject(snapshot, subject, *deletion),
-        Command::DeleteVersion { subject, version, deletion } => delete_version(snapshot, subject, *version, *deletion),
+        Command::Register { subject, request } => {
+            subject.check()?;
+            register::register(snapshot, &named(subject), request)
+        }
+        Command::DeleteSubject { subject, deletion } => delete_subject(snapshot, &named(subject), *deletion),
+        Command::DeleteVersion { subject, version, deletion } => {
+            delete_version(snapshot, &named(subject), *version, *deletion)
+        }
         Command::SetConfig { subject, update } => set_config(snapshot, subject.as_ref(), update),
         Command::DeleteConfig { subject } => {
             let old = snapshot.config(subject.as_ref()).cloned();
             let old = match (&old, subject) {
-                (None, Some(subject)) => return Err(RegistryError::SubjectNotFound(subject.to_string())),
+                (None, Some(subject)) if !is_global(subject) => {
+                    return Err(RegistryError::SubjectNotFound(subject.to_string()));
+                }
                 _ => old.unwrap_or_default(),
             };
             writable(snapshot, subject.as_ref())?;
@@ -195,16 +207,20 @@ fn delete_subject(snapshot: &Snapshot, subject: &Subject, deletion: Deletion) ->
     match (deletion, live.last()) {
         (Deletion::Soft, None) => Err(RegistryError::SubjectSoftDeleted(subject.clone())),
         (Deletion::Soft, Some(last)) => {
-            live.iter().try_for_each(unreferenced)?;
             writable(snapshot, Some(subject))?;
+            live.iter().try_for_each(unreferenced)?;
             let records = vec![Record::DeleteSubject(subject.clone(), *last)];
             Ok(Decision { records, reply: Reply::DeletedVersions(live) })
         }
-        (Deletion::Permanent, Some(_)) => Err(RegistryError::SubjectNotSoftDeleted(subject.clone())),
-        (Deletion::Permanent, None) => {
-            let all: Vec<i32> = versions.iter().map(|version| version.version).collect();
-            all.iter().try_for_each(unreferenced)?;
+        (Deletion::Permanent, _) => {
             writable(snapshot, Some(subject))?;
+            for version in versions.iter() {
+                unreferenced(&version.version)?;
+                if !version.deleted {
+                    return Err(RegistryError::SubjectNotSoftDeleted(subject.clone()));
+                }
+            }
+            let all: Vec<i32> = versions.iter().map(|version| version.version).collect();
             let mut records: Vec<Record> =
                 all.iter().rev().map(|version| Record::Schema(subject.clone(), *version, None)).collect();
             records.extend(settings_of(snapshot, subject));
@@ -231,11 +247,11 @@ fn delete_version(
     if deletion == Deletion::Soft && found.deleted {
         return Err(RegistryError::VersionSoftDeleted(subject.clone(), number));
     }
+    writable(snapshot, Some(subject))?;
     unreferenced(snapshot, subject, number, deletion, None)?;
     if deletion == Deletion::Permanent && !found.deleted {
         return Err(RegistryError::VersionNotSoftDeleted(subject.clone(), number));
     }
-    writable(snapshot, Some(subject))?;
     let value = match deletion {
         Deletion::Soft => Some(SchemaValue::new(subject, number, found.id, &found.content, true)),
         Deletion::Permanent => None,
@@ -280,12 +296,19 @@ fn set_config(
     for rules in [&update.set.default_rule_set, &update.set.override_rule_set].into_iter().flatten() {
         rules.validate()?;
     }
+    subject.map_or(Ok(()), Subject::check)?;
     writable(snapshot, subject)?;
-    let mut set = update.set.clone();
+    let (mut set, mut cleared) = (update.set.clone(), update.cleared.clone());
     set.compatibility_level = set.compatibility_level.map(|level| level.to_ascii_uppercase());
-    let kept = snapshot.config(subject).cloned().unwrap_or_default().without(&update.cleared);
-    let records = vec![Record::Config(subject.cloned(), Some(kept.merged(&set)))];
-    Ok(Decision { records, reply: Reply::Config(Box::new(set)) })
+    if let Some(policy) = set.compatibility_policy.take() {
+        set.compatibility_policy = Some(policy.to_ascii_uppercase()).filter(|name| POLICIES.contains(&name.as_str()));
+        // A policy that nobody knows is none.
+        cleared.extend(set.compatibility_policy.is_none().then(|| "compatibilityPolicy".to_owned()));
+    }
+    let kept = snapshot.config(subject).cloned().unwrap_or_default().without(&cleared);
+    let config = kept.merged(&set);
+    let records = vec![Record::Config(subject.cloned(), Some(config.clone()))];
+    Ok(Decision { records, reply: Reply::Config(Box::new(config)) })
 }
 
 fn set_mode(
@@ -294,6 +317,7 @@ fn set_mode(
     mode: Option<Mode>,
     existing: ExistingVersions,
 ) -> Result<Decision, RegistryError> {
+    subject.map_or(Ok(()), Subject::check)?;
     if mode == Some(Mode::Forward) && subject.map(Subject::as_str) != Some(GLOBAL_CONTEXT) {
         return Err(RegistryError::InvalidMode("Forward mode only supported on global level"));
     }
@@ -305,8 +329,7 @@ fn set_mode(
         }
         // What is left of earlier schemas would stand in the way of their ids and versions.
         for version in snapshot.in_scope(subject) {
-            let mut referrers = snapshot.referrers(&version.subject, version.version);
-            if referrers.any(|referrer| !is_within(&referrer.subject, subject)) {
+            if snapshot.referrers(&version.subject, version.version).next().is_some() {
                 return Err(RegistryError::ReferenceExists {
                     subject: version.subject.clone(),
                     version: version.version,
@@ -320,28 +343,24 @@ fn set_mode(
     Ok(Decision { records, reply: Reply::Mode(mode) })
 }
 
-/// Whether a subject is the scope's, or lies in the context that it is.
-fn is_within(subject: &Subject, scope: Option<&Subject>) -> bool {
-    scope.is_none_or(|scope| {
-        let in_context = scope.is_context() && scope.context() == subject.context();
-        scope == subject || in_context || scope.as_str() == GLOBAL_CONTEXT
-    })
-}
-
 fn delete_mode(snapshot: &Snapshot, subject: Option<&Subject>, recursive: bool) -> Result<Decision, RegistryError> {
-    let old = snapshot.mode(subject);
-    let mut records: Vec<Record> = old.iter().map(|_| Record::Mode(subject.cloned(), None)).collect();
+    let own = snapshot.mode(subject);
+    // The default context and that of all contexts have a mode even where none is set.
+    let old = own.or_else(|| subject.is_none_or(is_global).then(Mode::default));
+    if let (None, Some(subject), false) = (old, subject, recursive) {
+        return Err(RegistryError::SubjectNotFound(subject.to_string()));
+    }
+    let mut records: Vec<Record> = own.iter().map(|_| Record::Mode(subject.cloned(), None)).collect();
     if recursive && subject.is_none_or(Subject::is_context) {
         let within = snapshot.modes_in(subject.map_or(DEFAULT_CONTEXT, Subject::context));
         let others = within.filter(|other| Some(other) != subject);
         records.extend(others.map(|other| Record::Mode(Some(other), None)));
     }
-    match subject {
-        Some(subject) if records.is_empty() && !recursive => Err(RegistryError::SubjectNotFound(subject.to_string())),
-        // Nothing was set, and nothing is.
-        None if records.is_empty() => Ok(Decision::nothing(Reply::Mode(Some(Mode::default())))),
-        _ => Ok(Decision { records, reply: Reply::Mode(old) }),
-    }
+    Ok(Decision { records, reply: Reply::Mode(old) })
+}
+
+fn is_global(subject: &Subject) -> bool {
+    subject.as_str() == GLOBAL_CONTEXT
 }
 
 fn delete_context(snapshot: &Snapshot, context: &Subject) -> Result<Decision, RegistryError> {

@@ -189,9 +189,17 @@ impl RegistryHandle {
     ///
     /// # Errors
     /// See [`Self::write`]; `LeaderChanged` if it has not.
-    pub async fn write_since(&self, mut command: Command, since: Option<i64>) -> Result<Reply, RegistryError> {
+    pub async fn write_since(&self, command: Command, since: Option<i64>) -> Result<Reply, RegistryError> {
+        match self.already(&command) {
+            Some(reply) => Ok(reply),
+            None => self.submit(command, since).await,
+        }
+    }
+
+    /// As [`Self::write_since`], where it is known that the command changes something.
+    pub(super) async fn submit(&self, mut command: Command, since: Option<i64>) -> Result<Reply, RegistryError> {
         if !self.asks_lineage(&command) {
-            return self.decide_and_write(command, since).await;
+            return self.enqueue(command, since).await;
         }
         // Lineage is asked here and not by the writer, which waits for nobody. It decides whether the question was still
         // the right one; if another version came in between, the next round sees it.
@@ -201,7 +209,7 @@ impl RegistryHandle {
                 let reach = reach.map_err(|error| RegistryError::LineageUnavailable(error.to_string()))?;
                 request.lineage = Some(Box::new(LineageFinding { question, reach }));
             }
-            match self.decide_and_write(command.clone(), since).await {
+            match self.enqueue(command.clone(), since).await {
                 Err(RegistryError::LineageNotAsked(_)) => {}
                 outcome => return outcome,
             }
@@ -210,10 +218,7 @@ impl RegistryHandle {
         Err(RegistryError::LineageUnavailable(reason.to_owned()))
     }
 
-    async fn decide_and_write(&self, command: Command, since: Option<i64>) -> Result<Reply, RegistryError> {
-        if let Some(reply) = self.already(&command) {
-            return Ok(reply);
-        }
+    async fn enqueue(&self, command: Command, since: Option<i64>) -> Result<Reply, RegistryError> {
         let (answer, result) = tokio::sync::oneshot::channel();
         let answer = Box::new(|outcome| drop(answer.send(outcome)));
         self.send(Job::Write(Order { command: Box::new(command), since }, answer))?;

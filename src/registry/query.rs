@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::error::RegistryError;
 use super::snapshot::{Deleted, Snapshot};
 use super::tags::TaggedEntity;
-use super::types::{Content, DEFAULT_CONTEXT, Metadata, RuleSet, SchemaReference, SchemaVersion, Subject};
+use super::types::{DEFAULT_CONTEXT, Metadata, RuleSet, SchemaReference, SchemaVersion, Subject};
 use super::versions::Versions;
 use crate::schema::{self, SchemaType, Validation};
 
@@ -42,8 +42,7 @@ pub struct SchemaView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<i32>,
     pub guid: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub schema_type: Option<&'static str>,
+    pub schema_type: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub references: Vec<SchemaReference>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,13 +88,13 @@ impl SchemaView {
             version: Some(version.version),
             id: Some(version.id),
             guid: content.guid(),
-            schema_type: type_name(content),
+            schema_type: content.schema_type.as_str(),
             references: content.references.clone(),
             metadata: content.metadata.as_deref().cloned(),
             rule_set: content.rule_set.as_deref().cloned(),
             schema: text(snapshot, version, format)?,
             ts: Some(version.timestamp),
-            deleted: version.deleted.then_some(true),
+            deleted: Some(version.deleted),
             max_id: None,
             schema_tags: None,
             aliases: Vec::new(),
@@ -103,7 +102,7 @@ impl SchemaView {
     }
 }
 
-/// The tags inside a version's text; those of `wanted` alone, unless that is `*`.
+/// The parts of a version's text that have one of the wanted tags (`*` is any), with all their tags.
 ///
 /// # Errors
 /// The schema cannot be parsed.
@@ -114,18 +113,7 @@ pub fn schema_tags(
 ) -> Result<Vec<TaggedEntity>, RegistryError> {
     let is_wanted = |tag: &String| wanted.iter().any(|wanted| *wanted == "*" || wanted == tag);
     let entities = snapshot.parsed(version)?.tagged_entities().into_iter();
-    let chosen = entities.map(|mut entity| {
-        entity.tags.retain(is_wanted);
-        entity
-    });
-    Ok(chosen.filter(|entity| !entity.tags.is_empty()).map(TaggedEntity::from).collect())
-}
-
-fn type_name(content: &Content) -> Option<&'static str> {
-    match content.schema_type {
-        SchemaType::Avro => None,
-        other => Some(other.as_str()),
-    }
+    Ok(entities.filter(|entity| entity.tags.iter().any(is_wanted)).map(TaggedEntity::from).collect())
 }
 
 /// The text of a version.

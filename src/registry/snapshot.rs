@@ -144,9 +144,13 @@ impl Snapshot {
         let is_another = |entry: &IdEntry| {
             let known = &entry.content;
             // Texts may be spelled differently and mean the same.
+            let canonical = |text: &str| {
+                let parsed = schema::parse(schema_type, text, &[], Validation::Unresolved);
+                parsed.ok().map(|parsed| parsed.canonical().to_owned())
+            };
             let means_the_same = || {
-                let parsed = schema::parse(schema_type, &known.schema, &[], Validation::Unresolved);
-                parsed.is_ok_and(|parsed| parsed.canonical() == canonical)
+                let canonical = [&known.schema, &content.schema].map(|text| canonical(text));
+                matches!(canonical, [Some(one), Some(other)] if one == other)
             };
             let differs = known.schema_type != schema_type || (known.schema != content.schema && !means_the_same());
             known.key != content.key && differs && entry.versions.iter().any(|user| *user != this)
@@ -490,6 +494,13 @@ impl Snapshot {
             // A version seen before is already in the list, or is being resolved further up: then the texts refer to each
             // other, and the parser reports the name that is not defined yet.
             if !seen.insert((version.subject.clone(), version.version)) {
+                // Files have the name by which they are referred to: of those, one text may have several.
+                let text = &*version.content.schema;
+                let again = |known: &ResolvedReference| known.schema == text && known.name != reference.name;
+                let is_new = || !resolved.iter().any(|known| known.name == reference.name);
+                if version.content.schema_type != SchemaType::Avro && resolved.iter().any(again) && is_new() {
+                    resolved.push(ResolvedReference { name: reference.name.clone(), schema: text.to_owned() });
+                }
                 continue;
             }
             if seen.len() > MAX_REFERENCES {

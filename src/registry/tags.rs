@@ -54,6 +54,11 @@ impl From<EntityTags> for TaggedEntity {
 }
 
 impl TaggedEntity {
+    /// As the schema languages take them.
+    pub fn entities(given: Option<&[TaggedEntity]>) -> Vec<EntityTags> {
+        given.unwrap_or_default().iter().map(TaggedEntity::entity).collect()
+    }
+
     fn entity(&self) -> EntityTags {
         let SchemaEntity { entity_path, entity_type } = &self.schema_entity;
         EntityTags { path: entity_path.clone(), kind: *entity_type, tags: self.tags.clone() }
@@ -70,34 +75,45 @@ pub fn registration(
     version: VersionSpec,
     request: &TagRequest,
 ) -> Result<RegisterRequest, RegistryError> {
+    let found = snapshot.somewhere(subject, |subject| snapshot.version(subject, version, Deleted::Hidden))?;
     let partly = request.rules_to_merge.is_some() || request.rules_to_remove.is_some();
     if request.rule_set.is_some() && partly {
-        let message = "ruleSet cannot be given together with rulesToMerge or rulesToRemove";
+        let message = "ruleSet should be omitted if specifying rulesToMerge or rulesToRemove";
         return Err(RegistryError::InvalidRuleSet(message.to_owned()));
     }
-    let found = snapshot.version(subject, version, Deleted::Hidden)?;
+    for rules in [&request.rules_to_merge, &request.rule_set].into_iter().flatten() {
+        rules.validate()?;
+    }
     let content = &found.content;
-    let entities =
-        |given: &Option<Vec<TaggedEntity>>| given.iter().flatten().map(TaggedEntity::entity).collect::<Vec<_>>();
-    let (add, remove) = (entities(&request.tags_to_add), entities(&request.tags_to_remove));
+    let add = TaggedEntity::entities(request.tags_to_add.as_deref());
+    let remove = TaggedEntity::entities(request.tags_to_remove.as_deref());
     let schema = match add.is_empty() && remove.is_empty() {
         true => content.schema.to_string(),
         false => snapshot.parsed(found)?.tagged(&add, &remove)?,
     };
-    let rules = request.rule_set.clone().unwrap_or_else(|| {
-        let kept = content.rule_set.as_deref().cloned().unwrap_or_default();
-        let left_out: BTreeSet<&str> = request.rules_to_remove.iter().flatten().map(String::as_str).collect();
-        kept.merged(request.rules_to_merge.as_ref().unwrap_or(&RuleSet::default())).without(&left_out)
-    });
+    // What is not said of rules is the previous version's, whichever version the text is of.
+    let rule_set = match partly {
+        false => request.rule_set.clone(),
+        true => {
+            let previous = match request.new_version.filter(|version| *version > 0) {
+                Some(version) => VersionSpec::Number(version - 1),
+                None => VersionSpec::Latest,
+            };
+            let previous = snapshot.version(subject, previous, Deleted::Hidden).ok();
+            let kept = previous.and_then(|version| version.content.rule_set.as_deref().cloned()).unwrap_or_default();
+            let left_out: BTreeSet<&str> = request.rules_to_remove.iter().flatten().map(String::as_str).collect();
+            Some(kept.merged(request.rules_to_merge.as_ref().unwrap_or(&RuleSet::default())).without(&left_out))
+        }
+    };
     let mut metadata = request.metadata.clone().or_else(|| content.metadata.as_deref().cloned()).unwrap_or_default();
-    // It says which version this was asked to become, not the new one.
-    metadata.properties.remove(VERSION_PROPERTY);
+    // The registration puts the new version's number in its place.
+    metadata.properties.insert(VERSION_PROPERTY.to_owned(), "0".to_owned());
     Ok(RegisterRequest {
         schema,
         schema_type: Some(content.schema_type.to_string()),
         references: content.references.clone(),
         metadata: Some(metadata),
-        rule_set: Some(rules),
+        rule_set,
         version: request.new_version,
         ..RegisterRequest::default()
     })

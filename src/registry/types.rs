@@ -38,7 +38,7 @@ impl Subject {
     /// The name is empty or has control characters.
     pub fn parse(text: &str) -> Result<Self, RegistryError> {
         if text.is_empty() || text.chars().any(char::is_control) {
-            return Err(RegistryError::InvalidSubject(text.escape_debug().to_string()));
+            return Err(RegistryError::InvalidSubject(text.to_owned()));
         }
         Ok(Self::from_stored(text))
     }
@@ -56,11 +56,17 @@ impl Subject {
     }
 
     /// What a configuration or a mode is of: `None`, the default context, for `:.:`.
+    pub fn scope(text: &str) -> Option<Self> {
+        Some(Self::from_stored(text)).filter(|subject| !subject.text.is_empty())
+    }
+
+    /// Whether settings may be given to it, as to a subject or as to a context.
     ///
     /// # Errors
-    /// See [`Self::parse`].
-    pub fn parse_scope(text: &str) -> Result<Option<Self>, RegistryError> {
-        Ok(Some(Self::parse(text)?).filter(|subject| !subject.text.is_empty()))
+    /// It has control characters, or its name has a meaning of its own.
+    pub fn check(&self) -> Result<(), RegistryError> {
+        let invalid = self.text.chars().any(char::is_control) || matches!(self.name(), "__GLOBAL" | "__EMPTY");
+        if invalid { Err(RegistryError::InvalidSubject(self.to_string())) } else { Ok(()) }
     }
 
     /// Whether it is a context, not a subject of one.
@@ -474,8 +480,7 @@ impl FromStr for Mode {
             "FORWARD" => Mode::Forward,
             "IMPORT" => Mode::Import,
             _ => {
-                let known =
-                    "Invalid mode. Valid values are READWRITE, READONLY, READONLY_OVERRIDE, IMPORT and FORWARD.";
+                let known = "Invalid mode. Valid values are READWRITE, READONLY, IMPORT and FORWARD.";
                 return Err(RegistryError::InvalidMode(known));
             }
         })

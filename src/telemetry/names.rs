@@ -87,6 +87,11 @@ pub const METRICS: &[Metric] = &[
     counter("api_requests_total", &["route", "status"], "Requests answered by the API"),
     seconds("api_request_duration_seconds", REQUEST_SECONDS, &["route"], "From a request to its answer"),
     counter("registry_requests_total", &["operation", "status"], "Requests answered by the schema registry"),
+    counter(
+        "registry_compatibility_checks_total",
+        &["type", "level", "result"],
+        "Schemas compared with earlier versions, by registration or on request",
+    ),
     seconds(
         "registry_request_duration_seconds",
         REQUEST_SECONDS,

@@ -1,5 +1,7 @@
 //! Registration, lookup and the compatibility check: everything that takes a schema.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::super::error::RegistryError;
@@ -11,7 +13,9 @@ use super::super::types::{
 };
 use super::super::versions::Versions;
 use super::{Decision, Reply, place, reserved, writable};
-use crate::schema::{self, Level, ParsedSchema, SchemaError, SchemaType, Validation, compat};
+use crate::schema::{
+    self, EntityTags, Level, ParsedSchema, ResolvedReference, SchemaError, SchemaType, Validation, compat,
+};
 
 /// The metadata property in which a compare-and-set version is kept.
 pub const VERSION_PROPERTY: &str = "confluent:version";
@@ -33,12 +37,28 @@ pub struct RegisterRequest {
     pub version: Option<i32>,
     /// Only in modes IMPORT and FORWARD: the id to take. -1 is "any".
     pub id: Option<i32>,
+    /// Tags to put into the text before it is registered.
+    pub tags_to_add: Vec<EntityTags>,
+    /// Tags to take out of it.
+    pub tags_to_remove: Vec<EntityTags>,
+    /// What becomes of tags inside the previous version's text.
+    pub previous_tags: Tags,
     /// Whether spelling without meaning is removed first.
     pub normalize: Normalize,
     /// Whether incompatible schemas are taken.
     pub compatibility: CompatibilityCheck,
     /// What lineage has said about this schema, for levels that ask for it.
     pub lineage: Option<Box<LineageFinding>>,
+}
+
+/// What becomes of the previous version's tags in a new one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tags {
+    /// The new text says all.
+    #[default]
+    AsSent,
+    /// They are put into the new text, too.
+    Kept,
 }
 
 /// Whether a text is normalised.
@@ -78,6 +98,7 @@ pub(super) fn register(
     }
     let mode = snapshot.effective_mode(Some(subject));
     let takes_ids = matches!(mode, Mode::Import | Mode::Forward);
+    let request = &*with_tags(snapshot, subject, request, takes_ids)?;
     let config = snapshot.effective_config(Some(subject));
     let wanted_id = request.id.filter(|id| *id >= 0);
     let wanted_version = request.version.filter(|version| *version > 0);
@@ -163,6 +184,55 @@ pub(super) fn register(
     let value = SchemaValue::new(subject, version, id, content, false);
     records.push(Record::Schema(subject.clone(), version, Some(value)));
     Ok(Decision { records, reply: Reply::Registered { subject: subject.clone(), version, id } })
+}
+
+/// The request with its tags put into its text.
+fn with_tags<'a>(
+    snapshot: &Snapshot,
+    subject: &Subject,
+    request: &'a RegisterRequest,
+    takes_ids: bool,
+) -> Result<Cow<'a, RegisterRequest>, RegistryError> {
+    let changes = !request.tags_to_add.is_empty() || !request.tags_to_remove.is_empty();
+    // In mode IMPORT a version is what another registry says that it is.
+    let keeps = request.previous_tags == Tags::Kept && !takes_ids && !request.schema.trim().is_empty();
+    let previous = snapshot.live(subject).next_back().filter(|_| keeps);
+    let kept = previous.map(|previous| Ok::<_, RegistryError>(snapshot.parsed(previous)?.tagged_entities()));
+    let kept = kept.transpose()?.unwrap_or_default();
+    if !changes && kept.is_empty() {
+        return Ok(Cow::Borrowed(request));
+    }
+    let mut request = request.clone();
+    let references = snapshot.resolve(subject, &request.references, Deleted::Shown)?;
+    let parsed = parse(&request.schema, language(&request)?, &references, Validation::Lenient)?;
+    let add: Vec<EntityTags> = request.tags_to_add.iter().cloned().chain(kept).collect();
+    request.schema = parsed.tagged(&add, &request.tags_to_remove)?;
+    if changes {
+        // So that the contract tells the version, as it does of one that is asked for.
+        request.version.get_or_insert(-1);
+    }
+    Ok(Cow::Owned(request))
+}
+
+/// The language a request names.
+fn language(request: &RegisterRequest) -> Result<SchemaType, RegistryError> {
+    let name = request.schema_type.as_deref().filter(|text| !text.is_empty()).unwrap_or("AVRO");
+    name.parse().map_err(|_| RegistryError::InvalidSchema(format!("Invalid schema type {name}")))
+}
+
+fn parse(
+    text: &str,
+    schema_type: SchemaType,
+    references: &[ResolvedReference],
+    validation: Validation,
+) -> Result<Arc<dyn ParsedSchema>, RegistryError> {
+    if text.trim().is_empty() {
+        return Err(RegistryError::InvalidSchema("Empty schema".to_owned()));
+    }
+    schema::parse(schema_type, text, references, validation).map_err(|error| match error {
+        SchemaError::TooLarge { .. } => RegistryError::TooLarge(error.to_string()),
+        error => RegistryError::InvalidSchema(format!("Invalid schema of type {schema_type}, details: {error}")),
+    })
 }
 
 /// Whether a new version's contract is another one than its request says.
@@ -467,11 +537,7 @@ fn prepare(
             let content = &previous.content;
             (content.schema_type, &*content.schema, content.references.clone())
         }
-        None => {
-            let name = request.schema_type.as_deref().filter(|text| !text.is_empty()).unwrap_or("AVRO");
-            let unknown = |_| RegistryError::InvalidSchema(format!("Invalid schema type {name}"));
-            (name.parse::<SchemaType>().map_err(unknown)?, request.schema.as_str(), request.references.clone())
-        }
+        None => (language(request)?, request.schema.as_str(), request.references.clone()),
     };
     if text.trim().is_empty() {
         return Err(RegistryError::InvalidSchema("Empty schema".to_owned()));
@@ -482,10 +548,7 @@ fn prepare(
     let deleted = if is_new { Deleted::Hidden } else { Deleted::Shown };
     let resolved = snapshot.resolve(subject, &references, deleted)?;
     let validation = if strict { Validation::Strict } else { Validation::Lenient };
-    let parsed = schema::parse(schema_type, text, &resolved, validation).map_err(|error| match error {
-        SchemaError::TooLarge { .. } => RegistryError::TooLarge(error.to_string()),
-        error => RegistryError::InvalidSchema(format!("Invalid schema of type {schema_type}, details: {error}")),
-    })?;
+    let parsed = parse(text, schema_type, &resolved, validation)?;
     for reference in &mut references {
         // "The latest" is a different version tomorrow; what is stored names today's.
         if reference.version == -1 {
@@ -497,7 +560,8 @@ fn prepare(
     let canonical = match normalize {
         true => {
             references.sort_by(|one, other| (&one.subject, one.version).cmp(&(&other.subject, other.version)));
-            references.dedup();
+            let mut seen = HashSet::new();
+            references.retain(|reference| seen.insert(reference.clone()));
             parsed.normalized()
         }
         false => parsed.canonical().to_owned(),

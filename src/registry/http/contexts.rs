@@ -1,7 +1,7 @@
 //! Contexts: their list, and paths below `/contexts/{context}` as other spellings of paths at the root.
 
 use axum::extract::{Path, Request, State};
-use axum::http::{StatusCode, Uri};
+use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 
 use super::super::decide::{Command, Reply};
@@ -21,6 +21,9 @@ pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Respo
 /// `DELETE /contexts/{context}`
 pub(super) async fn delete(State(app): State<App>, Path(context): Path<String>) -> Result<Response, RegistryError> {
     let scope = Subject::from_stored(&format!(":{}:", dotted(&context)));
+    if scope.context() == DEFAULT_CONTEXT && scope.is_context() {
+        return Ok(super::not_allowed(Method::DELETE).await);
+    }
     if !scope.is_context() {
         return Err(RegistryError::InvalidSubject(context.trim_matches(':').to_owned()));
     }

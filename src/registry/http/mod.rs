@@ -3,6 +3,7 @@
 
 mod contexts;
 mod forward;
+mod heavy;
 mod negotiate;
 mod observe;
 mod params;
@@ -10,6 +11,8 @@ mod schemas;
 mod settings;
 mod subjects;
 
+#[cfg(test)]
+mod conformity_tests;
 #[cfg(test)]
 mod forward_tests;
 #[cfg(test)]
@@ -21,7 +24,7 @@ mod tests;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
@@ -30,8 +33,11 @@ use serde::Serialize;
 use super::decide::{Command, Reply};
 use super::error::RegistryError;
 use super::handle::RegistryHandle;
-use super::types::Subject;
+use super::snapshot::Snapshot;
+use crate::schema::Level;
 use forward::Relay;
+use heavy::Heavy;
+use params::Params;
 
 /// Largest request body, in bytes; larger ones are answered with 42209.
 pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
@@ -42,6 +48,7 @@ struct App {
     registry: RegistryHandle,
     identity: Identity,
     writes: Writes,
+    heavy: Heavy,
 }
 
 /// Where a request's changes are written.
@@ -54,19 +61,66 @@ enum Writes {
 }
 
 impl App {
-    /// The subject that a path names, by itself or by its alias.
-    fn subject(&self, text: &str) -> Result<Subject, RegistryError> {
-        Ok(self.registry.snapshot().aliased(Subject::parse(text)?))
-    }
-
     /// Decides and writes a command, unless another node is to.
     async fn write(&self, command: Command) -> Result<Reply, RegistryError> {
+        let registration = registration(&self.registry, &command);
+        let command = match registration {
+            None => command,
+            Some(_) => {
+                let registry = self.registry.clone();
+                let decided = self.heavy.run(move || (registry.already(&command), command)).await?;
+                match decided {
+                    (Some(reply), _) => return Ok(reply),
+                    (None, command) => command,
+                }
+            }
+        };
         if self.writes == Writes::AtTheWriter
             && let Some(writer) = self.registry.writer_elsewhere()
         {
-            return self.registry.already(&command).ok_or(RegistryError::Elsewhere(writer));
+            return Err(RegistryError::Elsewhere(writer));
         }
-        self.registry.write_since(command, forward::term()).await
+        let outcome = self.registry.submit(command, forward::term()).await;
+        if let Some((schema_type, level)) = registration {
+            match &outcome {
+                Ok(_) => observe::compatibility(schema_type, level, observe::Compatibility::Kept),
+                Err(RegistryError::Incompatible { .. }) => {
+                    observe::compatibility(schema_type, level, observe::Compatibility::Broken);
+                }
+                Err(_) => {}
+            }
+        }
+        outcome
+    }
+
+    /// As [`RegistryHandle::read`], for queries that parse nothing unless their parameters ask for it.
+    async fn show<T: Send + 'static>(
+        &self,
+        params: Params,
+        query: impl Fn(&Snapshot, &Params) -> Result<T, RegistryError> + Send + Sync + 'static,
+    ) -> Result<T, RegistryError> {
+        match params.need_parsing() {
+            true => self.think(move |snapshot| query(snapshot, &params)).await,
+            false => self.registry.read(|snapshot| query(snapshot, &params)).await,
+        }
+    }
+
+    /// As [`RegistryHandle::read`], beside the threads that serve requests: for queries that may take long.
+    async fn think<T: Send + 'static>(
+        &self,
+        query: impl Fn(&Snapshot) -> Result<T, RegistryError> + Send + Sync + 'static,
+    ) -> Result<T, RegistryError> {
+        self.heavy.read(&self.registry, query).await
+    }
+}
+
+/// What a registration is measured by: its schema's language and the level it is held to.
+fn registration(registry: &RegistryHandle, command: &Command) -> Option<(&'static str, Level)> {
+    match command {
+        Command::Register { subject, request } => {
+            Some((observe::language(request), registry.snapshot().level(subject)))
+        }
+        _ => None,
     }
 }
 
@@ -86,10 +140,14 @@ pub fn router(registry: RegistryHandle) -> Router {
 
 /// As [`router`], with an identity to tell.
 pub fn router_named(registry: RegistryHandle, identity: Identity) -> Router {
-    let app = |writes| App { registry: registry.clone(), identity: identity.clone(), writes };
+    let heavy = Heavy::new();
+    let app = |writes| App { registry: registry.clone(), identity: identity.clone(), writes, heavy: heavy.clone() };
     let relay = Relay::new(registry.clone(), routes(app(Writes::Here)), routes(app(Writes::AtTheWriter)));
     // A path below /contexts/{context} is another spelling of a path at the root, so it is rewritten before routing.
-    Router::new().fallback(move |request: Request| relay.clone().answer(contexts::rewrite(request)))
+    Router::new().fallback(move |request: Request| {
+        let answer = relay.clone().answer(contexts::rewrite(request));
+        async { negotiate::with_options(answer.await) }
+    })
 }
 
 fn routes(app: App) -> Router {
@@ -127,7 +185,7 @@ fn routes(app: App) -> Router {
         )
         .route("/v1/metadata/id", get(metadata_id))
         .route("/v1/metadata/version", get(metadata_version))
-        .route("/v1/metadata/deployment", get(empty))
+        .route("/v1/metadata/deployment", get(metadata_deployment))
         .fallback(not_found)
         .method_not_allowed_fallback(not_allowed)
         .layer(middleware::from_fn(negotiate::layer))
@@ -187,7 +245,11 @@ async fn not_found(uri: Uri) -> Response {
     http_error(StatusCode::NOT_FOUND, "HTTP 404 Not Found")
 }
 
-async fn not_allowed() -> Response {
+/// Another method than those of a path. Which ones it has is put on by the router.
+async fn not_allowed(method: Method) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::OK.into_response();
+    }
     http_error(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed")
 }
 
@@ -196,6 +258,10 @@ async fn metadata_id(State(app): State<App>) -> Response {
         "kafka-cluster": app.identity.kafka_cluster,
         "schema-registry-cluster": app.identity.registry_cluster,
     }}}))
+}
+
+async fn metadata_deployment() -> Response {
+    ok(&serde_json::json!({"attributes": []}))
 }
 
 async fn metadata_version() -> Response {

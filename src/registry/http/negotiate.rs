@@ -34,6 +34,16 @@ pub(super) async fn layer(request: Request, next: Next) -> Response {
     response
 }
 
+/// Tells that a path takes OPTIONS, too: every one does, so the routes do not know.
+pub(super) fn with_options(mut response: Response) -> Response {
+    let allowed = response.headers().get(header::ALLOW).and_then(|value| value.to_str().ok());
+    let allowed = allowed.and_then(|allowed| HeaderValue::from_str(&format!("{allowed},OPTIONS")).ok());
+    if let Some(allowed) = allowed {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
+    response
+}
+
 fn header_text(request: &Request, name: HeaderName) -> Option<&str> {
     request.headers().get(name).and_then(|value| value.to_str().ok())
 }

@@ -44,6 +44,11 @@ pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Respo
     if let Some(executor) = params.get("ruleType").filter(|text| !text.is_empty()) {
         found.retain(|version| version.content.rule_set.as_ref().is_some_and(|rules| rules.has_type(executor)));
     }
+    // No subject here has an association: those that ask for one get the subjects without only where they say so.
+    let by_association = ["resourceType", "associationType", "lifecycle"].iter().any(|name| params.get(name).is_some());
+    if by_association && !params.all("lifecycle").any(|lifecycle| lifecycle == "NONE") {
+        found.clear();
+    }
     let page = params.page()?.at_most(MAX_PAGE).of(found);
     let aliases = if params.is("aliases") { snapshot.aliases() } else { BTreeMap::new() };
     let mut views = Vec::with_capacity(page.len());
@@ -58,11 +63,11 @@ pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Respo
 /// A version as a request wants to see it.
 pub(super) fn view(snapshot: &Snapshot, version: &SchemaVersion, params: &Params) -> Result<SchemaView, RegistryError> {
     let mut view = SchemaView::of(snapshot, version, params.format())?;
-    let wanted: Vec<&str> = params.all("findTags").filter(|tag| !tag.is_empty()).collect();
+    let wanted: Vec<&str> = params.tags().collect();
     if !wanted.is_empty() {
-        view.schema_tags = Some(query::schema_tags(snapshot, version, &wanted)?);
+        view.schema_tags = Some(query::schema_tags(snapshot, version, &wanted)?).filter(|found| !found.is_empty());
     }
-    if params.get("referenceFormat").is_some_and(|format| format.eq_ignore_ascii_case("qualified")) {
+    if params.get("referenceFormat") == Some("qualified") {
         for reference in &mut view.references {
             reference.subject = version.subject.sibling(&reference.subject).to_string();
         }
@@ -76,8 +81,8 @@ pub(super) async fn by_id(
     Path(id): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let view = with_id(&app, number(&id)?, &params, |snapshot, version| {
-        let mut view = view(snapshot, version, &params)?;
+    let view = with_id(&app, number(&id)?, params, |snapshot, version, params| {
+        let mut view = view(snapshot, version, params)?;
         view.id = None;
         view.max_id = params.is("fetchMaxId").then(|| snapshot.max_id(version.subject.context()));
         Ok(view)
@@ -91,8 +96,9 @@ pub(super) async fn text_by_id(
     Path(id): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let text =
-        with_id(&app, number(&id)?, &params, |snapshot, version| query::text(snapshot, version, params.format()));
+    let text = with_id(&app, number(&id)?, params, |snapshot, version, params| {
+        query::text(snapshot, version, params.format())
+    });
     Ok(raw(text.await?))
 }
 
@@ -107,9 +113,9 @@ pub(super) async fn subjects_of_id(
     Path(id): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let (id, subject) = (number(&id)?, params.get("subject").map(Subject::from_stored));
+    let id = number(&id)?;
     let names = app.registry.read(|snapshot| {
-        let uses = query::uses_of_id(snapshot, id, subject.as_ref(), params.deleted())?;
+        let uses = query::uses_of_id(snapshot, id, in_subject(snapshot, &params).as_ref(), params.deleted())?;
         let mut names: Vec<String> = uses.iter().map(|version| version.subject.to_string()).collect();
         names.dedup();
         Ok(names)
@@ -123,9 +129,9 @@ pub(super) async fn versions_of_id(
     Path(id): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let (id, subject) = (number(&id)?, params.get("subject").map(Subject::from_stored));
+    let id = number(&id)?;
     let pairs = app.registry.read(|snapshot| {
-        let uses = query::uses_of_id(snapshot, id, subject.as_ref(), params.deleted())?;
+        let uses = query::uses_of_id(snapshot, id, in_subject(snapshot, &params).as_ref(), params.deleted())?;
         let pair =
             |version: &&SchemaVersion| serde_json::json!({"subject": version.subject.as_str(), "version": version.version});
         Ok(uses.iter().map(pair).collect::<Vec<_>>())
@@ -139,14 +145,14 @@ pub(super) async fn by_guid(
     Path(guid): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let view = app.registry.read(|snapshot| {
+    let view = app.show(params, move |snapshot, params| {
         let unknown = || RegistryError::GuidNotFound(guid.clone());
         let (context, id) = ids(snapshot, &guid).into_iter().next().ok_or_else(unknown)?;
         let context = Subject::from_stored(&format!(":{context}:"));
         let version = query::by_id(snapshot, id, Some(&context))?;
         let view = SchemaView::of(snapshot, version, params.format())?;
         // A guid stands for the schema wherever it is.
-        Ok(SchemaView { subject: None, version: None, id: None, ts: None, deleted: None, ..view })
+        Ok(SchemaView { subject: None, version: None, id: None, ..view })
     });
     Ok(ok(&view.await?))
 }
@@ -173,14 +179,21 @@ fn ids(snapshot: &Snapshot, guid: &str) -> Vec<(String, i32)> {
     contexts.filter_map(|context| snapshot.id_of_md5(&context, guid.as_bytes()).map(|id| (context, id))).collect()
 }
 
-async fn with_id<T>(
+async fn with_id<T: Send + 'static>(
     app: &App,
     id: i32,
-    params: &Params,
-    show: impl Fn(&Snapshot, &SchemaVersion) -> Result<T, RegistryError>,
+    params: Params,
+    show: impl Fn(&Snapshot, &SchemaVersion, &Params) -> Result<T, RegistryError> + Send + Sync + 'static,
 ) -> Result<T, RegistryError> {
-    let subject = params.get("subject").filter(|text| !text.is_empty()).map(Subject::from_stored);
-    let subject = subject.map(|subject| app.registry.snapshot().aliased(subject));
-    let found = app.registry.read(|snapshot| show(snapshot, query::by_id(snapshot, id, subject.as_ref())?));
+    let found = app.show(params, move |snapshot, params| {
+        let subject = in_subject(snapshot, params);
+        show(snapshot, query::by_id(snapshot, id, subject.as_ref())?, params)
+    });
     found.await
+}
+
+/// The subject or context that ids are looked for in, by itself or by its alias.
+fn in_subject(snapshot: &Snapshot, params: &Params) -> Option<Subject> {
+    let named = params.get("subject").filter(|text| !text.is_empty()).map(Subject::from_stored);
+    named.map(|subject| snapshot.aliased(subject))
 }

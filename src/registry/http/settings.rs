@@ -9,7 +9,7 @@ use super::super::decide::{Command, ConfigUpdate, ExistingVersions, Reply};
 use super::super::error::RegistryError;
 use super::super::snapshot::GLOBAL_CONTEXT;
 use super::super::types::{Config, Mode, Subject};
-use super::params::{Body, Params};
+use super::params::{Body, Params, unreadable};
 use super::subjects::unreachable_reply;
 use super::{App, ok};
 use crate::schema::Level;
@@ -19,9 +19,8 @@ const REQUESTED_LEVEL: &str = "compatibility";
 const SHOWN_LEVEL: &str = "compatibilityLevel";
 
 /// `GET /config`
-pub(super) async fn config(State(app): State<App>) -> Response {
-    let own = app.registry.snapshot().config(None).cloned();
-    ok(&with_level(own.unwrap_or_default()))
+pub(super) async fn config(State(app): State<App>, params: Params) -> Result<Response, RegistryError> {
+    show_config(&app, None, &params).await
 }
 
 /// `GET /config/{subject}`
@@ -30,7 +29,10 @@ pub(super) async fn subject_config(
     Path(subject): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let scope = Subject::parse_scope(&subject)?;
+    show_config(&app, Subject::scope(&subject), &params).await
+}
+
+async fn show_config(app: &App, scope: Option<Subject>, params: &Params) -> Result<Response, RegistryError> {
     let config = app.registry.read(|snapshot| match (snapshot.config(scope.as_ref()), &scope) {
         _ if params.is("defaultToGlobal") => Ok(snapshot.effective_config(scope.as_ref())),
         (Some(config), _) => Ok(config.clone()),
@@ -56,7 +58,7 @@ pub(super) async fn set_subject_config(
     Path(subject): Path<String>,
     Body(body): Body<Map<String, Value>>,
 ) -> Result<Response, RegistryError> {
-    change_config(&app, Subject::parse_scope(&subject)?, body).await
+    change_config(&app, Subject::scope(&subject), body).await
 }
 
 /// `DELETE /config`
@@ -69,14 +71,12 @@ pub(super) async fn delete_subject_config(
     State(app): State<App>,
     Path(subject): Path<String>,
 ) -> Result<Response, RegistryError> {
-    reset_config(&app, Subject::parse_scope(&subject)?).await
+    reset_config(&app, Subject::scope(&subject)).await
 }
 
 /// `GET /mode`
-pub(super) async fn mode(State(app): State<App>) -> Response {
-    let snapshot = app.registry.snapshot();
-    let own = snapshot.mode(None);
-    show_mode(Some(own.unwrap_or_default()))
+pub(super) async fn mode(State(app): State<App>, params: Params) -> Result<Response, RegistryError> {
+    shown_mode(&app, None, &params).await
 }
 
 /// `GET /mode/{subject}`
@@ -85,7 +85,10 @@ pub(super) async fn subject_mode(
     Path(subject): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let scope = Subject::parse_scope(&subject)?;
+    shown_mode(&app, Subject::scope(&subject), &params).await
+}
+
+async fn shown_mode(app: &App, scope: Option<Subject>, params: &Params) -> Result<Response, RegistryError> {
     let mode = app.registry.read(|snapshot| match (snapshot.mode(scope.as_ref()), &scope) {
         (Some(mode), _) => Ok(mode),
         (None, _) if params.is("defaultToGlobal") => Ok(snapshot.effective_mode(scope.as_ref())),
@@ -121,7 +124,7 @@ pub(super) async fn set_subject_mode(
     params: Params,
     Body(body): Body<ModeBody>,
 ) -> Result<Response, RegistryError> {
-    change_mode(&app, Subject::parse_scope(&subject)?, &params, &body).await
+    change_mode(&app, Subject::scope(&subject), &params, &body).await
 }
 
 /// `DELETE /mode`
@@ -135,7 +138,7 @@ pub(super) async fn delete_subject_mode(
     Path(subject): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    reset_mode(&app, Subject::parse_scope(&subject)?, &params).await
+    reset_mode(&app, Subject::scope(&subject), &params).await
 }
 
 async fn change_config(
@@ -152,8 +155,10 @@ async fn change_config(
         body.insert(SHOWN_LEVEL.to_owned(), level);
     }
     let cleared = body.iter().filter(|(_, value)| value.is_null()).map(|(name, _)| name.clone()).collect();
-    let set: Config = serde_json::from_value(Value::Object(body))
-        .map_err(|error| RegistryError::InvalidRuleSet(format!("unreadable configuration: {error}")))?;
+    let set: Config = match serde_json::from_value(Value::Object(body)) {
+        Ok(set) => set,
+        Err(error) => return Ok(unreadable(&error)),
+    };
     let update = Box::new(ConfigUpdate { set, cleared });
     match app.write(Command::SetConfig { subject, update }).await? {
         Reply::Config(config) => {
@@ -182,10 +187,12 @@ async fn change_mode(
     params: &Params,
     body: &ModeBody,
 ) -> Result<Response, RegistryError> {
+    subject.as_ref().map_or(Ok(()), Subject::check)?;
     let existing = if params.is("force") { ExistingVersions::Keep } else { ExistingVersions::Refuse };
     let mode = body.mode.as_deref().map(str::parse).transpose()?;
     match app.write(Command::SetMode { subject, mode, existing }).await? {
-        Reply::Mode(mode) => Ok(ok(&serde_json::json!({"mode": mode}))),
+        // The request is echoed as it came.
+        Reply::Mode(_) => Ok(ok(&serde_json::json!({"mode": body.mode}))),
         other => unreachable_reply(&other),
     }
 }

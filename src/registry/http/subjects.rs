@@ -13,10 +13,15 @@ use super::super::tags::{self, TagRequest};
 use super::super::types::{SchemaVersion, Subject, VersionSpec};
 use super::params::{Body, Params, SchemaBody};
 use super::schemas::{MAX_PAGE, raw, view};
-use super::{App, ok};
+use super::{App, observe, ok};
 
 /// The prefix of subjects of all contexts.
 const ALL_CONTEXTS: &str = ":*:";
+
+/// The subject that a path names, by itself or by its alias.
+fn named(snapshot: &Snapshot, text: &str) -> Subject {
+    snapshot.aliased(Subject::from_stored(text))
+}
 
 /// `GET /subjects`
 pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Response, RegistryError> {
@@ -31,9 +36,9 @@ pub(super) async fn lookup(
     params: Params,
     Body(body): Body<SchemaBody>,
 ) -> Result<Response, RegistryError> {
-    let subject = app.subject(&subject)?;
     let request = body.request(&params);
-    let view = app.registry.read(|snapshot| {
+    let view = app.think(move |snapshot| {
+        let subject = named(snapshot, &subject);
         let found =
             snapshot.somewhere(&subject, |subject| decide::lookup(snapshot, subject, &request, params.deleted()))?;
         SchemaView::of(snapshot, found, params.format())
@@ -47,7 +52,7 @@ pub(super) async fn delete(
     Path(subject): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let subject = app.subject(&subject)?;
+    let subject = Subject::from_stored(&subject);
     match app.write(Command::DeleteSubject { subject, deletion: params.deletion() }).await? {
         Reply::DeletedVersions(versions) => Ok(ok(&versions)),
         other => unreachable_reply(&other),
@@ -60,8 +65,8 @@ pub(super) async fn versions(
     Path(subject): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let subject = app.subject(&subject)?;
     let numbers = app.registry.read(|snapshot| {
+        let subject = named(snapshot, &subject);
         let numbers = query::versions(snapshot, &subject, params.deleted())?;
         Ok(if params.is("deletedAsNegative") { query::signed_versions(snapshot, &subject) } else { numbers })
     });
@@ -75,9 +80,8 @@ pub(super) async fn register(
     params: Params,
     Body(body): Body<SchemaBody>,
 ) -> Result<Response, RegistryError> {
-    let subject = app.subject(&subject)?;
     let request = Box::new(body.request(&params));
-    add_version(&app, subject, request, &params).await
+    add_version(&app, Subject::from_stored(&subject), request, &params).await
 }
 
 /// `POST /subjects/{subject}/versions/{version}/tags`
@@ -87,9 +91,15 @@ pub(super) async fn tag(
     params: Params,
     Body(body): Body<TagRequest>,
 ) -> Result<Response, RegistryError> {
-    let (subject, spec) = (app.subject(&subject)?, version.parse()?);
-    let request = app.registry.read(|snapshot| tags::registration(snapshot, &subject, spec, &body)).await?;
-    add_version(&app, subject, Box::new(request), &params).await
+    let subject = Subject::from_stored(&subject);
+    subject.check()?;
+    let (asked, spec) = (subject.clone(), version.parse()?);
+    let request = app.think(move |snapshot| {
+        let subject = snapshot.aliased(asked.clone());
+        tags::registration(snapshot, &subject, spec, &body)
+    });
+    let request = Box::new(request.await?);
+    add_version(&app, subject, request, &params).await
 }
 
 async fn add_version(
@@ -104,7 +114,7 @@ async fn add_version(
     // A delete right after the registration may hide the version already, so deleted ones count.
     let found = snapshot.version(&subject, VersionSpec::Number(version), Deleted::Shown)?;
     let mut view = SchemaView::of(&snapshot, found, params.format())?;
-    view.subject = None;
+    (view.subject, view.deleted) = (None, None);
     Ok(ok(&view))
 }
 
@@ -114,19 +124,20 @@ pub(super) async fn version(
     Path((subject, version)): Path<(String, String)>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let (subject, spec) = (app.subject(&subject)?, version.parse()?);
-    let shown =
-        app.registry.read(|snapshot| view(snapshot, version_of(snapshot, &subject, spec, params.deleted())?, &params));
+    let spec = version.parse()?;
+    let shown = app.show(params, move |snapshot, params| {
+        view(snapshot, version_of(snapshot, &subject, spec, params.deleted())?, params)
+    });
     Ok(ok(&shown.await?))
 }
 
 fn version_of<'a>(
     snapshot: &'a Snapshot,
-    subject: &Subject,
+    subject: &str,
     version: VersionSpec,
     deleted: Deleted,
 ) -> Result<&'a SchemaVersion, RegistryError> {
-    snapshot.somewhere(subject, |subject| snapshot.version(subject, version, deleted))
+    snapshot.somewhere(&named(snapshot, subject), |subject| snapshot.version(subject, version, deleted))
 }
 
 /// `GET /subjects/{subject}/versions/{version}/schema`
@@ -135,8 +146,8 @@ pub(super) async fn version_text(
     Path((subject, version)): Path<(String, String)>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let (subject, spec) = (app.subject(&subject)?, version.parse()?);
-    let text = app.registry.read(|snapshot| {
+    let spec = version.parse()?;
+    let text = app.show(params, move |snapshot, params| {
         query::text(snapshot, version_of(snapshot, &subject, spec, params.deleted())?, params.format())
     });
     Ok(raw(text.await?))
@@ -148,7 +159,7 @@ pub(super) async fn referenced_by(
     Path((subject, version)): Path<(String, String)>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let (subject, spec) = (app.subject(&subject)?, version.parse()?);
+    let spec = version.parse()?;
     let ids = app.registry.read(|snapshot| {
         let found = version_of(snapshot, &subject, spec, Deleted::Shown)?;
         let referrers = snapshot.referrers(&found.subject, found.version);
@@ -167,7 +178,7 @@ pub(super) async fn delete_version(
     Path((subject, version)): Path<(String, String)>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let (subject, version) = (app.subject(&subject)?, version.parse()?);
+    let (subject, version) = (Subject::from_stored(&subject), version.parse()?);
     match app.write(Command::DeleteVersion { subject, version, deletion: params.deletion() }).await? {
         Reply::DeletedVersion(version) => Ok(ok(&version)),
         other => unreachable_reply(&other),
@@ -180,9 +191,9 @@ pub(super) async fn latest_with_metadata(
     Path(subject): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let subject = app.subject(&subject)?;
-    let wanted: Vec<(&str, &str)> = params.all("key").zip(params.all("value")).collect();
-    let view = app.registry.read(|snapshot| {
+    let view = app.show(params, move |snapshot, params| {
+        let subject = named(snapshot, &subject);
+        let wanted: Vec<(&str, &str)> = params.all("key").zip(params.all("value")).collect();
         query::versions(snapshot, &subject, params.deleted())?;
         let has = |version: &&SchemaVersion| {
             version.content.metadata.as_ref().is_some_and(|metadata| {
@@ -223,20 +234,20 @@ async fn check(
     params: &Params,
     body: SchemaBody,
 ) -> Result<Response, RegistryError> {
-    let subject = app.subject(subject)?;
-    let request = body.request(params);
+    let (subject, request) = (subject.to_owned(), body.request(params));
     let (verbose, wanted) = (params.is("verbose"), params.is("impact"));
-    let result = app.registry.read(|snapshot| {
+    let language = observe::language(&request);
+    let result = app.think(move |snapshot| {
+        let subject = named(snapshot, &subject);
         let messages = decide::check_compatibility(snapshot, &subject, version, &request)?;
         let level = snapshot.level(&subject);
-        let is_open = level.checks_lineage() && messages.is_empty();
-        let question = match wanted || is_open {
+        let question = match wanted || (level.checks_lineage() && messages.is_empty()) {
             true => decide::lineage_question(snapshot, &subject, version, &request)?,
             false => None,
         };
-        Ok((messages, question, level.checks_lineage()))
+        Ok((messages, question, level))
     });
-    let (mut messages, question, lineage_counts) = match result.await {
+    let (mut messages, question, level) = match result.await {
         Ok(checked) => checked,
         Err(error @ RegistryError::InvalidSchema(_)) if verbose => {
             let messages = Some(vec![error.to_string()]);
@@ -252,14 +263,16 @@ async fn check(
     match (&question, &answer) {
         (Some(question), Ok(reach)) => {
             let told = impact::messages(question, reach);
-            compatible &= !lineage_counts || told.is_empty();
+            compatible &= !level.checks_lineage() || told.is_empty();
             messages.extend(told);
         }
-        (Some(_), Err(error)) if lineage_counts && compatible => {
+        (Some(_), Err(error)) if level.checks_lineage() && compatible => {
             return Err(RegistryError::LineageUnavailable(error.to_string()));
         }
         _ => {}
     }
+    let result = if compatible { observe::Compatibility::Kept } else { observe::Compatibility::Broken };
+    observe::compatibility(language, level, result);
     let impact = wanted.then(|| Impact::of(question.as_ref(), answer));
     Ok(ok(&Compatibility { is_compatible: compatible, messages: verbose.then_some(messages), impact }))
 }

@@ -189,7 +189,8 @@ fn goes_on(snapshot: &mut Snapshot) {
                 snapshot.apply(record, 0);
             }
             consistent(snapshot);
-            if let Reply::Registered { id, version, .. } = decision.reply {
+            // An alias leads elsewhere.
+            if let Reply::Registered { subject, id, version } = decision.reply {
                 let found = snapshot.version(&subject, VersionSpec::Number(version), Deleted::Hidden);
                 assert_eq!(found.map(|found| found.id).ok(), Some(id), "{name}: what was registered is there");
             }

@@ -7,12 +7,30 @@ use std::collections::HashSet;
 use super::super::json::{Json, write_string};
 use super::{AvroSchema, Field, FullName, Named, Node, NodeId, Primitive, Properties};
 
+/// Logical types that the language gives a meaning to.
+const LOGICAL_TYPES: [&str; 13] = [
+    "big-decimal",
+    "date",
+    "decimal",
+    "duration",
+    "local-timestamp-micros",
+    "local-timestamp-millis",
+    "local-timestamp-nanos",
+    "time-micros",
+    "time-millis",
+    "timestamp-micros",
+    "timestamp-millis",
+    "timestamp-nanos",
+    "uuid",
+];
+
 /// Which text is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// Attributes in written order, referenced types by name.
     Canonical,
-    /// As canonical, with the keys of attributes sorted.
+    /// As canonical, without differences that carry no meaning: keys of attributes and aliases are sorted, a logical
+    /// type comes before other attributes, and a type's empty documentation is left out.
     Normalized,
     /// As canonical, with referenced types written out at their first mention.
     Resolved,
@@ -73,7 +91,7 @@ impl Writer<'_> {
                 self.out.push(']');
             }
             Node::Record { named, fields, keyword, properties } => {
-                self.open(keyword);
+                self.open(if self.form == Form::Normalized { "record" } else { keyword });
                 self.named(named, namespace);
                 self.key("fields");
                 self.out.push('[');
@@ -124,7 +142,9 @@ impl Writer<'_> {
         self.text("order", field.order.as_deref());
         if !field.aliases.is_empty() {
             self.key("aliases");
-            self.texts(&field.aliases);
+            let mut aliases = field.aliases.clone();
+            self.sort(&mut aliases);
+            self.texts(&aliases);
         }
         self.close(&field.properties);
     }
@@ -167,7 +187,8 @@ impl Writer<'_> {
             None if enclosing.is_some() => self.text("namespace", Some("")),
             None => {}
         }
-        self.text("doc", named.doc.as_deref());
+        let doc = named.doc.as_deref().filter(|doc| self.form != Form::Normalized || !doc.is_empty());
+        self.text("doc", doc);
     }
 
     fn aliases(&mut self, named: &Named) {
@@ -175,15 +196,29 @@ impl Writer<'_> {
             return;
         }
         let namespace = named.name.namespace.as_deref();
-        let aliases: Vec<String> = named.aliases.iter().map(|alias| qualified(alias, namespace)).collect();
+        let mut aliases: Vec<&FullName> = named.aliases.iter().collect();
+        if self.form == Form::Normalized {
+            aliases.sort_by_key(|alias| alias.to_string());
+            aliases.dedup();
+        }
+        let aliases: Vec<String> = aliases.into_iter().map(|alias| qualified(alias, namespace)).collect();
         self.key("aliases");
         self.texts(&aliases);
+    }
+
+    fn sort(&self, texts: &mut Vec<String>) {
+        if self.form == Form::Normalized {
+            texts.sort_unstable();
+            texts.dedup();
+        }
     }
 
     fn properties(&mut self, properties: &Properties) {
         let mut properties: Vec<&(String, Json)> = properties.iter().collect();
         if self.form == Form::Normalized {
-            properties.sort_by(|left, right| left.0.cmp(&right.0));
+            let logical = properties.iter().find(|(key, _)| key == "logicalType");
+            let logical = logical.and_then(|(_, name)| name.as_str()).unwrap_or_default();
+            properties.sort_by(|left, right| rank(left, logical).cmp(&rank(right, logical)));
         }
         for (key, value) in properties {
             self.key(key);
@@ -202,6 +237,17 @@ impl Writer<'_> {
             _ => value.write(&mut self.out),
         }
     }
+}
+
+/// Where a normalised text has an attribute beside the logical type of this name.
+fn rank<'a>((key, value): &'a (String, Json), logical: &str) -> (usize, &'a str) {
+    let first = match (key.as_str(), logical) {
+        ("logicalType", known) if LOGICAL_TYPES.contains(&known) => 0,
+        ("precision", "decimal") => 1,
+        ("scale", "decimal") if *value != Json::Number("0".to_owned()) => 2,
+        _ => 3,
+    };
+    (first, key)
 }
 
 /// The name as written inside `namespace`: short where it means the same and is not a type's keyword.

@@ -78,6 +78,19 @@ fn canonical_text_keeps_attributes_and_fixes_their_order() {
         )
     );
     assert!(schema.normalized().contains(r#""x":{"a":2,"b":1}"#));
+    let other = strict(
+        r#"{"type":"error","name":"n.E","doc":"","aliases":["z","n.a"],"fields":[{"name":"f","doc":"","aliases":["y","x"],
+            "type":{"type":"bytes","scale":2,"b":1,"precision":4,"logicalType":"decimal","a":0}},
+            {"name":"g","type":{"type":"string","logicalType":"odd","k":1}}]}"#,
+    );
+    assert_eq!(
+        other.unwrap().normalized(),
+        concat!(
+            r#"{"type":"record","name":"E","namespace":"n","fields":[{"name":"f","type":{"type":"bytes","#,
+            r#""logicalType":"decimal","precision":4,"scale":2,"a":0,"b":1},"doc":"","aliases":["x","y"]},"#,
+            r#"{"name":"g","type":{"type":"string","k":1,"logicalType":"odd"}}],"aliases":["a","z"]}"#,
+        )
+    );
     assert_eq!(strict(schema.canonical()).unwrap().canonical(), schema.canonical(), "canonical text is a fixed point");
     assert_eq!(schema.name(), Some("n.s.R"));
 }

@@ -199,7 +199,7 @@ fn goes_on(snapshot: &mut Snapshot) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn whatever_the_topic_holds_the_state_is_consistent(records in prop::collection::vec(bytes(), 0..25)) {
         let mut snapshot = Snapshot::default();

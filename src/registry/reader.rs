@@ -13,6 +13,10 @@ use super::spellings::Spellings;
 
 /// How long one poll waits; also how long a shutdown may take to be seen.
 const POLL: Duration = Duration::from_millis(100);
+/// Records in one poll after which more are taken to be waiting.
+const BULK: usize = 500;
+/// Most records that are applied before the snapshot is published.
+const MOST_UNPUBLISHED: usize = 50_000;
 /// Pause before the topic is opened again after an error.
 const REOPEN: Duration = Duration::from_secs(1);
 
@@ -207,7 +211,7 @@ fn follow(mut reader: Box<dyn LogReader>, published: &Published) -> Result<(), L
     let known = published.position();
     while !published.is_closed() {
         let records = reader.poll(POLL)?;
-        let changed = !records.is_empty();
+        let taken = records.len();
         for mut record in records {
             let (offset, writer) = (record.offset, record.writer.take());
             let applied = apply(&mut snapshot, &published.spellings, record);
@@ -216,12 +220,12 @@ fn follow(mut reader: Box<dyn LogReader>, published: &Published) -> Result<(), L
             steps.taken.push(Step { offset, writer, is_mark });
         }
         let position = reader.position();
-        if position < known {
-            continue;
-        }
-        match changed {
-            true => published.publish(&snapshot, position, &mut steps, skipped),
-            false => published.advance(position, skipped),
+        // Each snapshot that is out makes the next change copy: while many records are waiting, few are published.
+        let is_filling = taken >= BULK && steps.taken.len() < MOST_UNPUBLISHED;
+        match (position < known || is_filling, steps.taken.is_empty()) {
+            (true, _) => {}
+            (false, false) => published.publish(&snapshot, position, &mut steps, skipped),
+            (false, true) => published.advance(position, skipped),
         }
     }
     Ok(())

@@ -61,6 +61,8 @@ async fn changes_go_to_the_writer_and_are_seen_where_they_were_asked_for() {
     let log = MemoryLog::default();
     let (one, two) = (Node::start(&log).await, Node::start(&log).await);
     assert_eq!(one.register("a", "\"int\"").await.0, 200);
+    // Until it has read of another writer, a node takes itself for one.
+    two.handle.refresh().await.unwrap();
     let (status, body) = two.register("b", "\"long\"").await;
     assert_eq!((status, &body["id"], &body["version"]), (200, &json!(2), &json!(1)));
     let shown = two.handle.snapshot();
@@ -80,6 +82,7 @@ async fn a_writer_that_is_gone_is_replaced() {
     let log = MemoryLog::default();
     let (mut one, two, three) = (Node::start(&log).await, Node::start(&log).await, Node::start(&log).await);
     one.register("a", "\"int\"").await;
+    two.handle.refresh().await.unwrap();
     one.stop_listening().await;
     let (status, body) = two.register("b", "\"long\"").await;
     assert_eq!((status, &body["id"]), (200, &json!(2)));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tributary::dev::free_address;
 use tributary::registry::rest::{Resource, RestClient, RestError};
+use tributary::registry::tls::ClientTls;
 
 use crate::support::site::{Running, Site};
 
@@ -69,7 +70,7 @@ fn post(api: &str, path: &str, body: &Value) -> Option<Value> {
 
 /// The registry at an address, once it answers.
 fn registry(process: &mut Running, address: &str) -> RestClient {
-    let client = RestClient::new(&format!("http://{address}"), None).unwrap();
+    let client = RestClient::new(&format!("http://{address}"), None, &ClientTls::default()).unwrap();
     process.wait_until("the registry answers", |_| client.get(&Resource::new(&["subjects"])).is_ok());
     client
 }

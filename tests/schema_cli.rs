@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tributary::registry::log::MemoryLog;
 use tributary::registry::rest::{Resource, RestClient};
+use tributary::registry::tls::ClientTls;
 use tributary::registry::{RegistryHandle, RegistryOptions, http};
 
 use crate::support::site::BINARY;
@@ -49,7 +50,7 @@ impl Site {
     }
 
     fn client(&self) -> RestClient {
-        RestClient::new(&self.url(), None).unwrap()
+        RestClient::new(&self.url(), None, &ClientTls::default()).unwrap()
     }
 
     fn put(&self, path: &[&str], body: &serde_json::Value) {

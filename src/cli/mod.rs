@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. Owns process start, signals and exit codes; knows every other module.
 
 pub mod bench;
+mod changes;
 pub mod chaos;
 mod check_config;
 mod completion;
@@ -76,7 +77,7 @@ enum Command {
     /// Run stages and sinks: normalize, fold, postgres
     Run(processes::RunArgs),
     /// Serve the schema registry alone
-    Registry,
+    Registry(registry::RegistryArgs),
     /// Ask and fill any schema registry: list, get, register, check, diff, export, import, delete
     Schema(schema::SchemaArgs),
     /// Serve search, lineage and the REST API
@@ -158,11 +159,12 @@ static METRICS: OnceLock<Metrics> = OnceLock::new();
 
 fn dispatch(cli: Cli) -> Result<(), Failure> {
     let flags = cli.settings;
+    crate::registry::tls::install_provider();
     match cli.command {
         Command::Demo(args) => demo::run(&flags, &args),
         Command::Up(args) => processes::up(&flags, &args),
         Command::Run(args) => processes::run(&flags, &args),
-        Command::Registry => registry::run(&flags),
+        Command::Registry(args) => registry::run(&flags, &args),
         Command::Schema(args) => schema::run(&flags, &args),
         Command::Api => processes::api(&flags),
         Command::Rebuild(args) => rebuild::run(&flags, &args),

@@ -180,7 +180,8 @@ impl Plan {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Addresses {
     pub api: Option<SocketAddr>,
-    pub registry: Option<SocketAddr>,
+    /// As the beginning of a URL.
+    pub registry: Option<String>,
     pub metrics: Option<SocketAddr>,
 }
 
@@ -404,14 +405,15 @@ pub(super) fn api(flags: &SettingFlags) -> Result<(), Failure> {
 impl Process {
     /// Says where everything listens.
     pub fn announce(&self) {
+        let url = |address: SocketAddr| format!("http://{address}");
         let lines = [
-            ("API", self.addresses.api, ""),
-            ("schema registry", self.addresses.registry, "/subjects"),
-            ("metrics", self.addresses.metrics, "/metrics"),
+            ("API", self.addresses.api.map(url), ""),
+            ("schema registry", self.addresses.registry.clone(), "/subjects"),
+            ("metrics", self.addresses.metrics.map(url), "/metrics"),
         ];
-        for (name, address, path) in lines {
-            if let Some(address) = address {
-                println!("{name:<16} http://{address}{path}");
+        for (name, url, path) in lines {
+            if let Some(url) = url {
+                println!("{name:<16} {url}{path}");
             }
         }
     }

@@ -108,6 +108,12 @@ pub struct SchemaRegistry {
     pub username: Option<String>,
     /// That user's password.
     pub password: Option<SecretString>,
+    /// Bearer token, in the place of user and password.
+    pub token: Option<SecretString>,
+    /// Authorities of its certificate, in PEM; by default those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// Our certificate and its private key, where it asks for one.
+    pub identity: Option<(PathBuf, PathBuf)>,
 }
 
 /// The schema registry that we serve.
@@ -119,6 +125,42 @@ pub struct Registry {
     pub advertised_url: Option<String>,
     /// The API of the catalog that it asks for column lineage, where it runs without one beside it.
     pub catalog_url: Option<String>,
+    /// Who may do what; without it everybody who reaches the port may do everything.
+    pub access_file: Option<PathBuf>,
+    /// What the nodes of one registry have in common and nobody else has.
+    pub node_secret: Option<SecretString>,
+    /// Requests a second of each principal, and at once; none is no limit.
+    pub rate: Option<(u32, u32)>,
+    /// Largest request body, bytes.
+    pub body_limit: usize,
+    /// Longest time for a request's body to arrive.
+    pub read_timeout: Duration,
+    /// TLS of the listener.
+    pub tls: Option<RegistryTls>,
+}
+
+/// TLS of the registry's listener: PEM files.
+#[derive(Clone, Debug)]
+pub struct RegistryTls {
+    /// Its certificate and those that lead to its authority.
+    pub certificate_file: PathBuf,
+    /// The certificate's private key.
+    pub key_file: PathBuf,
+    /// Authorities of the certificates of clients and of other nodes.
+    pub ca_file: Option<PathBuf>,
+    /// Whether clients show a certificate.
+    pub client_auth: ClientAuth,
+}
+
+/// Whether clients show a certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// They are not asked.
+    None,
+    /// They may.
+    Request,
+    /// They must.
+    Required,
 }
 
 /// The API.
@@ -290,6 +332,28 @@ impl Reader {
 
     fn url(&mut self, path: &str) -> Option<String> {
         self.parsed(path, |value| plain_text(value).and_then(|text| value::http_url(&text)))
+    }
+
+    /// Two files that are of use only together.
+    fn pair(&mut self, one: &str, other: &str) -> Option<(PathBuf, PathBuf)> {
+        match (self.text(one), self.text(other)) {
+            (Some(one), Some(other)) => Some((PathBuf::from(one), PathBuf::from(other))),
+            (Some(_), None) => {
+                self.complain(one, &format!("it is of no use without {other}"));
+                None
+            }
+            (None, Some(_)) => {
+                self.complain(other, &format!("it is of no use without {one}"));
+                None
+            }
+            (None, None) => None,
+        }
+    }
+
+    /// A problem of a setting that was said.
+    fn complain(&mut self, path: &str, message: &str) {
+        let origin = self.said(path).map(|(_, said)| said.origin);
+        self.problems.push(Problem::new(Some(SettingPath::dotted(path)), origin, message));
     }
 
     fn list<T: for<'de> Deserialize<'de>>(&mut self, path: &str) -> Option<Vec<T>> {
@@ -475,10 +539,11 @@ fn typed(from: &mut Reader) -> Option<Config> {
         url: from.url("schema_registry.url"),
         username: from.text("schema_registry.username"),
         password: from.secret("schema_registry.password"),
+        token: from.secret("schema_registry.token"),
+        ca_file: from.text("schema_registry.tls.ca_file").map(PathBuf::from),
+        identity: from.pair("schema_registry.tls.certificate_file", "schema_registry.tls.key_file"),
     };
-    let registry_listen = from.listen("registry.listen");
-    let advertised_url = from.url("registry.advertised_url");
-    let catalog_url = from.url("registry.catalog_url");
+    let registry = registry(from);
     let api_listen = from.listen("api.listen");
     let token = from.secret("api.token");
     let body_limit = from.bytes("api.body_limit");
@@ -514,7 +579,7 @@ fn typed(from: &mut Reader) -> Option<Config> {
         kafka: Kafka { bootstrap_servers, cluster: cluster?, partitions, replication, properties },
         database: Database { url, max_connections: max_connections?, acquire_timeout: acquire_timeout? },
         schema_registry,
-        registry: Registry { listen: registry_listen?, advertised_url, catalog_url },
+        registry: registry?,
         api: Api { listen: api_listen?, token, body_limit: body_limit?, time_limit: time_limit? },
         metrics: Metrics { listen: metrics_listen? },
         log: Log { filter: filter?, format: format?, color: color? },
@@ -533,6 +598,50 @@ fn typed(from: &mut Reader) -> Option<Config> {
         hms,
         identity,
         stages,
+    })
+}
+
+fn registry(from: &mut Reader) -> Option<Registry> {
+    let listen = from.listen("registry.listen");
+    let advertised_url = from.url("registry.advertised_url");
+    let catalog_url = from.url("registry.catalog_url");
+    let access_file = from.text("registry.access_file").map(PathBuf::from);
+    let node_secret = from.secret("registry.node_secret");
+    let small = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let per_second = from.count("registry.rate_limit").map(small);
+    let burst = from.count("registry.rate_burst").map(small);
+    if burst.is_some() && per_second.is_none() {
+        from.complain("registry.rate_burst", "it is of no use without registry.rate_limit");
+    }
+    // Twice the rate at once is what a client that starts needs, and no more than it may have in two seconds.
+    let rate = per_second.map(|limit| (limit, burst.unwrap_or(limit.saturating_mul(2))));
+    let body_limit = from.bytes("registry.body_limit");
+    let read_timeout = from.duration("registry.read_timeout");
+    let files = from.pair("registry.tls.certificate_file", "registry.tls.key_file");
+    let ca_file = from.text("registry.tls.ca_file").map(PathBuf::from);
+    let client_auth = match from.text("registry.tls.client_auth").as_deref() {
+        Some("request") => ClientAuth::Request,
+        Some("required") => ClientAuth::Required,
+        _ => ClientAuth::None,
+    };
+    if client_auth != ClientAuth::None && files.is_none() {
+        from.complain("registry.tls.client_auth", "it needs registry.tls.certificate_file and registry.tls.key_file");
+    }
+    if client_auth != ClientAuth::None && ca_file.is_none() {
+        from.complain("registry.tls.client_auth", "it needs registry.tls.ca_file, the authorities of clients");
+    }
+    let tls =
+        files.map(|(certificate_file, key_file)| RegistryTls { certificate_file, key_file, ca_file, client_auth });
+    Some(Registry {
+        listen: listen?,
+        advertised_url,
+        catalog_url,
+        access_file,
+        node_secret,
+        rate,
+        body_limit: body_limit?,
+        read_timeout: read_timeout?,
+        tls,
     })
 }
 

@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::impact::{LineageError, LineageFuture, LineageQuestion, LineageSource, Reach, request};
+use super::tls::{ClientTls, Trust};
 
 /// How long a connection may take; the whole answer has the registry's own limit.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -31,10 +32,8 @@ impl CatalogApi {
         let unusable = |why: &dyn std::fmt::Display| LineageError(format!("the catalog's URL cannot be used: {why}"));
         let path = format!("{}/api/v1/lineage/impact", url.trim_end_matches('/'));
         let url = Url::parse(&path).map_err(|error| unusable(&error))?;
-        if url.scheme() == "https" && !cfg!(feature = "tls") {
-            return Err(unusable(&"this program is built without TLS; build it with --features tls"));
-        }
-        let mut builder = Client::builder().connect_timeout(CONNECT_TIMEOUT);
+        let tls = ClientTls { trust: Trust::System, identity: None }.for_urls([url.as_str()]);
+        let mut builder = tls.client().map_err(|error| unusable(&error))?.connect_timeout(CONNECT_TIMEOUT);
         if super::rest::is_loopback(&url) {
             // A proxy has its own loopback.
             builder = builder.no_proxy();

@@ -21,6 +21,7 @@ use super::handle::RegistryHandle;
 use super::log::{LogError, reason};
 use super::query;
 use super::snapshot::{Deleted, Snapshot};
+use super::tls::{ClientTls, TlsError};
 use super::types::{SchemaReference, SchemaVersion, Subject, VersionSpec};
 use crate::schema::{MAX_REFERENCES, ResolvedReference, SchemaType};
 
@@ -75,7 +76,7 @@ impl RegistryClient {
     pub async fn schema_by_id(&self, id: i32) -> Result<FoundSchema, ClientError> {
         match self {
             Self::InProcess(registry) => {
-                Ok(registry.read(|snapshot| found(snapshot, query::by_id(snapshot, id, None)?)).await?)
+                Ok(registry.read(|snapshot| found(snapshot, query::by_id(snapshot, id, None, |_| true)?)).await?)
             }
             Self::Rest(rest) => {
                 let unsigned =
@@ -228,42 +229,49 @@ pub struct RestRegistry {
     settings: Arc<SrSettings>,
 }
 
-/// A user of a registry, by HTTP basic authentication.
+/// Who we are to a registry.
 #[derive(Debug, Clone)]
-pub struct Login {
-    /// Name, or API key.
-    pub username: String,
-    /// Password, or API secret.
-    pub password: Option<SecretString>,
+pub enum Login {
+    /// HTTP basic authentication.
+    Basic {
+        /// Name, or API key.
+        username: String,
+        /// Password, or API secret.
+        password: Option<SecretString>,
+    },
+    /// A bearer token.
+    Token(SecretString),
 }
 
 impl RestRegistry {
     /// The registry at one or several URLs, separated by commas and tried in order.
     ///
     /// # Errors
-    /// No URL is given, one asks for TLS that this build has not, or the HTTP client cannot be made.
-    pub fn new(urls: &str, login: Option<&Login>) -> Result<Self, ClientError> {
+    /// No URL is given, or the HTTP client cannot be made.
+    pub fn new(urls: &str, login: Option<&Login>, tls: &ClientTls) -> Result<Self, ClientError> {
         let urls: Vec<String> = urls
             .split(',')
             .map(|url| url.trim().trim_end_matches('/').to_owned())
             .filter(|url| !url.is_empty())
             .collect();
-        if !cfg!(feature = "tls") && urls.iter().any(|url| url.starts_with("https:")) {
-            let text = "the schema registry's URL begins with https and this program is built without TLS; \
-                        build it with --features tls";
-            return Err(ClientError::Invalid(reason(text)));
-        }
+        let client = tls.for_urls(urls.iter().map(String::as_str)).client().map_err(reason_of)?;
         let mut urls = urls.into_iter();
         let first = urls.next().ok_or_else(|| ClientError::Invalid(reason("no schema registry URL is given")))?;
         let mut builder = SrSettings::new_builder(first);
         for url in urls {
             builder.add_url(url);
         }
-        if let Some(login) = login {
-            builder.set_basic_authorization(&login.username, login.password.as_ref().map(ExposeSecret::expose_secret));
+        match login {
+            Some(Login::Basic { username, password }) => {
+                builder.set_basic_authorization(username, password.as_ref().map(ExposeSecret::expose_secret));
+            }
+            Some(Login::Token(token)) => {
+                builder.set_token_authorization(token.expose_secret());
+            }
+            None => {}
         }
         builder.set_timeout(REST_TIMEOUT);
-        Ok(Self { settings: Arc::new(builder.build()?) })
+        Ok(Self { settings: Arc::new(builder.build_with(client)?) })
     }
 
     async fn received(&self, schema: RegisteredSchema) -> Result<FoundSchema, ClientError> {
@@ -312,6 +320,10 @@ impl RestRegistry {
         }
         Ok(resolved)
     }
+}
+
+fn reason_of(error: TlsError) -> ClientError {
+    ClientError::Invalid(Arc::new(error))
 }
 
 enum Step {

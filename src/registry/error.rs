@@ -6,6 +6,7 @@ use crate::schema::SchemaError;
 
 use super::handle::OtherWriter;
 use super::impact::LineageQuestion;
+use super::http::access::Operation;
 use super::log::LogError;
 use super::types::Subject;
 
@@ -39,6 +40,10 @@ pub enum RegistryError {
     ModeNotConfigured(String),
     #[error("{0}")]
     AssociationNotFound(String),
+    #[error("User is denied operation {operation} on Subject: {subject}")]
+    Denied { operation: Operation, subject: String },
+    #[error("User is denied operation Read on Schema: {0}")]
+    IdDenied(i32),
     #[error("Schema being registered is incompatible with an earlier schema for subject \"{subject}\", details: [{}]",
         details.join(", "))]
     Incompatible { subject: Subject, details: Vec<String> },
@@ -90,6 +95,7 @@ impl RegistryError {
     /// The reference's `error_code`.
     pub fn code(&self) -> u32 {
         match self {
+            RegistryError::Denied { .. } | RegistryError::IdDenied(_) => 40301,
             RegistryError::SubjectNotFound(_) => 40401,
             RegistryError::VersionNotFound(_) => 40402,
             RegistryError::SchemaNotFound | RegistryError::IdNotFound(_) | RegistryError::GuidNotFound(_) => 40403,

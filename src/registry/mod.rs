@@ -26,6 +26,7 @@ mod spellings;
 pub mod tags;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 pub mod types;
 pub mod versions;
 mod writer;

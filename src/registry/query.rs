@@ -196,7 +196,8 @@ pub fn uses_of_id<'a>(
 }
 
 /// The schema with an id, as a version that has it: of the subject asked for, a live one where there is one. Without a
-/// context of its own a subject is looked for in all of them, and any holder of the id will do.
+/// context of its own a subject is looked for in all of them, and any holder of the id will do. Subjects that `may_be`
+/// refuses are as if they did not have it.
 ///
 /// # Errors
 /// No such id, or none of the subject's in the context that it names.
@@ -204,8 +205,13 @@ pub fn by_id<'a>(
     snapshot: &'a Snapshot,
     id: i32,
     subject: Option<&Subject>,
+    may_be: impl Fn(&Subject) -> bool,
 ) -> Result<&'a SchemaVersion, RegistryError> {
-    let uses = |scope: Option<&Subject>| uses_of_id(snapshot, id, scope, Deleted::Shown).unwrap_or_default();
+    let uses = |scope: Option<&Subject>| {
+        let mut uses = uses_of_id(snapshot, id, scope, Deleted::Shown).unwrap_or_default();
+        uses.retain(|version| may_be(&version.subject));
+        uses
+    };
     let best = |uses: Vec<&'a SchemaVersion>| uses.into_iter().rev().max_by_key(|version| !version.deleted);
     let named = subject.filter(|subject| !subject.is_context());
     let of_subject = |subject: &Subject| {
@@ -219,4 +225,21 @@ pub fn by_id<'a>(
             found => found,
         },
     }
+}
+
+/// The versions that a version refers to, and those that they refer to.
+pub fn reached<'a>(snapshot: &'a Snapshot, version: &'a SchemaVersion) -> Vec<&'a SchemaVersion> {
+    let mut reached: Vec<&SchemaVersion> = Vec::new();
+    let mut waiting = vec![version];
+    while let Some(owner) = waiting.pop() {
+        for reference in &owner.content.references {
+            let Ok(found) = snapshot.referenced(&owner.subject, reference, Deleted::Shown) else { continue };
+            let is_new = !reached.iter().any(|known| known.subject == found.subject && known.version == found.version);
+            if is_new {
+                reached.push(found);
+                waiting.push(found);
+            }
+        }
+    }
+    reached
 }

@@ -1,5 +1,4 @@
-//! A registry's REST face from the other side: JSON calls to any path of any make. Beside `http::forward` the only
-//! module that names the HTTP client crate; knows no commands.
+//! A registry's REST face from the other side: JSON calls to any path of any make. Knows no commands.
 
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use super::client::{Login, escaped};
+use super::tls::ClientTls;
 
 /// Longest wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -134,15 +134,17 @@ impl RestClient {
     /// The registry at one or several URLs, separated by commas; a call goes to the first that takes the connection.
     ///
     /// # Errors
-    /// No URL is given, one is none or asks for TLS that this build has not, or the client cannot be made.
-    pub fn new(urls: &str, login: Option<Login>) -> Result<Self, RestError> {
+    /// No URL is given, one is none, or the client cannot be made.
+    pub fn new(urls: &str, login: Option<Login>, tls: &ClientTls) -> Result<Self, RestError> {
         let given = urls.split(',').map(str::trim).filter(|url| !url.is_empty());
         let bases: Vec<Url> = given.map(base).collect::<Result<_, _>>()?;
         let unusable = |why: String| RestError::Address { url: urls.to_owned(), why };
         if bases.is_empty() {
             return Err(unusable("no schema registry URL is given".to_owned()));
         }
-        let mut builder = Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(ANSWER_TIMEOUT);
+        let builder = tls.for_urls(bases.iter().map(Url::as_str)).client();
+        let builder = builder.map_err(|error| unusable(error.to_string()))?;
+        let mut builder = builder.connect_timeout(CONNECT_TIMEOUT).timeout(ANSWER_TIMEOUT);
         if bases.iter().all(is_loopback) {
             // A proxy has its own loopback.
             builder = builder.no_proxy();
@@ -241,9 +243,13 @@ impl RestClient {
         };
         let mut request =
             self.http.request(method.clone(), url).header("accept", format!("{MEDIA_TYPE}, application/json"));
-        if let Some(Login { username, password }) = &self.login {
-            request = request.basic_auth(username, password.as_ref().map(ExposeSecret::expose_secret));
-        }
+        request = match &self.login {
+            Some(Login::Basic { username, password }) => {
+                request.basic_auth(username, password.as_ref().map(ExposeSecret::expose_secret))
+            }
+            Some(Login::Token(token)) => request.bearer_auth(token.expose_secret()),
+            None => request,
+        };
         if let Some(body) = body {
             request = request.header("content-type", MEDIA_TYPE).body(body.to_string());
         }
@@ -297,12 +303,7 @@ fn base(text: &str) -> Result<Url, RestError> {
     let refused = |url: String, why: &str| RestError::Address { url, why: why.to_owned() };
     let mut url = Url::parse(text).map_err(|error| refused(text.to_owned(), &format!("this is no URL: {error}")))?;
     match url.scheme() {
-        "http" => {}
-        "https" if cfg!(feature = "tls") => {}
-        "https" => {
-            let why = "this program is built without TLS; build it with --features tls";
-            return Err(refused(shown(&url), why));
-        }
+        "http" | "https" => {}
         _ => return Err(refused(shown(&url), "a schema registry's URL begins with http:// or https://")),
     }
     let path = url.path().trim_end_matches('/').to_owned();
@@ -367,7 +368,7 @@ mod tests {
     fn logins_are_not_shown() {
         let base = base("http://user:secret@h:1/sr/").unwrap();
         assert_eq!(shown(&base), "http://h:1/sr");
-        let client = RestClient::new("http://user:secret@127.0.0.1:1", None).unwrap();
+        let client = RestClient::new("http://user:secret@127.0.0.1:1", None, &ClientTls::default()).unwrap();
         let error = client.get(&Resource::new(&["subjects"])).unwrap_err();
         let mut said = error.to_string();
         let mut cause = std::error::Error::source(&error);
@@ -387,7 +388,7 @@ mod tests {
             ("localhost", "this is no URL"),
             ("ftp://h", "begins with http://"),
         ] {
-            let error = RestClient::new(text, None).err().unwrap().to_string();
+            let error = RestClient::new(text, None, &ClientTls::default()).err().unwrap().to_string();
             assert!(error.contains(why), "{text}: {error}");
         }
     }

@@ -98,6 +98,11 @@ pub const METRICS: &[Metric] = &[
         &["operation"],
         "From a request to the schema registry to its answer",
     ),
+    counter(
+        "registry_refused_requests_total",
+        &["reason"],
+        "Requests that came no further than the schema registry's door: unauthenticated, rate, too_large, slow, unproven",
+    ),
     gauge("registry_schemas", Unit::Count, &[], "Ids of schemas that the registry of this process knows"),
     counter(
         "registry_errors_total",

@@ -164,6 +164,7 @@ mod tests {
     use crate::registry::client::RestRegistry;
     use crate::registry::decide::{Command, CompatibilityCheck, RegisterRequest};
     use crate::registry::log::MemoryLog;
+    use crate::registry::tls::ClientTls;
     use crate::registry::types::Subject;
     use crate::registry::{RegistryHandle, RegistryOptions, http};
     use crate::topology::schemas::register_all;
@@ -236,7 +237,7 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = http::router(handle.clone());
         runtime.spawn(async move { axum::serve(listener, router).await });
-        let rest = RegistryClient::Rest(RestRegistry::new(&url, None).unwrap());
+        let rest = RegistryClient::Rest(RestRegistry::new(&url, None, &ClientTls::default()).unwrap());
         expected(unreadable(&rest, "hms.notifications", HMS));
         let text = check_topic(&rest, "hms.notifications", HMS).unwrap_err().to_string();
         assert!(text.contains("hms.notifications-value version 2 (id 19): field eventId: the version lacks"), "{text}");

@@ -15,17 +15,22 @@ mod pretty;
 mod show;
 mod source;
 
+use std::path::{Path, PathBuf};
+
 use anyhow::anyhow;
 use clap::{Args, Subcommand};
+use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::SettingFlags;
 use super::context::load_config;
 use super::exit::{Because, Failure, Reason};
-use super::registry::login;
+use super::registry::{client_tls, login};
 use crate::config::{Config, value};
+use crate::registry::client::Login;
 use crate::registry::rest::{RestClient, RestError};
+use crate::registry::tls::Trust;
 use crate::registry::types::VersionSpec;
 
 const HOW_TO_SET: &str = "name the registry with --url URL, SCHEMA_REGISTRY_URL or schema_registry.url; without them it \
@@ -46,6 +51,18 @@ pub struct SchemaArgs {
     /// Send the login of schema_registry.username to --url, too
     #[arg(long, global = true)]
     login: bool,
+    /// Send the bearer token in this file
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "login")]
+    token_file: Option<PathBuf>,
+    /// Authorities that the registry's certificate may be of, in PEM
+    #[arg(long, global = true, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Our certificate, in PEM
+    #[arg(long, global = true, value_name = "FILE", requires = "key")]
+    cert: Option<PathBuf>,
+    /// Our certificate's private key, in PEM
+    #[arg(long, global = true, value_name = "FILE", requires = "cert")]
+    key: Option<PathBuf>,
     #[command(subcommand)]
     command: SchemaCommand,
 }
@@ -96,16 +113,34 @@ fn connect(flags: &SettingFlags, args: &SchemaArgs) -> Result<RestClient, Failur
     let (urls, login) = match given.or_else(|| configured.clone()) {
         Some(urls) if args.login || Some(&urls) == configured.as_ref() => (urls, login(&config)?),
         Some(urls) => (urls, None),
-        // The login is for a registry that others run; ours has none.
-        None => (own_url(&config), None),
+        // The login is for a registry that others run, unless it is said to be for ours.
+        None => (own_url(&config), if args.login { login(&config)? } else { None }),
     };
-    RestClient::new(&urls, login).answered()
+    let login = args.token_file.as_deref().map(token).transpose()?.or(login);
+    let mut tls = client_tls(&config);
+    if let Some(authorities) = &args.ca {
+        tls.trust = Trust::File(authorities.clone());
+    }
+    if let (Some(certificate), Some(key)) = (&args.cert, &args.key) {
+        tls.identity = Some((certificate.clone(), key.clone()));
+    }
+    RestClient::new(&urls, login, &tls).answered()
+}
+
+fn token(path: &Path) -> Result<Login, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| anyhow!("--token-file {}: {error}", path.display()));
+    let text = text.because(Reason::Usage)?;
+    match text.trim() {
+        "" => Err(anyhow!("--token-file {}: it is empty", path.display())).because(Reason::Usage),
+        token => Ok(Login::Token(SecretString::from(token))),
+    }
 }
 
 /// Where our own registry is reached from this machine.
 fn own_url(config: &Config) -> String {
     let registry = &config.registry;
-    registry.advertised_url.clone().unwrap_or_else(|| format!("http://{}", reachable(&registry.listen)))
+    let scheme = if registry.tls.is_some() { "https" } else { "http" };
+    registry.advertised_url.clone().unwrap_or_else(|| format!("{scheme}://{}", reachable(&registry.listen)))
 }
 
 /// "All addresses" is none to connect to.
@@ -137,7 +172,9 @@ impl<T> Answered<T> for Result<T, RestError> {
                 anyhow!(error).context(said)
             }
             RestError::Refused { status: 401 | 403, .. } => {
-                let said = format!("{error}; set schema_registry.username and schema_registry.password");
+                let said = format!(
+                    "{error}; log in with --login (schema_registry.username, schema_registry.token), --token-file or --cert"
+                );
                 anyhow!(error).context(said)
             }
             _ => anyhow!(error),

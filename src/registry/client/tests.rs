@@ -44,10 +44,10 @@ async fn in_process_and_over_rest_answers_are_the_same() {
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = super::super::http::router(registry.clone());
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
-    ask(&RegistryClient::Rest(RestRegistry::new(&url, None).unwrap()), &registry).await;
+    ask(&RegistryClient::Rest(RestRegistry::new(&url, None, &ClientTls::default()).unwrap()), &registry).await;
     server.abort();
     let _ = server.await;
-    let gone = RegistryClient::Rest(RestRegistry::new(&url, None).unwrap());
+    let gone = RegistryClient::Rest(RestRegistry::new(&url, None, &ClientTls::default()).unwrap());
     assert!(matches!(gone.schema_by_id(1).await, Err(ClientError::Unavailable(_))));
 }
 
@@ -75,16 +75,24 @@ async fn a_login_is_sent_and_a_refusal_is_told() {
     };
     let router = axum::Router::new().fallback(answer);
     tokio::spawn(async move { axum::serve(listener, router).await });
-    let login = Login { username: "key".into(), password: Some("secret".to_owned().into()) };
-    let known = RegistryClient::Rest(RestRegistry::new(&url, Some(&login)).unwrap());
+    let login = Login::Basic { username: "key".into(), password: Some("secret".to_owned().into()) };
+    let known = RegistryClient::Rest(RestRegistry::new(&url, Some(&login), &ClientTls::default()).unwrap());
     assert_eq!(known.versions("any").await.unwrap(), []);
-    let unknown = RegistryClient::Rest(RestRegistry::new(&url, None).unwrap());
+    let unknown = RegistryClient::Rest(RestRegistry::new(&url, None, &ClientTls::default()).unwrap());
     assert!(matches!(unknown.versions("any").await, Err(ClientError::Invalid(_))));
 }
 
-#[cfg(not(feature = "tls"))]
-#[test]
-fn a_build_without_tls_says_so() {
-    let error = RestRegistry::new("http://a:1,https://b:2", None).err().unwrap();
-    assert!(error.to_string().contains("--features tls"), "{error}");
+#[tokio::test]
+async fn a_token_is_sent_as_such() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let answer = |headers: axum::http::HeaderMap| async move {
+        let known = headers.get("authorization").is_some_and(|value| value == "Bearer a-token");
+        (if known { StatusCode::OK } else { StatusCode::UNAUTHORIZED }, "[]")
+    };
+    let router = axum::Router::new().fallback(answer);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let login = Login::Token("a-token".to_owned().into());
+    let known = RegistryClient::Rest(RestRegistry::new(&url, Some(&login), &ClientTls::default()).unwrap());
+    assert_eq!(known.versions("any").await.unwrap(), []);
 }

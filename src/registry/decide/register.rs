@@ -61,6 +61,13 @@ pub enum Tags {
     Kept,
 }
 
+impl RegisterRequest {
+    /// Whether it asks for more than a registration gives by itself: no check, or an id of its own.
+    pub fn overrides(&self) -> bool {
+        self.compatibility == CompatibilityCheck::Skipped || self.id.is_some_and(|id| id >= 0)
+    }
+}
+
 /// Whether a text is normalised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Normalize {

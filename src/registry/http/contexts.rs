@@ -1,25 +1,26 @@
 //! Contexts: their list, and paths below `/contexts/{context}` as other spellings of paths at the root.
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Request};
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 
 use super::super::decide::{Command, Reply};
 use super::super::error::RegistryError;
 use super::super::types::{DEFAULT_CONTEXT, Subject};
+use super::access::Operation;
 use super::params::Params;
 use super::subjects::unreachable_reply;
 use super::{App, ok};
 
 /// `GET /contexts`
-pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Response, RegistryError> {
+pub(super) async fn list(app: App, params: Params) -> Result<Response, RegistryError> {
     let prefix = params.get("contextPrefix").unwrap_or_default();
     let names = app.registry.snapshot().contexts();
-    Ok(ok(&params.page()?.of(names.into_iter().filter(|name| name.starts_with(prefix)))))
+    Ok(ok(&params.page()?.of(names.into_iter().filter(|name| name.starts_with(prefix) && app.who.sees(name)))))
 }
 
 /// `DELETE /contexts/{context}`
-pub(super) async fn delete(State(app): State<App>, Path(context): Path<String>) -> Result<Response, RegistryError> {
+pub(super) async fn delete(app: App, Path(context): Path<String>) -> Result<Response, RegistryError> {
     let scope = Subject::from_stored(&format!(":{}:", dotted(&context)));
     if scope.context() == DEFAULT_CONTEXT && scope.is_context() {
         return Ok(super::not_allowed(Method::DELETE).await);
@@ -27,6 +28,7 @@ pub(super) async fn delete(State(app): State<App>, Path(context): Path<String>) 
     if !scope.is_context() {
         return Err(RegistryError::InvalidSubject(context.trim_matches(':').to_owned()));
     }
+    app.who.check(Operation::Delete, &scope)?;
     match app.write(Command::DeleteContext { context: scope }).await? {
         Reply::ContextDeleted => Ok(StatusCode::NO_CONTENT.into_response()),
         other => unreachable_reply(&other),

@@ -1,7 +1,7 @@
 //! Sends a change to the node that writes. Forwarding is for speed alone: if that node does not answer, this one takes
 //! the topic over and writes by itself, and the broker's fence sees to it that only one of them does.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
@@ -13,13 +13,15 @@ use tower::ServiceExt as _;
 
 use super::super::error::RegistryError;
 use super::super::handle::{OtherWriter, RegistryHandle};
-use super::{MAX_BODY_BYTES, http_error};
+use super::access::Who;
+use super::http_error;
+use super::node_proof::NodeSecret;
 
 /// Marks a request that has been forwarded: it goes no further. The reference's header.
-const FORWARDED: HeaderName = HeaderName::from_static("x-forward");
+pub(super) const FORWARDED: HeaderName = HeaderName::from_static("x-forward");
 /// The mark by which the sender knows the receiver as the writer. Stopped long enough, that one may no longer be it, and
 /// the sender has carried out the request by itself.
-const FORWARDED_SINCE: HeaderName = HeaderName::from_static("x-forward-since");
+pub(super) const FORWARDED_SINCE: HeaderName = HeaderName::from_static("x-forward-since");
 /// How long the writer may be silent before it is asked whether it lives.
 const SILENCE: Duration = Duration::from_millis(500);
 /// How long a writer that lives may take for one request.
@@ -58,6 +60,7 @@ pub(super) struct Relay {
     here: Router,
     at_the_writer: Router,
     client: reqwest::Client,
+    secret: Option<NodeSecret>,
 }
 
 /// What became of a forwarded request.
@@ -70,10 +73,18 @@ enum Sent {
 }
 
 impl Relay {
-    pub(super) fn new(registry: RegistryHandle, here: Router, at_the_writer: Router) -> Self {
-        let client = reqwest::Client::builder().connect_timeout(SILENCE).no_proxy().build();
-        let client = client.expect("a client without TLS of its own has nothing to fail at");
-        Self { registry, here, at_the_writer, client }
+    /// A way to other nodes that makes its connections with `client`.
+    ///
+    /// # Errors
+    /// The client cannot be made.
+    pub(super) fn new(
+        registry: RegistryHandle,
+        [here, at_the_writer]: [Router; 2],
+        client: reqwest::ClientBuilder,
+        secret: Option<NodeSecret>,
+    ) -> Result<Self, reqwest::Error> {
+        let client = client.connect_timeout(SILENCE).no_proxy().build()?;
+        Ok(Self { registry, here, at_the_writer, client, secret })
     }
 
     /// Answers a request, here or by the writer.
@@ -90,9 +101,9 @@ impl Relay {
             return run(self.here, request).await;
         }
         let (parts, body) = request.into_parts();
-        let Ok(body) = to_bytes(body, MAX_BODY_BYTES).await else {
-            let message = format!("the request is larger than {MAX_BODY_BYTES} bytes");
-            return RegistryError::TooLarge(message).into_response();
+        // The gate has read it and limited its size.
+        let Ok(body) = to_bytes(body, usize::MAX).await else {
+            return http_error(StatusCode::BAD_REQUEST, "request body is not readable");
         };
         let again = || Request::from_parts(parts.clone(), Body::from(body.clone()));
         let mut response = run(self.at_the_writer.clone(), again()).await;
@@ -128,11 +139,19 @@ impl Relay {
     async fn send(&self, writer: &OtherWriter, parts: &Parts, body: &Bytes) -> Sent {
         let url = &*writer.url;
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let principal = parts.extensions.get::<Who>().and_then(Who::name);
+        let proof = self.secret.as_ref().map(|secret| {
+            let mark = writer.mark.to_string();
+            secret.headers(principal, (&parts.method, &parts.uri), (body, &mark), SystemTime::now())
+        });
         let mut request = self.client.request(parts.method.clone(), format!("{url}{path}")).body(body.clone());
         for name in FORWARDED_HEADERS {
             for value in parts.headers.get_all(&name) {
                 request = request.header(&name, value);
             }
+        }
+        for (name, value) in proof.into_iter().flatten() {
+            request = request.header(name, value);
         }
         let request = request.header(FORWARDED, "true").header(FORWARDED_SINCE, writer.mark).timeout(PATIENCE);
         let mut answer = std::pin::pin!(async {

@@ -1,14 +1,20 @@
 //! The REST face of the registry: Confluent's paths, parameters, bodies and error codes. Knows no rules: it translates
 //! requests to queries and commands, and their outcomes to JSON.
 
+pub mod access;
 mod contexts;
 mod forward;
+mod gate;
 mod heavy;
+mod limit;
 mod negotiate;
+mod node_proof;
 mod observe;
 mod params;
 mod schemas;
+mod serve;
 mod settings;
+mod sight;
 mod subjects;
 
 #[cfg(test)]
@@ -18,12 +24,20 @@ mod forward_tests;
 #[cfg(test)]
 mod lineage_tests;
 #[cfg(test)]
+mod node_tests;
+#[cfg(test)]
+mod security_tests;
+#[cfg(test)]
 mod semantics_tests;
 #[cfg(test)]
 mod tests;
 
+use std::convert::Infallible;
+use std::sync::Arc;
+
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
@@ -34,21 +48,49 @@ use super::decide::{Command, Reply};
 use super::error::RegistryError;
 use super::handle::RegistryHandle;
 use super::snapshot::Snapshot;
+use super::tls::{ClientTls, TlsError};
+use super::types::Subject;
 use crate::schema::Level;
+use access::{Operation, Who};
 use forward::Relay;
+use gate::Gate;
 use heavy::Heavy;
 use params::Params;
 
-/// Largest request body, in bytes; larger ones are answered with 42209.
+pub use gate::Guards;
+pub use limit::Rate;
+pub use node_proof::NodeSecret;
+pub use serve::{Listener, ServeError};
+
+/// Largest request body unless another limit is set, in bytes; larger ones are answered with 42209.
 pub const MAX_BODY_BYTES: usize = 8 * 1024 * 1024;
 
 /// What all requests share.
 #[derive(Clone)]
-struct App {
+struct Shared {
     registry: RegistryHandle,
     identity: Identity,
     writes: Writes,
     heavy: Heavy,
+}
+
+/// The registry, as the principal of one request may use it.
+struct App {
+    registry: RegistryHandle,
+    writes: Writes,
+    heavy: Heavy,
+    who: Who,
+}
+
+impl FromRequestParts<Shared> for App {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Self::Rejection> {
+        // A request that has not come through the gate may do nothing.
+        let who = parts.extensions.get::<Who>().cloned().unwrap_or_else(Who::nobody);
+        let Shared { registry, writes, heavy, .. } = shared.clone();
+        Ok(Self { registry, writes, heavy, who })
+    }
 }
 
 /// Where a request's changes are written.
@@ -61,6 +103,11 @@ enum Writes {
 }
 
 impl App {
+    /// The subject that a path names, by itself or by its alias, for an operation that is allowed on it.
+    fn subject(&self, operation: Operation, text: &str) -> Result<Subject, RegistryError> {
+        self.who.named(operation, &self.registry.snapshot(), text)
+    }
+
     /// Decides and writes a command, unless another node is to.
     async fn write(&self, command: Command) -> Result<Reply, RegistryError> {
         let registration = registration(&self.registry, &command);
@@ -133,24 +180,51 @@ pub struct Identity {
     pub registry_cluster: String,
 }
 
-/// The registry's routes, at the root.
+/// How the registry is served.
+#[derive(Clone, Default)]
+pub struct ServeOptions {
+    /// How it names itself.
+    pub identity: Identity,
+    /// Who may do what, and how much.
+    pub guards: Guards,
+    /// How other nodes are reached.
+    pub nodes: ClientTls,
+}
+
+/// The registry's routes, at the root, open to everybody.
 pub fn router(registry: RegistryHandle) -> Router {
-    router_named(registry, Identity::default())
+    let options = ServeOptions::default();
+    router_with(registry, options).expect("a client without certificates has nothing to fail at")
 }
 
-/// As [`router`], with an identity to tell.
-pub fn router_named(registry: RegistryHandle, identity: Identity) -> Router {
+/// As [`router`], guarded.
+///
+/// # Errors
+/// The certificates for connections to other nodes cannot be used.
+pub fn router_with(registry: RegistryHandle, options: ServeOptions) -> Result<Router, TlsError> {
+    let ServeOptions { identity, guards, nodes } = options;
     let heavy = Heavy::new();
-    let app = |writes| App { registry: registry.clone(), identity: identity.clone(), writes, heavy: heavy.clone() };
-    let relay = Relay::new(registry.clone(), routes(app(Writes::Here)), routes(app(Writes::AtTheWriter)));
-    // A path below /contexts/{context} is another spelling of a path at the root, so it is rewritten before routing.
-    Router::new().fallback(move |request: Request| {
-        let answer = relay.clone().answer(contexts::rewrite(request));
-        async { negotiate::with_options(answer.await) }
-    })
+    let (shared, named) = (registry.clone(), identity);
+    let app = |writes| {
+        routes(Shared { registry: shared.clone(), identity: named.clone(), writes, heavy: heavy.clone() })
+    };
+    let both = [app(Writes::Here), app(Writes::AtTheWriter)];
+    let relay = Relay::new(registry, both, nodes.client()?, guards.node_secret.clone()).map_err(TlsError::Client)?;
+    let gate = Arc::new(Gate::new(guards));
+    Ok(Router::new().fallback(move |request: Request| {
+        let (gate, relay) = (gate.clone(), relay.clone());
+        async move {
+            match gate.admit(request).await {
+                // A path below /contexts/{context} is another spelling of a path at the root, so it is rewritten before
+                // routing.
+                Ok(request) => negotiate::with_options(relay.answer(contexts::rewrite(request)).await),
+                Err(refusal) => refusal,
+            }
+        }
+    }))
 }
 
-fn routes(app: App) -> Router {
+fn routes(app: Shared) -> Router {
     Router::new()
         .route("/", get(empty).post(empty))
         .route("/contexts", get(contexts::list))
@@ -253,7 +327,7 @@ async fn not_allowed(method: Method) -> Response {
     http_error(StatusCode::METHOD_NOT_ALLOWED, "HTTP 405 Method Not Allowed")
 }
 
-async fn metadata_id(State(app): State<App>) -> Response {
+async fn metadata_id(State(app): State<Shared>) -> Response {
     ok(&serde_json::json!({"scope": {"path": [], "clusters": {
         "kafka-cluster": app.identity.kafka_cluster,
         "schema-registry-cluster": app.identity.registry_cluster,

@@ -4,7 +4,7 @@ use axum::body::to_bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -15,7 +15,7 @@ use super::super::query::{Format, Page};
 use super::super::snapshot::Deleted;
 use super::super::tags::TaggedEntity;
 use super::super::types::{Metadata, RuleSet, SchemaReference};
-use super::{MAX_BODY_BYTES, http_error};
+use super::http_error;
 
 /// The query parameters of a request, in order.
 pub(super) struct Params(Vec<(String, String)>);
@@ -98,9 +98,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Response;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Self::Rejection> {
-        let too_large =
-            || RegistryError::TooLarge(format!("the request is larger than {MAX_BODY_BYTES} bytes")).into_response();
-        let bytes = to_bytes(request.into_body(), MAX_BODY_BYTES).await.map_err(|_| too_large())?;
+        // The gate has read it and limited its size.
+        let gone = |_| http_error(StatusCode::BAD_REQUEST, "request body is not readable");
+        let bytes = to_bytes(request.into_body(), usize::MAX).await.map_err(gone)?;
         if bytes.trim_ascii().is_empty() || bytes.trim_ascii() == b"null" {
             return Err(http_error(StatusCode::UNPROCESSABLE_ENTITY, "the request has no body"));
         }

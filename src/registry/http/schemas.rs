@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::header;
 use axum::response::{IntoResponse as _, Response};
 
@@ -11,6 +11,7 @@ use super::super::query::{self, SchemaView};
 use super::super::snapshot::Snapshot;
 use super::super::types::{SchemaVersion, Subject};
 use super::super::versions::Versions;
+use super::access::Who;
 use super::params::Params;
 use super::{App, negotiate, ok};
 
@@ -28,11 +29,12 @@ pub(super) async fn types() -> Response {
 }
 
 /// `GET /schemas`
-pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Response, RegistryError> {
+pub(super) async fn list(app: App, params: Params) -> Result<Response, RegistryError> {
     let snapshot = app.registry.snapshot();
     let names = query::subjects(&snapshot, params.get("subjectPrefix").unwrap_or_default(), params.deleted());
     let mut found: Vec<&SchemaVersion> = Vec::new();
-    let names: Vec<Subject> = names.iter().map(|name| Subject::from_stored(name)).collect();
+    let names = names.iter().map(|name| Subject::from_stored(name)).filter(|subject| app.who.reads(subject));
+    let names: Vec<Subject> = names.collect();
     for subject in &names {
         let versions = snapshot.versions(subject).into_iter().flat_map(Versions::iter);
         let mut shown = versions.filter(|version| params.deleted().lists(version));
@@ -54,7 +56,8 @@ pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Respo
     let mut views = Vec::with_capacity(page.len());
     for version in page {
         let mut view = SchemaView::of(&snapshot, version, query::Format::Stored)?;
-        view.aliases = aliases.get(&version.subject).cloned().unwrap_or_default();
+        let others = aliases.get(&version.subject).into_iter().flatten();
+        view.aliases = others.filter(|alias| app.who.reads(&Subject::from_stored(alias))).cloned().collect();
         views.push(view);
     }
     Ok(ok(&views))
@@ -77,7 +80,7 @@ pub(super) fn view(snapshot: &Snapshot, version: &SchemaVersion, params: &Params
 
 /// `GET /schemas/ids/{id}`
 pub(super) async fn by_id(
-    State(app): State<App>,
+    app: App,
     Path(id): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
@@ -92,7 +95,7 @@ pub(super) async fn by_id(
 
 /// `GET /schemas/ids/{id}/schema`
 pub(super) async fn text_by_id(
-    State(app): State<App>,
+    app: App,
     Path(id): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
@@ -109,14 +112,15 @@ pub(super) fn raw(text: String) -> Response {
 
 /// `GET /schemas/ids/{id}/subjects`
 pub(super) async fn subjects_of_id(
-    State(app): State<App>,
+    app: App,
     Path(id): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
     let id = number(&id)?;
     let names = app.registry.read(|snapshot| {
         let uses = query::uses_of_id(snapshot, id, in_subject(snapshot, &params).as_ref(), params.deleted())?;
-        let mut names: Vec<String> = uses.iter().map(|version| version.subject.to_string()).collect();
+        let uses = uses.iter().filter(|version| app.who.reads(&version.subject));
+        let mut names: Vec<String> = uses.map(|version| version.subject.to_string()).collect();
         names.dedup();
         Ok(names)
     });
@@ -125,7 +129,7 @@ pub(super) async fn subjects_of_id(
 
 /// `GET /schemas/ids/{id}/versions`
 pub(super) async fn versions_of_id(
-    State(app): State<App>,
+    app: App,
     Path(id): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
@@ -134,22 +138,23 @@ pub(super) async fn versions_of_id(
         let uses = query::uses_of_id(snapshot, id, in_subject(snapshot, &params).as_ref(), params.deleted())?;
         let pair =
             |version: &&SchemaVersion| serde_json::json!({"subject": version.subject.as_str(), "version": version.version});
-        Ok(uses.iter().map(pair).collect::<Vec<_>>())
+        Ok(uses.iter().filter(|version| app.who.reads(&version.subject)).map(pair).collect::<Vec<_>>())
     });
     Ok(ok(&params.page()?.of(pairs.await?)))
 }
 
 /// `GET /schemas/guids/{guid}`
 pub(super) async fn by_guid(
-    State(app): State<App>,
+    app: App,
     Path(guid): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
+    let who = app.who.clone();
     let view = app.show(params, move |snapshot, params| {
         let unknown = || RegistryError::GuidNotFound(guid.clone());
-        let (context, id) = ids(snapshot, &guid).into_iter().next().ok_or_else(unknown)?;
-        let context = Subject::from_stored(&format!(":{context}:"));
-        let version = query::by_id(snapshot, id, Some(&context))?;
+        // Whether somebody has a certain schema is not told to who may not see it.
+        let version = ids(&who, snapshot, &guid).into_iter().next().map(|(_, version)| version).ok_or_else(unknown)?;
+        who.may_resolve(snapshot, version, params)?;
         let view = SchemaView::of(snapshot, version, params.format())?;
         // A guid stands for the schema wherever it is.
         Ok(SchemaView { subject: None, version: None, id: None, ..view })
@@ -158,10 +163,10 @@ pub(super) async fn by_guid(
 }
 
 /// `GET /schemas/guids/{guid}/ids`
-pub(super) async fn ids_of_guid(State(app): State<App>, Path(guid): Path<String>) -> Result<Response, RegistryError> {
-    let found = app.registry.read(|snapshot| match ids(snapshot, &guid) {
+pub(super) async fn ids_of_guid(app: App, Path(guid): Path<String>) -> Result<Response, RegistryError> {
+    let found = app.registry.read(|snapshot| match ids(&app.who, snapshot, &guid) {
         ids if ids.is_empty() => Err(RegistryError::SchemaNotFound),
-        ids => Ok(ids),
+        ids => Ok(ids.into_iter().map(|(context, version)| (context, version.id)).collect::<Vec<_>>()),
     });
     // The reading goes to the topic's end before the list is empty.
     let found = match found.await {
@@ -173,10 +178,16 @@ pub(super) async fn ids_of_guid(State(app): State<App>, Path(guid): Path<String>
     Ok(ok(&found))
 }
 
-fn ids(snapshot: &Snapshot, guid: &str) -> Vec<(String, i32)> {
+/// The contexts that have a schema, each with a version of it that may be read.
+fn ids<'a>(who: &Who, snapshot: &'a Snapshot, guid: &str) -> Vec<(String, &'a SchemaVersion)> {
     let Ok(guid) = uuid::Uuid::parse_str(guid) else { return Vec::new() };
-    let contexts = snapshot.contexts().into_iter();
-    contexts.filter_map(|context| snapshot.id_of_md5(&context, guid.as_bytes()).map(|id| (context, id))).collect()
+    let holder = |context: String| {
+        let id = snapshot.id_of_md5(&context, guid.as_bytes())?;
+        let scope = Subject::from_stored(&format!(":{context}:"));
+        let version = query::by_id(snapshot, id, Some(&scope), |subject| who.reads(subject)).ok()?;
+        Some((context, version))
+    };
+    snapshot.contexts().into_iter().filter_map(holder).collect()
 }
 
 async fn with_id<T: Send + 'static>(
@@ -185,9 +196,16 @@ async fn with_id<T: Send + 'static>(
     params: Params,
     show: impl Fn(&Snapshot, &SchemaVersion, &Params) -> Result<T, RegistryError> + Send + Sync + 'static,
 ) -> Result<T, RegistryError> {
+    let who = app.who.clone();
     let found = app.show(params, move |snapshot, params| {
         let subject = in_subject(snapshot, params);
-        show(snapshot, query::by_id(snapshot, id, subject.as_ref())?, params)
+        let by_id = |reads: &dyn Fn(&Subject) -> bool| query::by_id(snapshot, id, subject.as_ref(), reads);
+        let version = by_id(&|subject| who.reads(subject)).or_else(|missing| match by_id(&|_| true) {
+            Ok(_) => Err(RegistryError::IdDenied(id)),
+            Err(_) => Err(missing),
+        })?;
+        who.may_resolve(snapshot, version, params)?;
+        show(snapshot, version, params)
     });
     found.await
 }

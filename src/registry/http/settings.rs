@@ -1,6 +1,6 @@
 //! Paths under `/config` and `/mode`.
 
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -9,6 +9,7 @@ use super::super::decide::{Command, ConfigUpdate, ExistingVersions, Reply};
 use super::super::error::RegistryError;
 use super::super::snapshot::GLOBAL_CONTEXT;
 use super::super::types::{Config, Mode, Subject};
+use super::access::Operation;
 use super::params::{Body, Params, unreadable};
 use super::subjects::unreachable_reply;
 use super::{App, ok};
@@ -19,13 +20,13 @@ const REQUESTED_LEVEL: &str = "compatibility";
 const SHOWN_LEVEL: &str = "compatibilityLevel";
 
 /// `GET /config`
-pub(super) async fn config(State(app): State<App>, params: Params) -> Result<Response, RegistryError> {
+pub(super) async fn config(app: App, params: Params) -> Result<Response, RegistryError> {
     show_config(&app, None, &params).await
 }
 
 /// `GET /config/{subject}`
 pub(super) async fn subject_config(
-    State(app): State<App>,
+    app: App,
     Path(subject): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
@@ -33,6 +34,7 @@ pub(super) async fn subject_config(
 }
 
 async fn show_config(app: &App, scope: Option<Subject>, params: &Params) -> Result<Response, RegistryError> {
+    may_see(app, scope.as_ref())?;
     let config = app.registry.read(|snapshot| match (snapshot.config(scope.as_ref()), &scope) {
         _ if params.is("defaultToGlobal") => Ok(snapshot.effective_config(scope.as_ref())),
         (Some(config), _) => Ok(config.clone()),
@@ -46,7 +48,7 @@ async fn show_config(app: &App, scope: Option<Subject>, params: &Params) -> Resu
 
 /// `PUT /config`
 pub(super) async fn set_config(
-    State(app): State<App>,
+    app: App,
     Body(body): Body<Map<String, Value>>,
 ) -> Result<Response, RegistryError> {
     change_config(&app, None, body).await
@@ -54,7 +56,7 @@ pub(super) async fn set_config(
 
 /// `PUT /config/{subject}`
 pub(super) async fn set_subject_config(
-    State(app): State<App>,
+    app: App,
     Path(subject): Path<String>,
     Body(body): Body<Map<String, Value>>,
 ) -> Result<Response, RegistryError> {
@@ -62,26 +64,26 @@ pub(super) async fn set_subject_config(
 }
 
 /// `DELETE /config`
-pub(super) async fn delete_config(State(app): State<App>) -> Result<Response, RegistryError> {
+pub(super) async fn delete_config(app: App) -> Result<Response, RegistryError> {
     reset_config(&app, None).await
 }
 
 /// `DELETE /config/{subject}`
 pub(super) async fn delete_subject_config(
-    State(app): State<App>,
+    app: App,
     Path(subject): Path<String>,
 ) -> Result<Response, RegistryError> {
     reset_config(&app, Subject::scope(&subject)).await
 }
 
 /// `GET /mode`
-pub(super) async fn mode(State(app): State<App>, params: Params) -> Result<Response, RegistryError> {
+pub(super) async fn mode(app: App, params: Params) -> Result<Response, RegistryError> {
     shown_mode(&app, None, &params).await
 }
 
 /// `GET /mode/{subject}`
 pub(super) async fn subject_mode(
-    State(app): State<App>,
+    app: App,
     Path(subject): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
@@ -89,6 +91,7 @@ pub(super) async fn subject_mode(
 }
 
 async fn shown_mode(app: &App, scope: Option<Subject>, params: &Params) -> Result<Response, RegistryError> {
+    may_see(app, scope.as_ref())?;
     let mode = app.registry.read(|snapshot| match (snapshot.mode(scope.as_ref()), &scope) {
         (Some(mode), _) => Ok(mode),
         (None, _) if params.is("defaultToGlobal") => Ok(snapshot.effective_mode(scope.as_ref())),
@@ -110,7 +113,7 @@ pub(super) struct ModeBody {
 
 /// `PUT /mode`
 pub(super) async fn set_mode(
-    State(app): State<App>,
+    app: App,
     params: Params,
     Body(body): Body<ModeBody>,
 ) -> Result<Response, RegistryError> {
@@ -119,7 +122,7 @@ pub(super) async fn set_mode(
 
 /// `PUT /mode/{subject}`
 pub(super) async fn set_subject_mode(
-    State(app): State<App>,
+    app: App,
     Path(subject): Path<String>,
     params: Params,
     Body(body): Body<ModeBody>,
@@ -128,17 +131,22 @@ pub(super) async fn set_subject_mode(
 }
 
 /// `DELETE /mode`
-pub(super) async fn delete_mode(State(app): State<App>, params: Params) -> Result<Response, RegistryError> {
+pub(super) async fn delete_mode(app: App, params: Params) -> Result<Response, RegistryError> {
     reset_mode(&app, None, &params).await
 }
 
 /// `DELETE /mode/{subject}`
 pub(super) async fn delete_subject_mode(
-    State(app): State<App>,
+    app: App,
     Path(subject): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
     reset_mode(&app, Subject::scope(&subject), &params).await
+}
+
+/// Settings are seen by who may see what they are of, and by who may change them.
+fn may_see(app: &App, scope: Option<&Subject>) -> Result<(), RegistryError> {
+    if app.who.may_scope(Operation::Config, scope) { Ok(()) } else { app.who.check_scope(Operation::Read, scope) }
 }
 
 async fn change_config(
@@ -146,6 +154,7 @@ async fn change_config(
     subject: Option<Subject>,
     mut body: Map<String, Value>,
 ) -> Result<Response, RegistryError> {
+    app.who.check_scope(Operation::Config, subject.as_ref())?;
     // The name that answers have is none that requests have.
     body.remove(SHOWN_LEVEL);
     if let Some(level) = body.remove(REQUESTED_LEVEL) {
@@ -175,6 +184,7 @@ async fn change_config(
 }
 
 async fn reset_config(app: &App, subject: Option<Subject>) -> Result<Response, RegistryError> {
+    app.who.check_scope(Operation::Config, subject.as_ref())?;
     match app.write(Command::DeleteConfig { subject }).await? {
         Reply::Config(config) => Ok(ok(&with_level(*config))),
         other => unreachable_reply(&other),
@@ -187,6 +197,7 @@ async fn change_mode(
     params: &Params,
     body: &ModeBody,
 ) -> Result<Response, RegistryError> {
+    app.who.check_scope(Operation::Config, subject.as_ref())?;
     subject.as_ref().map_or(Ok(()), Subject::check)?;
     let existing = if params.is("force") { ExistingVersions::Keep } else { ExistingVersions::Refuse };
     let mode = body.mode.as_deref().map(str::parse).transpose()?;
@@ -198,6 +209,7 @@ async fn change_mode(
 }
 
 async fn reset_mode(app: &App, subject: Option<Subject>, params: &Params) -> Result<Response, RegistryError> {
+    app.who.check_scope(Operation::Config, subject.as_ref())?;
     match app.write(Command::DeleteMode { subject, recursive: params.is("recursive") }).await? {
         Reply::Mode(mode) => Ok(show_mode(mode)),
         other => unreachable_reply(&other),

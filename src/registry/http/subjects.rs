@@ -1,6 +1,6 @@
 //! Paths under `/subjects` and `/compatibility`.
 
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::Response;
 use serde::Serialize;
 
@@ -11,6 +11,7 @@ use super::super::query::{self, SchemaView};
 use super::super::snapshot::{Deleted, Snapshot};
 use super::super::tags::{self, TagRequest};
 use super::super::types::{SchemaVersion, Subject, VersionSpec};
+use super::access::{Operation, Who};
 use super::params::{Body, Params, SchemaBody};
 use super::schemas::{MAX_PAGE, raw, view};
 use super::{App, observe, ok};
@@ -18,29 +19,28 @@ use super::{App, observe, ok};
 /// The prefix of subjects of all contexts.
 const ALL_CONTEXTS: &str = ":*:";
 
-/// The subject that a path names, by itself or by its alias.
-fn named(snapshot: &Snapshot, text: &str) -> Subject {
-    snapshot.aliased(Subject::from_stored(text))
-}
-
 /// `GET /subjects`
-pub(super) async fn list(State(app): State<App>, params: Params) -> Result<Response, RegistryError> {
+pub(super) async fn list(app: App, params: Params) -> Result<Response, RegistryError> {
     let prefix = params.get("subjectPrefix").unwrap_or(ALL_CONTEXTS);
-    Ok(ok(&params.page()?.of(query::subjects(&app.registry.snapshot(), prefix, params.deleted()))))
+    let names = query::subjects(&app.registry.snapshot(), prefix, params.deleted());
+    Ok(ok(&params.page()?.of(names.into_iter().filter(|name| app.who.reads(&Subject::from_stored(name))))))
 }
 
 /// `POST /subjects/{subject}`
 pub(super) async fn lookup(
-    State(app): State<App>,
+    app: App,
     Path(subject): Path<String>,
     params: Params,
     Body(body): Body<SchemaBody>,
 ) -> Result<Response, RegistryError> {
-    let request = body.request(&params);
+    let (who, request) = (app.who.clone(), body.request(&params));
     let view = app.think(move |snapshot| {
-        let subject = named(snapshot, &subject);
-        let found =
-            snapshot.somewhere(&subject, |subject| decide::lookup(snapshot, subject, &request, params.deleted()))?;
+        let subject = who.named(Operation::Read, snapshot, &subject)?;
+        let found = snapshot.somewhere(&subject, |subject| {
+            who.may_use(subject, &request.references)?;
+            who.visible(subject, decide::lookup(snapshot, subject, &request, params.deleted()))
+        })?;
+        who.may_resolve(snapshot, found, &params)?;
         SchemaView::of(snapshot, found, params.format())
     });
     Ok(ok(&view.await?))
@@ -48,10 +48,11 @@ pub(super) async fn lookup(
 
 /// `DELETE /subjects/{subject}`
 pub(super) async fn delete(
-    State(app): State<App>,
+    app: App,
     Path(subject): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
+    app.subject(Operation::Delete, &subject)?;
     let subject = Subject::from_stored(&subject);
     match app.write(Command::DeleteSubject { subject, deletion: params.deletion() }).await? {
         Reply::DeletedVersions(versions) => Ok(ok(&versions)),
@@ -61,12 +62,12 @@ pub(super) async fn delete(
 
 /// `GET /subjects/{subject}/versions`
 pub(super) async fn versions(
-    State(app): State<App>,
+    app: App,
     Path(subject): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
     let numbers = app.registry.read(|snapshot| {
-        let subject = named(snapshot, &subject);
+        let subject = app.who.named(Operation::Read, snapshot, &subject)?;
         let numbers = query::versions(snapshot, &subject, params.deleted())?;
         Ok(if params.is("deletedAsNegative") { query::signed_versions(snapshot, &subject) } else { numbers })
     });
@@ -75,27 +76,34 @@ pub(super) async fn versions(
 
 /// `POST /subjects/{subject}/versions`
 pub(super) async fn register(
-    State(app): State<App>,
+    app: App,
     Path(subject): Path<String>,
     params: Params,
     Body(body): Body<SchemaBody>,
 ) -> Result<Response, RegistryError> {
     let request = Box::new(body.request(&params));
+    let resolved = app.subject(Operation::Write, &subject)?;
+    if request.overrides() {
+        app.subject(Operation::Config, &subject)?;
+    }
+    app.who.may_use(&resolved, &request.references)?;
     add_version(&app, Subject::from_stored(&subject), request, &params).await
 }
 
 /// `POST /subjects/{subject}/versions/{version}/tags`
 pub(super) async fn tag(
-    State(app): State<App>,
+    app: App,
     Path((subject, version)): Path<(String, String)>,
     params: Params,
     Body(body): Body<TagRequest>,
 ) -> Result<Response, RegistryError> {
+    let who = app.who.clone();
+    let named = subject.clone();
     let subject = Subject::from_stored(&subject);
     subject.check()?;
-    let (asked, spec) = (subject.clone(), version.parse()?);
+    let spec = version.parse()?;
     let request = app.think(move |snapshot| {
-        let subject = snapshot.aliased(asked.clone());
+        let subject = who.named(Operation::Write, snapshot, &named)?;
         tags::registration(snapshot, &subject, spec, &body)
     });
     let request = Box::new(request.await?);
@@ -113,6 +121,7 @@ async fn add_version(
     let snapshot = app.registry.snapshot();
     // A delete right after the registration may hide the version already, so deleted ones count.
     let found = snapshot.version(&subject, VersionSpec::Number(version), Deleted::Shown)?;
+    app.who.may_resolve(&snapshot, found, params)?;
     let mut view = SchemaView::of(&snapshot, found, params.format())?;
     (view.subject, view.deleted) = (None, None);
     Ok(ok(&view))
@@ -120,50 +129,57 @@ async fn add_version(
 
 /// `GET /subjects/{subject}/versions/{version}`
 pub(super) async fn version(
-    State(app): State<App>,
+    app: App,
     Path((subject, version)): Path<(String, String)>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let spec = version.parse()?;
+    let (who, spec) = (app.who.clone(), version.parse()?);
     let shown = app.show(params, move |snapshot, params| {
-        view(snapshot, version_of(snapshot, &subject, spec, params.deleted())?, params)
+        let found = version_of(&who, snapshot, &subject, spec, params.deleted())?;
+        who.may_resolve(snapshot, found, params)?;
+        view(snapshot, found, params)
     });
     Ok(ok(&shown.await?))
 }
 
 fn version_of<'a>(
+    who: &Who,
     snapshot: &'a Snapshot,
     subject: &str,
     version: VersionSpec,
     deleted: Deleted,
 ) -> Result<&'a SchemaVersion, RegistryError> {
-    snapshot.somewhere(&named(snapshot, subject), |subject| snapshot.version(subject, version, deleted))
+    let subject = who.named(Operation::Read, snapshot, subject)?;
+    snapshot.somewhere(&subject, |subject| who.visible(subject, snapshot.version(subject, version, deleted)))
 }
 
 /// `GET /subjects/{subject}/versions/{version}/schema`
 pub(super) async fn version_text(
-    State(app): State<App>,
+    app: App,
     Path((subject, version)): Path<(String, String)>,
     params: Params,
 ) -> Result<Response, RegistryError> {
-    let spec = version.parse()?;
+    let (who, spec) = (app.who.clone(), version.parse()?);
     let text = app.show(params, move |snapshot, params| {
-        query::text(snapshot, version_of(snapshot, &subject, spec, params.deleted())?, params.format())
+        let found = version_of(&who, snapshot, &subject, spec, params.deleted())?;
+        who.may_resolve(snapshot, found, params)?;
+        query::text(snapshot, found, params.format())
     });
     Ok(raw(text.await?))
 }
 
 /// `GET /subjects/{subject}/versions/{version}/referencedby`
 pub(super) async fn referenced_by(
-    State(app): State<App>,
+    app: App,
     Path((subject, version)): Path<(String, String)>,
     params: Params,
 ) -> Result<Response, RegistryError> {
     let spec = version.parse()?;
     let ids = app.registry.read(|snapshot| {
-        let found = version_of(snapshot, &subject, spec, Deleted::Shown)?;
+        let found = version_of(&app.who, snapshot, &subject, spec, Deleted::Shown)?;
         let referrers = snapshot.referrers(&found.subject, found.version);
         let shown = referrers.filter(|referrer| params.deleted() != Deleted::Hidden || !referrer.deleted);
+        let shown = shown.filter(|referrer| app.who.reads(&referrer.subject));
         let mut ids: Vec<i32> = shown.map(|referrer| referrer.id).collect();
         ids.sort_unstable();
         ids.dedup();
@@ -174,10 +190,11 @@ pub(super) async fn referenced_by(
 
 /// `DELETE /subjects/{subject}/versions/{version}`
 pub(super) async fn delete_version(
-    State(app): State<App>,
+    app: App,
     Path((subject, version)): Path<(String, String)>,
     params: Params,
 ) -> Result<Response, RegistryError> {
+    app.subject(Operation::Delete, &subject)?;
     let (subject, version) = (Subject::from_stored(&subject), version.parse()?);
     match app.write(Command::DeleteVersion { subject, version, deletion: params.deletion() }).await? {
         Reply::DeletedVersion(version) => Ok(ok(&version)),
@@ -187,12 +204,13 @@ pub(super) async fn delete_version(
 
 /// `GET /subjects/{subject}/metadata`
 pub(super) async fn latest_with_metadata(
-    State(app): State<App>,
+    app: App,
     Path(subject): Path<String>,
     params: Params,
 ) -> Result<Response, RegistryError> {
+    let who = app.who.clone();
     let view = app.show(params, move |snapshot, params| {
-        let subject = named(snapshot, &subject);
+        let subject = who.named(Operation::Read, snapshot, &subject)?;
         let wanted: Vec<(&str, &str)> = params.all("key").zip(params.all("value")).collect();
         query::versions(snapshot, &subject, params.deleted())?;
         let has = |version: &&SchemaVersion| {
@@ -202,14 +220,16 @@ pub(super) async fn latest_with_metadata(
         };
         let versions = snapshot.versions(&subject).into_iter().flat_map(|versions| versions.iter().rev());
         let mut shown = versions.filter(|version| params.deleted() != Deleted::Hidden || !version.deleted);
-        SchemaView::of(snapshot, shown.find(has).ok_or(RegistryError::SchemaNotFound)?, params.format())
+        let found = shown.find(has).ok_or(RegistryError::SchemaNotFound)?;
+        who.may_resolve(snapshot, found, params)?;
+        SchemaView::of(snapshot, found, params.format())
     });
     Ok(ok(&view.await?))
 }
 
 /// `POST /compatibility/subjects/{subject}/versions`
 pub(super) async fn check_history(
-    State(app): State<App>,
+    app: App,
     Path(subject): Path<String>,
     params: Params,
     Body(body): Body<SchemaBody>,
@@ -219,7 +239,7 @@ pub(super) async fn check_history(
 
 /// `POST /compatibility/subjects/{subject}/versions/{version}`
 pub(super) async fn check_version(
-    State(app): State<App>,
+    app: App,
     Path((subject, version)): Path<(String, String)>,
     params: Params,
     Body(body): Body<SchemaBody>,
@@ -237,8 +257,15 @@ async fn check(
     let (subject, request) = (subject.to_owned(), body.request(params));
     let (verbose, wanted) = (params.is("verbose"), params.is("impact"));
     let language = observe::language(&request);
+    let who = app.who.clone();
     let result = app.think(move |snapshot| {
-        let subject = named(snapshot, &subject);
+        let named = subject.as_str();
+        let subject = who.named(Operation::Compatibility, snapshot, named)?;
+        if verbose || wanted {
+            // The messages quote the older schema, and the impact names its columns.
+            who.named(Operation::Read, snapshot, named)?;
+        }
+        who.may_use(&subject, &request.references)?;
         let messages = decide::check_compatibility(snapshot, &subject, version, &request)?;
         let level = snapshot.level(&subject);
         let question = match wanted || (level.checks_lineage() && messages.is_empty()) {

@@ -18,6 +18,7 @@ mod rebuild;
 mod recorded_openlineage;
 mod registry;
 mod registry_nodes;
+mod registry_security;
 mod runtime;
 mod schema_cli;
 mod spark_graph;

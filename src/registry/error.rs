@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::schema::SchemaError;
 
 use super::handle::OtherWriter;
-use super::impact::LineageQuestion;
 use super::http::access::Operation;
+use super::impact::LineageQuestion;
 use super::log::LogError;
 use super::types::Subject;
 

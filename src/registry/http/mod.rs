@@ -205,9 +205,8 @@ pub fn router_with(registry: RegistryHandle, options: ServeOptions) -> Result<Ro
     let ServeOptions { identity, guards, nodes } = options;
     let heavy = Heavy::new();
     let (shared, named) = (registry.clone(), identity);
-    let app = |writes| {
-        routes(Shared { registry: shared.clone(), identity: named.clone(), writes, heavy: heavy.clone() })
-    };
+    let app =
+        |writes| routes(Shared { registry: shared.clone(), identity: named.clone(), writes, heavy: heavy.clone() });
     let both = [app(Writes::Here), app(Writes::AtTheWriter)];
     let relay = Relay::new(registry, both, nodes.client()?, guards.node_secret.clone()).map_err(TlsError::Client)?;
     let gate = Arc::new(Gate::new(guards));

@@ -79,11 +79,7 @@ pub(super) fn view(snapshot: &Snapshot, version: &SchemaVersion, params: &Params
 }
 
 /// `GET /schemas/ids/{id}`
-pub(super) async fn by_id(
-    app: App,
-    Path(id): Path<String>,
-    params: Params,
-) -> Result<Response, RegistryError> {
+pub(super) async fn by_id(app: App, Path(id): Path<String>, params: Params) -> Result<Response, RegistryError> {
     let view = with_id(&app, number(&id)?, params, |snapshot, version, params| {
         let mut view = view(snapshot, version, params)?;
         view.id = None;
@@ -94,11 +90,7 @@ pub(super) async fn by_id(
 }
 
 /// `GET /schemas/ids/{id}/schema`
-pub(super) async fn text_by_id(
-    app: App,
-    Path(id): Path<String>,
-    params: Params,
-) -> Result<Response, RegistryError> {
+pub(super) async fn text_by_id(app: App, Path(id): Path<String>, params: Params) -> Result<Response, RegistryError> {
     let text = with_id(&app, number(&id)?, params, |snapshot, version, params| {
         query::text(snapshot, version, params.format())
     });
@@ -144,11 +136,7 @@ pub(super) async fn versions_of_id(
 }
 
 /// `GET /schemas/guids/{guid}`
-pub(super) async fn by_guid(
-    app: App,
-    Path(guid): Path<String>,
-    params: Params,
-) -> Result<Response, RegistryError> {
+pub(super) async fn by_guid(app: App, Path(guid): Path<String>, params: Params) -> Result<Response, RegistryError> {
     let who = app.who.clone();
     let view = app.show(params, move |snapshot, params| {
         let unknown = || RegistryError::GuidNotFound(guid.clone());

@@ -47,10 +47,7 @@ async fn show_config(app: &App, scope: Option<Subject>, params: &Params) -> Resu
 }
 
 /// `PUT /config`
-pub(super) async fn set_config(
-    app: App,
-    Body(body): Body<Map<String, Value>>,
-) -> Result<Response, RegistryError> {
+pub(super) async fn set_config(app: App, Body(body): Body<Map<String, Value>>) -> Result<Response, RegistryError> {
     change_config(&app, None, body).await
 }
 
@@ -69,10 +66,7 @@ pub(super) async fn delete_config(app: App) -> Result<Response, RegistryError> {
 }
 
 /// `DELETE /config/{subject}`
-pub(super) async fn delete_subject_config(
-    app: App,
-    Path(subject): Path<String>,
-) -> Result<Response, RegistryError> {
+pub(super) async fn delete_subject_config(app: App, Path(subject): Path<String>) -> Result<Response, RegistryError> {
     reset_config(&app, Subject::scope(&subject)).await
 }
 
@@ -112,11 +106,7 @@ pub(super) struct ModeBody {
 }
 
 /// `PUT /mode`
-pub(super) async fn set_mode(
-    app: App,
-    params: Params,
-    Body(body): Body<ModeBody>,
-) -> Result<Response, RegistryError> {
+pub(super) async fn set_mode(app: App, params: Params, Body(body): Body<ModeBody>) -> Result<Response, RegistryError> {
     change_mode(&app, None, &params, &body).await
 }
 

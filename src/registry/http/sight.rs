@@ -26,11 +26,7 @@ impl Who {
     }
 
     /// What was found of a subject, unless it may not be read: a name without a context is looked for in all of them.
-    pub(super) fn visible<T>(
-        &self,
-        subject: &Subject,
-        found: Result<T, RegistryError>,
-    ) -> Result<T, RegistryError> {
+    pub(super) fn visible<T>(&self, subject: &Subject, found: Result<T, RegistryError>) -> Result<T, RegistryError> {
         if self.reads(subject) { found } else { Err(unreadable(subject.as_str())) }
     }
 

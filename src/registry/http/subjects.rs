@@ -47,11 +47,7 @@ pub(super) async fn lookup(
 }
 
 /// `DELETE /subjects/{subject}`
-pub(super) async fn delete(
-    app: App,
-    Path(subject): Path<String>,
-    params: Params,
-) -> Result<Response, RegistryError> {
+pub(super) async fn delete(app: App, Path(subject): Path<String>, params: Params) -> Result<Response, RegistryError> {
     app.subject(Operation::Delete, &subject)?;
     let subject = Subject::from_stored(&subject);
     match app.write(Command::DeleteSubject { subject, deletion: params.deletion() }).await? {
@@ -61,11 +57,7 @@ pub(super) async fn delete(
 }
 
 /// `GET /subjects/{subject}/versions`
-pub(super) async fn versions(
-    app: App,
-    Path(subject): Path<String>,
-    params: Params,
-) -> Result<Response, RegistryError> {
+pub(super) async fn versions(app: App, Path(subject): Path<String>, params: Params) -> Result<Response, RegistryError> {
     let numbers = app.registry.read(|snapshot| {
         let subject = app.who.named(Operation::Read, snapshot, &subject)?;
         let numbers = query::versions(snapshot, &subject, params.deleted())?;

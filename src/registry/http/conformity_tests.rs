@@ -226,6 +226,18 @@ async fn a_file_may_be_referred_to_by_two_names() {
 }
 
 #[tokio::test]
+async fn a_context_has_no_colon_in_its_name() {
+    let client = Client::new();
+    let refused = client.get("/contexts/:.a:b:/subjects").await;
+    assert_eq!(message(&refused), "Context name '.a:b' cannot contain a colon");
+    assert_eq!(code(refused), (400, 400));
+    client.register(":.a:s", V1).await;
+    for context in [".a", "a", ":.a:"] {
+        assert_eq!(client.get(&format!("/contexts/{context}/subjects")).await, (200, json!([":.a:s"])), "{context}");
+    }
+}
+
+#[tokio::test]
 async fn numbers_out_of_range_are_no_numbers() {
     let client = Client::new();
     client.register("s", V1).await;

@@ -10,7 +10,7 @@ use super::super::types::{DEFAULT_CONTEXT, Subject};
 use super::access::Operation;
 use super::params::Params;
 use super::subjects::unreachable_reply;
-use super::{App, ok};
+use super::{App, http_error, ok};
 
 /// `GET /contexts`
 pub(super) async fn list(app: App, params: Params) -> Result<Response, RegistryError> {
@@ -36,13 +36,24 @@ pub(super) async fn delete(app: App, Path(context): Path<String>) -> Result<Resp
 }
 
 /// Rewrites a request below `/contexts/{context}`; others stay as they are.
-pub(super) fn rewrite(mut request: Request) -> Request {
+///
+/// # Errors
+/// The path names what cannot be a context; the response says so.
+pub(super) fn rewrite(mut request: Request) -> Result<Request, Response> {
+    if let Some((context, _)) = request.uri().path().strip_prefix("/contexts/").and_then(|path| path.split_once('/')) {
+        let context = context.strip_prefix(':').unwrap_or(context);
+        let context = context.strip_suffix(':').unwrap_or(context);
+        if context.contains(':') {
+            let message = format!("Context name '{context}' cannot contain a colon");
+            return Err(http_error(StatusCode::BAD_REQUEST, &message));
+        }
+    }
     for rule in [without_slash, rewritten] {
         if let Some(uri) = rule(request.uri()) {
             *request.uri_mut() = uri;
         }
     }
-    request
+    Ok(request)
 }
 
 /// A path with a slash at its end is the path without it.

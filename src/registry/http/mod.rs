@@ -213,10 +213,10 @@ pub fn router_with(registry: RegistryHandle, options: ServeOptions) -> Result<Ro
     Ok(Router::new().fallback(move |request: Request| {
         let (gate, relay) = (gate.clone(), relay.clone());
         async move {
-            match gate.admit(request).await {
+            match gate.admit(request).await.and_then(contexts::rewrite) {
                 // A path below /contexts/{context} is another spelling of a path at the root, so it is rewritten before
                 // routing.
-                Ok(request) => negotiate::with_options(relay.answer(contexts::rewrite(request)).await),
+                Ok(request) => negotiate::with_options(relay.answer(request).await),
                 Err(refusal) => refusal,
             }
         }

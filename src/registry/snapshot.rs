@@ -489,6 +489,10 @@ impl Snapshot {
         if depth > MAX_REFERENCE_DEPTH {
             return Err(RegistryError::InvalidSchema(format!("references nest deeper than {MAX_REFERENCE_DEPTH}")));
         }
+        // Counted as they are written: the same one many times is as much to look up as many.
+        if references.len() > MAX_REFERENCES {
+            return Err(RegistryError::TooLarge(format!("schema has more than {MAX_REFERENCES} references")));
+        }
         for reference in references {
             let version = self.referenced(owner, reference, deleted)?;
             // A version seen before is already in the list, or is being resolved further up: then the texts refer to each
@@ -507,6 +511,8 @@ impl Snapshot {
                 return Err(RegistryError::TooLarge(format!("schema pulls in more than {MAX_REFERENCES} references")));
             }
             self.resolve_into(&version.subject, &version.content.references, deleted, seen, depth + 1, resolved)?;
+            // Before they are copied: many large ones would take gigabytes.
+            schema::check_size(&version.content.schema, resolved)?;
             let schema = version.content.schema.to_string();
             resolved.push(ResolvedReference { name: reference.name.clone(), schema });
         }

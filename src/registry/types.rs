@@ -1,7 +1,7 @@
 //! The registry's vocabulary: subjects and contexts, versions, references, metadata, rule sets, configuration, modes.
 //! Field names and order are those of the reference's JSON.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -307,7 +307,8 @@ impl RuleSet {
     /// This with the rules of `over` put on top, by name.
     pub fn merged(&self, over: &RuleSet) -> RuleSet {
         let merge = |under: &[Rule], over: &[Rule]| {
-            let kept = under.iter().filter(|rule| !over.iter().any(|other| other.name == rule.name));
+            let named: HashSet<&str> = over.iter().map(|rule| rule.name.as_str()).collect();
+            let kept = under.iter().filter(|rule| !named.contains(rule.name.as_str()));
             kept.chain(over).cloned().collect()
         };
         RuleSet {

@@ -19,7 +19,7 @@ use std::sync::Arc;
 pub use compat::{Direction, Incompatibility, Level};
 pub use fields::{ChangedField, FieldChange, SchemaField, changed_fields};
 
-/// Longest schema text that is parsed, in bytes.
+/// Longest schema text that is parsed, in bytes, with the texts of its references; its canonical text neither is longer.
 pub const MAX_SCHEMA_BYTES: usize = 4 * 1024 * 1024;
 /// Most references, direct and through other references, one schema may pull in.
 pub const MAX_REFERENCES: usize = 400;
@@ -75,7 +75,7 @@ pub struct ResolvedReference {
 }
 
 /// What part of a schema tags are on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum EntityKind {
     /// A record, message or object.
     #[serde(rename = "sr_record", alias = "SR_RECORD")]
@@ -199,16 +199,28 @@ pub fn parse(
     references: &[ResolvedReference],
     validation: Validation,
 ) -> Result<Arc<dyn ParsedSchema>, SchemaError> {
+    check_size(text, references)?;
+    if references.len() > MAX_REFERENCES {
+        return Err(SchemaError::TooLarge { limit: MAX_REFERENCES, unit: "references" });
+    }
+    let parsed: Arc<dyn ParsedSchema> = match schema_type {
+        SchemaType::Avro => Arc::new(avro::AvroSchema::parse(text, references, validation)?),
+        SchemaType::Protobuf => Arc::new(protobuf::ProtobufSchema::parse(text, references, validation)?),
+        SchemaType::Json => Arc::new(json_schema::JsonSchema::parse(text, references, validation)?),
+    };
+    // That is what is stored, and what is stored must be readable.
+    check_size(parsed.canonical(), references)?;
+    Ok(parsed)
+}
+
+/// Checks a text against [`MAX_SCHEMA_BYTES`], together with its references.
+///
+/// # Errors
+/// It is longer.
+pub fn check_size(text: &str, references: &[ResolvedReference]) -> Result<(), SchemaError> {
     let total = references.iter().map(|reference| reference.schema.len()).sum::<usize>() + text.len();
     if total > MAX_SCHEMA_BYTES {
         return Err(SchemaError::TooLarge { limit: MAX_SCHEMA_BYTES, unit: "bytes" });
     }
-    if references.len() > MAX_REFERENCES {
-        return Err(SchemaError::TooLarge { limit: MAX_REFERENCES, unit: "references" });
-    }
-    match schema_type {
-        SchemaType::Avro => Ok(Arc::new(avro::AvroSchema::parse(text, references, validation)?)),
-        SchemaType::Protobuf => Ok(Arc::new(protobuf::ProtobufSchema::parse(text, references, validation)?)),
-        SchemaType::Json => Ok(Arc::new(json_schema::JsonSchema::parse(text, references, validation)?)),
-    }
+    Ok(())
 }

@@ -1,3 +1,5 @@
+use axum::http::StatusCode;
+
 use super::super::handle::RegistryOptions;
 use super::super::log::MemoryLog;
 use super::*;
@@ -62,7 +64,7 @@ fn blocking_calls_work_on_plain_threads() {
 
 #[tokio::test]
 async fn a_login_is_sent_and_a_refusal_is_told() {
-    use axum::http::{HeaderMap, StatusCode};
+    use axum::http::HeaderMap;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let answer = |headers: HeaderMap| async move {

@@ -236,10 +236,14 @@ fn parse(
     if text.trim().is_empty() {
         return Err(RegistryError::InvalidSchema("Empty schema".to_owned()));
     }
-    schema::parse(schema_type, text, references, validation).map_err(|error| match error {
+    schema::parse(schema_type, text, references, validation).map_err(|error| refused(error, schema_type))
+}
+
+fn refused(error: SchemaError, schema_type: SchemaType) -> RegistryError {
+    match error {
         SchemaError::TooLarge { .. } => RegistryError::TooLarge(error.to_string()),
         error => RegistryError::InvalidSchema(format!("Invalid schema of type {schema_type}, details: {error}")),
-    })
+    }
 }
 
 /// Whether a new version's contract is another one than its request says.
@@ -573,6 +577,7 @@ fn prepare(
         }
         false => parsed.canonical().to_owned(),
     };
+    schema::check_size(&canonical, &resolved).map_err(|error| refused(error, schema_type))?;
     let (metadata, rule_set) = contract(request, previous, config, purpose)?;
     let content = Content::new(schema_type, canonical.as_str().into(), &canonical, references, metadata, rule_set);
     Ok(Prepared { content, parsed })

@@ -432,3 +432,27 @@ mod properties {
         }
     }
 }
+
+#[test]
+fn references_are_limited_in_number_and_size() {
+    let mut world = World::default();
+    let fixed = |at: usize, doc: usize| {
+        avro(&format!(r#"{{"type":"fixed","name":"F{at}","doc":"{}","size":1}}"#, "d".repeat(doc)))
+    };
+    let to = |at: usize| SchemaReference { name: format!("F{at}"), subject: format!("s{at}"), version: 1 };
+    for at in 0..3 {
+        world.register(&format!("s{at}"), fixed(at, 2_000_000)).unwrap();
+    }
+    let two = RegisterRequest { references: vec![to(0), to(1)], ..avro("\"int\"") };
+    world.register("two", two).unwrap();
+    let three = RegisterRequest { references: vec![to(0), to(1), to(2)], ..avro("\"int\"") };
+    let refused = world.register("three", three).unwrap_err();
+    assert_eq!(refused.code(), 42209);
+    assert!(refused.to_string().contains("larger than 4194304 bytes"), "{refused}");
+    // The same one over and over is resolved once, and looked up each time.
+    let repeated = |count: usize| RegisterRequest { references: vec![to(0); count], ..avro("\"int\"") };
+    world.register("many", repeated(400)).unwrap();
+    let refused = world.register("many", repeated(401)).unwrap_err();
+    assert_eq!(refused.code(), 42209);
+    assert!(refused.to_string().contains("more than 400 references"), "{refused}");
+}

@@ -1,26 +1,35 @@
 //! Whether a reader's schema can read a writer's data: schema resolution of the Avro specification, judged and reported
 //! as Java Avro's compatibility check does. Knows nodes only.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::super::Incompatibility;
 use super::{AvroSchema, Field, Named, Node, NodeId, Primitive};
 
-/// Most pairs of nodes one check compares. Pairs are remembered, so real schemas stay far below.
-const MAX_PAIRS: usize = 1_000_000;
+/// Most units of work of one check: a pair of nodes, a field, an alias or a symbol that is looked at. Pairs are
+/// remembered, so real schemas stay far below.
+const MAX_WORK: usize = 5_000_000;
+/// What an incompatibility costs that a pair passes on: all are copied, and remembered with the pair.
+const FOUND_WORK: usize = 20;
+/// As many bytes of its texts count as a unit.
+const BYTES_PER_UNIT: usize = 16;
 /// Deepest nesting that is compared. A text cannot nest deeper, only long chains of named types can.
 const MAX_LEVELS: usize = 400;
 /// Most incompatibilities that are listed.
 const MAX_FOUND: usize = 1_000;
 
-/// Everything in which `reader` cannot read data of `writer`.
+/// Everything in which `reader` cannot read data of `writer`. Past [`MAX_WORK`] that is one: that it cannot be told.
 pub(super) fn incompatibilities(reader: &AvroSchema, writer: &AvroSchema) -> Vec<Incompatibility> {
     // Equal texts need no comparison; with references the same text may mean different types.
     if reader.own == 0 && writer.own == 0 && reader.canonical == writer.canonical {
         return Vec::new();
     }
-    let mut check = Check { reader, writer, known: HashMap::new(), path: Vec::new(), level: 0 };
+    let mut check = Check { reader, writer, known: HashMap::new(), path: Vec::new(), level: 0, work: 0 };
     let mut found = check.pair(reader.root(), writer.root());
+    if check.is_spent() {
+        check.path.clear();
+        return vec![check.too_large()];
+    }
     found.truncate(MAX_FOUND);
     found
 }
@@ -32,9 +41,25 @@ struct Check<'a> {
     known: HashMap<(NodeId, NodeId), Option<Vec<Incompatibility>>>,
     path: Vec<String>,
     level: usize,
+    /// Units of work done so far.
+    work: usize,
 }
 
 impl Check<'_> {
+    /// Takes so many units of work; answers whether there were that many left.
+    fn spend(&mut self, units: usize) -> bool {
+        self.work = self.work.saturating_add(units);
+        !self.is_spent()
+    }
+
+    fn is_spent(&self) -> bool {
+        self.work > MAX_WORK
+    }
+
+    fn too_large(&self) -> Incompatibility {
+        self.found("TYPE_MISMATCH", "schemas are too large to compare".to_owned(), DIFFERENT_TYPE)
+    }
+
     fn at(&mut self, token: impl ToString, reader: NodeId, writer: NodeId) -> Vec<Incompatibility> {
         self.path.push(token.to_string());
         let found = self.pair(reader, writer);
@@ -43,18 +68,25 @@ impl Check<'_> {
     }
 
     fn pair(&mut self, reader: NodeId, writer: NodeId) -> Vec<Incompatibility> {
-        if let Some(known) = self.known.get(&(reader, writer)) {
-            return known.clone().unwrap_or_default();
+        if !self.spend(1) {
+            return Vec::new();
         }
-        if self.known.len() >= MAX_PAIRS || self.level >= MAX_LEVELS {
-            return vec![self.found("TYPE_MISMATCH", "schemas are too large to compare".to_owned(), DIFFERENT_TYPE)];
+        if let Some(known) = self.known.get(&(reader, writer)) {
+            let found = known.clone().unwrap_or_default();
+            self.spend(weight(&found));
+            return found;
+        }
+        if self.level >= MAX_LEVELS {
+            return vec![self.too_large()];
         }
         self.known.insert((reader, writer), None);
         self.level += 1;
         let mut found = self.compare(reader, writer);
         self.level -= 1;
         found.truncate(MAX_FOUND);
-        self.known.insert((reader, writer), Some(found.clone()));
+        if self.spend(weight(&found)) {
+            self.known.insert((reader, writer), Some(found.clone()));
+        }
         found
     }
 
@@ -77,8 +109,12 @@ impl Check<'_> {
                 Node::Enum { named: written, symbols: written_symbols, .. },
             ) => {
                 let mut found = self.names(read, written);
+                if !self.spend(symbols.len() + written_symbols.len()) {
+                    return found;
+                }
+                let known: HashSet<&str> = symbols.iter().map(String::as_str).collect();
                 let missing: BTreeSet<&str> =
-                    written_symbols.iter().filter(|symbol| !symbols.contains(symbol)).map(String::as_str).collect();
+                    written_symbols.iter().map(String::as_str).filter(|symbol| !known.contains(symbol)).collect();
                 // A reader with a default takes it for every symbol it does not know.
                 if !missing.is_empty() && default.is_none() {
                     let message = format!("[{}]", missing.into_iter().collect::<Vec<_>>().join(", "));
@@ -94,6 +130,9 @@ impl Check<'_> {
             (Node::Union(_), Node::Union(branches)) => {
                 let mut found = Vec::new();
                 for (index, branch) in branches.iter().enumerate() {
+                    if self.is_full(&found) {
+                        break;
+                    }
                     if !self.at(index, reader_id, *branch).is_empty() {
                         let message =
                             format!("reader union lacking writer type: {}", self.writer.node(*branch).type_name());
@@ -105,6 +144,9 @@ impl Check<'_> {
             (_, Node::Union(branches)) => {
                 let mut found = Vec::new();
                 for (index, branch) in branches.iter().enumerate() {
+                    if self.is_full(&found) {
+                        break;
+                    }
                     found.extend(self.at(index, reader_id, *branch));
                 }
                 found
@@ -122,7 +164,13 @@ impl Check<'_> {
         }
     }
 
-    fn names(&self, reader: &Named, writer: &Named) -> Vec<Incompatibility> {
+    /// Whether looking further would change nothing: no more is listed, or the work is spent.
+    fn is_full(&self, found: &[Incompatibility]) -> bool {
+        found.len() >= MAX_FOUND || self.is_spent()
+    }
+
+    fn names(&mut self, reader: &Named, writer: &Named) -> Vec<Incompatibility> {
+        self.spend(reader.aliases.len());
         if reader.name.name == writer.name.name || reader.aliases.contains(&writer.name) {
             return Vec::new();
         }
@@ -130,10 +178,16 @@ impl Check<'_> {
     }
 
     fn fields(&mut self, reader: &[Field], writer: &[Field], writer_record: NodeId) -> Vec<Incompatibility> {
+        if !self.spend(writer.len()) {
+            return Vec::new();
+        }
         let by_name: HashMap<&str, &Field> = writer.iter().map(|field| (field.name.as_str(), field)).collect();
         let mut found = Vec::new();
         self.path.push("fields".to_owned());
         for (index, field) in reader.iter().enumerate() {
+            if self.is_full(&found) || !self.spend(1 + field.aliases.len()) {
+                break;
+            }
             self.path.push(index.to_string());
             let names = std::iter::once(&field.name).chain(&field.aliases);
             let mut candidates = names.filter_map(|name| by_name.get(name.as_str()));
@@ -198,6 +252,12 @@ const DIFFERENT_TYPE: &str =
     "The type (path '{path}') of a field in the {reader} schema does not match with the {writer} schema";
 const MISSING_BRANCH: &str =
     "The {reader} schema is missing a type inside a union field at path '{path}' in the {writer} schema";
+
+/// What passing these on costs, in units of work.
+fn weight(found: &[Incompatibility]) -> usize {
+    let bytes = |found: &Incompatibility| found.location.len() + found.message.len() + found.description.len();
+    found.iter().map(|found| FOUND_WORK + bytes(found) / BYTES_PER_UNIT).sum()
+}
 
 fn describe(kind: &'static str, location: String, message: String, description: &str) -> Incompatibility {
     let description = description.replace("{path}", &location).replace("{info}", &message);

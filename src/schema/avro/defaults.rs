@@ -1,5 +1,7 @@
 //! Whether a JSON default fits the type of its field. Knows nodes and JSON only.
 
+use std::collections::HashMap;
+
 use super::super::json::Json;
 use super::{Node, NodeId, Primitive};
 
@@ -45,8 +47,10 @@ fn check(nodes: &[Node], schema: NodeId, value: &Json, depth: usize, steps: &mut
         },
         Some(Node::Union(branches)) => branches.iter().any(|branch| check(nodes, *branch, value, depth, steps)),
         Some(Node::Record { fields, .. }) => {
-            let Json::Object(_) = value else { return false };
-            fields.iter().all(|field| match value.get(&field.name).or(field.default.as_ref()) {
+            let Json::Object(members) = value else { return false };
+            *steps += members.len();
+            let members: HashMap<&str, &Json> = members.iter().map(|(key, value)| (key.as_str(), value)).collect();
+            fields.iter().all(|field| match members.get(field.name.as_str()).copied().or(field.default.as_ref()) {
                 Some(value) => check(nodes, field.schema, value, depth, steps),
                 None => false,
             })

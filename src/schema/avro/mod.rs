@@ -11,6 +11,8 @@ mod parse;
 mod tags;
 
 #[cfg(test)]
+mod limit_tests;
+#[cfg(test)]
 mod tests;
 
 use std::any::Any;

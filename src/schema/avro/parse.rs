@@ -12,13 +12,18 @@ const SCHEMA_RESERVED: &[&str] =
     &["doc", "fields", "items", "name", "namespace", "size", "symbols", "values", "type", "aliases"];
 const FIELD_RESERVED: &[&str] = &["default", "doc", "name", "order", "type", "aliases"];
 
+/// Longest full name of a type, in bytes. Each type keeps its own, and each mention may be written in full.
+const MAX_FULL_NAME: usize = 1024;
+/// Most bytes of full names, full aliases and paths to defaults that one schema may have: a short text can hold many.
+const MAX_NAME_BYTES: usize = 32 * 1024 * 1024;
+
 /// Parses the references, then the text, into one arena: (nodes, root, first own node).
 pub(super) fn parse(
     text: &str,
     references: &[ResolvedReference],
     validation: Validation,
 ) -> Result<(Vec<Node>, NodeId, u32), SchemaError> {
-    let mut parser = Parser { nodes: Vec::new(), names: HashMap::new(), checks: Vec::new(), validation };
+    let mut parser = Parser { nodes: Vec::new(), names: HashMap::new(), checks: Vec::new(), name_bytes: 0, validation };
     for reference in references {
         // A referenced schema was judged when it was registered; here it only has to be readable.
         parser.validation = if validation == Validation::Strict { Validation::Lenient } else { validation };
@@ -39,6 +44,8 @@ struct Parser {
     names: HashMap<FullName, NodeId>,
     /// Defaults to validate once every name is known: (field's schema, default, path, field name).
     checks: Vec<(NodeId, Json, String, String)>,
+    /// Against [`MAX_NAME_BYTES`].
+    name_bytes: usize,
     validation: Validation,
 }
 
@@ -126,7 +133,10 @@ impl Parser {
         let fallback = if name.contains('.') { None } else { self.names.get(&bare) };
         match self.names.get(&full).or(fallback) {
             Some(id) => Ok(*id),
-            None if self.validation == Validation::Unresolved => Ok(self.add(Node::Unresolved(full))),
+            None if self.validation == Validation::Unresolved => {
+                self.charge(name.len() + full.namespace.as_ref().map_or(0, String::len))?;
+                Ok(self.add(Node::Unresolved(full)))
+            }
             None => Err(place.invalid(format!("undefined name \"{name}\""))),
         }
     }
@@ -217,7 +227,9 @@ impl Parser {
         if let Some(default) = default.as_ref().filter(is_new)
             && !defaults::fits_plainly(&self.nodes, schema, default)
         {
-            self.checks.push((schema, default.clone(), place.path(), name.clone()));
+            let path = place.path();
+            self.charge(path.len())?;
+            self.checks.push((schema, default.clone(), path, name.clone()));
         }
         let order = text(json, "order", place)?.map(|order| order.to_ascii_lowercase());
         if let Some(order) = &order
@@ -270,16 +282,21 @@ impl Parser {
         self.define(&name, Node::Fixed { named, size, properties: properties(json, SCHEMA_RESERVED, &[]) }, place)
     }
 
-    fn named(&self, json: &Json, place: &Place) -> Result<Named, SchemaError> {
+    fn named(&mut self, json: &Json, place: &Place) -> Result<Named, SchemaError> {
         let written = text(json, "name", place)?.ok_or_else(|| place.invalid("no \"name\""))?;
         let namespace = text(json, "namespace", place)?;
         let enclosing = namespace.as_deref().or(place.namespace);
+        if written.len() + enclosing.map_or(0, str::len) > MAX_FULL_NAME {
+            return Err(place.invalid(format!("the full name of a type is longer than {MAX_FULL_NAME} bytes")));
+        }
         let name = FullName::written(&written, enclosing);
         self.check_name(&name.name, place)?;
         if name.namespace.is_none() && Primitive::from_name(&name.name).is_some() {
             return Err(place.invalid(format!("a type may not have the name of the primitive \"{name}\"")));
         }
         let aliases = strings(json, "aliases", place)?.unwrap_or_default();
+        let space = name.namespace.as_ref().map_or(0, String::len);
+        self.charge(name.name.len() + space + aliases.iter().map(|alias| alias.len() + space).sum::<usize>())?;
         let aliases =
             aliases.iter().map(|alias| FullName::written(alias, name.namespace.as_deref())).collect::<Vec<_>>();
         Ok(Named { name, doc: text_or_none(json, "doc"), aliases })
@@ -292,6 +309,14 @@ impl Parser {
         let id = self.add(node);
         self.names.insert(name.clone(), id);
         Ok(id)
+    }
+
+    fn charge(&mut self, bytes: usize) -> Result<(), SchemaError> {
+        self.name_bytes = self.name_bytes.saturating_add(bytes);
+        if self.name_bytes > MAX_NAME_BYTES {
+            return Err(SchemaError::TooLarge { limit: MAX_NAME_BYTES, unit: "bytes of full names" });
+        }
+        Ok(())
     }
 
     fn check_name(&self, name: &str, place: &Place) -> Result<(), SchemaError> {

@@ -1,6 +1,6 @@
 //! Tags inside a schema's text: the attribute `confluent:tags` of records and fields.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::super::json::Json;
 use super::super::{EntityKind, EntityTags, SchemaError};
@@ -14,17 +14,26 @@ const TAGS: &str = "confluent:tags";
 /// # Errors
 /// An entity is not in the schema.
 pub(super) fn tagged(schema: &Json, add: &[EntityTags], remove: &[EntityTags]) -> Result<Json, SchemaError> {
-    let mut schema = schema.clone();
+    let mut wanted = Wanted::default();
     for (entities, change) in [(add, Change::Add), (remove, Change::Remove)] {
         for entity in entities {
-            if !visit(&mut schema, None, entity, change) {
-                let message = "no record or field of the schema has this path; write a record as its full name and a \
-                               field as that name, a dot and the field's";
-                return Err(SchemaError::Invalid { path: entity.path.clone(), message: message.to_owned() });
-            }
+            let by_path = if entity.kind == EntityKind::Record { &mut wanted.records } else { &mut wanted.fields };
+            let path = entity.path.trim_start_matches('.');
+            by_path.entry(path).or_default().push((change, &entity.tags));
         }
     }
-    Ok(schema)
+    let mut schema = schema.clone();
+    let mut found = HashSet::new();
+    visit(&mut schema, None, &wanted, &mut found);
+    let is_there = |entity: &&EntityTags| found.contains(&(entity.kind, entity.path.trim_start_matches('.')));
+    match add.iter().chain(remove).find(|entity| !is_there(entity)) {
+        None => Ok(schema),
+        Some(entity) => {
+            let message = "no record or field of the schema has this path; write a record as its full name and a field \
+                           as that name, a dot and the field's";
+            Err(SchemaError::Invalid { path: entity.path.clone(), message: message.to_owned() })
+        }
+    }
 }
 
 /// The records and fields that have tags, in written order.
@@ -38,6 +47,15 @@ pub(super) fn entities(schema: &Json) -> Vec<EntityTags> {
 enum Change {
     Add,
     Remove,
+}
+
+/// Changes in their order, by the path of what they are for: one walk through the schema makes them all.
+type ByPath<'a> = HashMap<&'a str, Vec<(Change, &'a BTreeSet<String>)>>;
+
+#[derive(Default)]
+struct Wanted<'a> {
+    records: ByPath<'a>,
+    fields: ByPath<'a>,
 }
 
 fn collect(schema: &Json, enclosing: Option<&str>, found: &mut Vec<EntityTags>) {
@@ -77,48 +95,44 @@ fn tags_of(part: &Json) -> Vec<String> {
     }
 }
 
-/// Applies a change wherever the entity is; answers whether it is anywhere.
-fn visit(schema: &mut Json, enclosing: Option<&str>, entity: &EntityTags, change: Change) -> bool {
+/// Makes the changes wherever their entities are, and notes which are anywhere.
+fn visit<'a>(
+    schema: &mut Json,
+    enclosing: Option<&str>,
+    wanted: &Wanted<'a>,
+    found: &mut HashSet<(EntityKind, &'a str)>,
+) {
     let members = match schema {
         Json::Array(branches) => {
-            let mut found = false;
-            branches.iter_mut().for_each(|branch| found |= visit(branch, enclosing, entity, change));
-            return found;
+            return branches.iter_mut().for_each(|branch| visit(branch, enclosing, wanted, found));
         }
         Json::Object(members) => members,
-        _ => return false,
+        _ => return,
     };
     let text = |key: &str| members.iter().find(|(name, _)| name == key).and_then(|(_, value)| value.as_str());
     let is_record = matches!(text("type"), Some("record" | "error"));
     let name = text("name").map(|name| FullName::written(name, text("namespace").or(enclosing)));
-    let mut found = false;
-    if let Some(name) = name.filter(|_| is_record) {
-        let full = name.to_string();
-        let wanted = entity.path.trim_start_matches('.');
-        if entity.kind == EntityKind::Record && wanted == full {
-            retag(members, &entity.tags, change);
-            found = true;
-        }
-        let wanted = wanted.strip_prefix(&full).and_then(|rest| rest.strip_prefix('.'));
-        for field in fields(members) {
-            let Json::Object(field) = field else { continue };
-            let is_named = |field: &[(String, Json)], wanted: &str| {
-                field.iter().any(|(key, value)| key == "name" && value.as_str() == Some(wanted))
-            };
-            if entity.kind == EntityKind::Field && wanted.is_some_and(|wanted| is_named(field, wanted)) {
-                retag(field, &entity.tags, change);
-                found = true;
-            }
-            if let Some((_, of)) = field.iter_mut().find(|(key, _)| key == "type") {
-                found |= visit(of, name.namespace.as_deref(), entity, change);
-            }
-        }
-        return found;
+    let Some(name) = name.filter(|_| is_record) else {
+        let parts = members.iter_mut().filter(|(key, _)| matches!(key.as_str(), "type" | "items" | "values"));
+        return parts.for_each(|(_, part)| visit(part, enclosing, wanted, found));
+    };
+    let full = name.to_string();
+    if let Some((path, changes)) = wanted.records.get_key_value(full.as_str()) {
+        changes.iter().for_each(|(change, tags)| retag(members, tags, *change));
+        found.insert((EntityKind::Record, path));
     }
-    for (_, part) in members.iter_mut().filter(|(key, _)| matches!(key.as_str(), "type" | "items" | "values")) {
-        found |= visit(part, enclosing, entity, change);
+    for field in fields(members) {
+        let Json::Object(field) = field else { continue };
+        let text = field.iter().find(|(key, _)| key == "name").and_then(|(_, value)| value.as_str());
+        let path = text.map(|text| format!("{full}.{text}")).unwrap_or_default();
+        if let Some((path, changes)) = wanted.fields.get_key_value(path.as_str()) {
+            changes.iter().for_each(|(change, tags)| retag(field, tags, *change));
+            found.insert((EntityKind::Field, path));
+        }
+        if let Some((_, of)) = field.iter_mut().find(|(key, _)| key == "type") {
+            visit(of, name.namespace.as_deref(), wanted, found);
+        }
     }
-    found
 }
 
 fn fields(record: &mut [(String, Json)]) -> &mut [Json] {
@@ -135,7 +149,8 @@ fn retag(members: &mut Vec<(String, Json)>, changed: &BTreeSet<String>, change: 
     };
     match change {
         Change::Add => {
-            let new: Vec<String> = changed.iter().filter(|tag| !tags.contains(tag)).cloned().collect();
+            let known: HashSet<&String> = tags.iter().collect();
+            let new: Vec<String> = changed.iter().filter(|tag| !known.contains(tag)).cloned().collect();
             tags.extend(new);
         }
         Change::Remove => tags.retain(|tag| !changed.contains(tag)),
@@ -190,6 +205,14 @@ mod tests {
         );
         let back = tagged(&found, &[], &add).unwrap();
         assert_eq!(entities(&back), []);
+    }
+
+    #[test]
+    fn changes_of_one_entity_are_made_in_their_order() {
+        let schema = Json::parse(SCHEMA).unwrap();
+        let order = |tags: &[&str]| entity("shop.Order", EntityKind::Record, tags);
+        let found = tagged(&schema, &[order(&["A"]), order(&["B", "A"])], &[order(&["A"])]).unwrap();
+        assert_eq!(entities(&found)[0], order(&["B"]));
     }
 
     #[test]

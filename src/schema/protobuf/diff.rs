@@ -10,8 +10,12 @@ use super::ProtobufSchema;
 use super::change::Change;
 use super::model::{Enum, Field, FieldType, Label, Message, Symbol, TypeName, join, strip_package};
 
-/// Most changes of one message or file that are kept; as many again of those that break readers.
+/// Most changes that are kept, of one message or file and of all; as many again of those that break readers.
 const MAX_CHANGES: usize = 20_000;
+
+/// Most fields, nested types and enum values of imported messages that are compared; pairs met later count as changed.
+/// Each message is compared with its namesake once, only packages that multiply namesakes go further.
+const MAX_PAIR_WORK: usize = 500_000;
 
 /// The changes from `writer` to `reader` that a reader does not survive.
 pub(super) fn incompatibilities(reader: &ProtobufSchema, writer: &ProtobufSchema) -> Vec<Incompatibility> {
@@ -313,12 +317,13 @@ impl<'a> Walk<'a> {
     fn finish(&self, entries: Vec<Entry<'a>>) -> Vec<(Change, String)> {
         let mut found = Vec::new();
         let mut verdicts: HashMap<(String, String), Option<bool>> = HashMap::new();
+        let mut work = 0_usize;
         let mut stack = vec![Frame { entries: entries.into_iter(), pair: None, broken: false }];
         while let Some(frame) = stack.last_mut() {
             match frame.entries.next() {
                 Some(Entry::Change(change, location)) => {
                     frame.broken |= change.breaks_readers();
-                    found.push((change, location));
+                    keep(&mut found, change, location);
                 }
                 Some(Entry::Pair(location, targets)) => {
                     let (old, new) = *targets;
@@ -326,11 +331,16 @@ impl<'a> Walk<'a> {
                     match verdicts.get(&key) {
                         Some(Some(true)) => {
                             frame.broken = true;
-                            found.push((Change::FieldNamedTypeChanged, location));
+                            keep(&mut found, Change::FieldNamedTypeChanged, location);
                         }
                         Some(_) => {}
+                        None if work > MAX_PAIR_WORK => {
+                            frame.broken = true;
+                            keep(&mut found, Change::FieldNamedTypeChanged, location);
+                        }
                         None => {
                             verdicts.insert(key.clone(), None);
+                            work += size(old.message) + size(new.message);
                             let path = old.local.split('.').map(str::to_owned).collect();
                             let mut at = Place { path, entries: Vec::new() };
                             self.message(&mut at, old.message, new.message);
@@ -343,7 +353,7 @@ impl<'a> Walk<'a> {
                     let Some(Frame { pair: Some((key, location)), broken, .. }) = stack.pop() else { break };
                     verdicts.insert(key, Some(broken));
                     if broken {
-                        found.push((Change::FieldNamedTypeChanged, location));
+                        keep(&mut found, Change::FieldNamedTypeChanged, location);
                         if let Some(outer) = stack.last_mut() {
                             outer.broken = true;
                         }
@@ -353,6 +363,21 @@ impl<'a> Walk<'a> {
         }
         found
     }
+}
+
+/// Adds a change to all that were found, by the limits of a [`Place`].
+fn keep(found: &mut Vec<(Change, String)>, change: Change, location: String) {
+    let limit = if change.breaks_readers() { 2 * MAX_CHANGES } else { MAX_CHANGES };
+    if found.len() < limit {
+        found.push((change, location));
+    }
+}
+
+/// How much there is to compare in a message.
+fn size(message: &Message) -> usize {
+    let in_oneofs = message.oneofs.iter().map(|oneof| 1 + oneof.fields.len()).sum::<usize>();
+    let in_enums = message.enums.iter().map(|declared| 1 + declared.values.len()).sum::<usize>();
+    1 + message.fields.len() + in_oneofs + in_enums + message.nested.iter().map(size).sum::<usize>()
 }
 
 struct Frame<'a> {

@@ -1,6 +1,6 @@
 //! Comparing across imports, with expectations worked out by hand.
 
-use super::super::{SchemaError, Validation};
+use super::super::{ParsedSchema, SchemaError, Validation};
 use super::ProtobufSchema;
 use super::tests::{assert_changes, reference, schema};
 
@@ -74,4 +74,31 @@ fn plain_imports_reach_one_step() {
     let error = ProtobufSchema::parse(text, &chain, Validation::Strict).unwrap_err();
     assert!(matches!(&error, SchemaError::Invalid { path, .. } if path == "1:50"), "{error}");
     ProtobufSchema::parse(text, &chain, Validation::Lenient).unwrap();
+}
+
+/// Files that only differ in their packages have namesakes everywhere: each may be paired with each.
+#[test]
+fn namesakes_that_multiply_are_given_up() {
+    let imports = |count: usize| -> Vec<_> {
+        let fields: String = (1..=500).map(|at| format!("int32 f{at} = {at}; ")).collect();
+        let file = |at: usize| format!("syntax = \"proto3\"; package p{at}; message M {{ {fields} }}");
+        (0..count).map(|at| reference(&format!("p{at}.proto"), &file(at))).collect()
+    };
+    let text = |count: usize, package: fn(usize, usize) -> usize| {
+        let imports: String = (0..count).map(|at| format!("import \"p{at}.proto\"; ")).collect();
+        let field = |at: usize| format!("p{}.M f{at} = {}; ", package(at, count), at + 1);
+        let fields: String = (0..count * count).map(field).collect();
+        format!("syntax = \"proto3\"; {imports} message Own {{ {fields} }}")
+    };
+    let broken = |count: usize| {
+        let references = imports(count);
+        let one = schema(&text(count, |at, count| at / count), &references);
+        let other = schema(&text(count, |at, count| at % count), &references);
+        one.incompatibilities(&other)
+    };
+    assert_eq!(broken(20), [], "400 pairs of 500 fields each are compared");
+    let found = broken(25);
+    assert!(found.iter().all(|found| found.kind == "FIELD_NAMED_TYPE_CHANGED"));
+    // 1,002 units a pair: the pair that passes half a million is the last.
+    assert_eq!(found.len(), 25 * 25 - 500);
 }

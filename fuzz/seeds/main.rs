@@ -1,6 +1,8 @@
-//! Writes what the targets start from into `corpus/`, out of the recorded events of `../tests/fixtures`. Linked as a target,
+//! Writes what the targets start from into `corpus/`, out of the recorded events of `../tests/fixtures` and the schemas of [`schemas`]. Linked as a target,
 //! so that one build serves for all; it ends before anything is fuzzed.
 #![no_main]
+
+mod schemas;
 
 use std::error::Error;
 use std::fs;
@@ -77,6 +79,9 @@ fn write() -> Result<(), Box<dyn Error>> {
     }
     for id in 0..u32::try_from(SUBJECTS.len())? {
         corpus.put("avro_frame", &start_frame(id))?;
+    }
+    for (target, seed) in schemas::all() {
+        corpus.put(target, &seed)?;
     }
     println!("{} seeds in {}", corpus.written, corpus.folder.display());
     Ok(())

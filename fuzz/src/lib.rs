@@ -1,6 +1,8 @@
 //! What the fuzz targets share. Each feeds foreign bytes to one decoder, as far as the facts, and holds what comes out
 //! against what must be true of it; a panic, a failed assertion and too much memory are findings.
 
+pub mod schemas;
+
 use std::sync::{Arc, LazyLock};
 
 use tributary::codec::avro::{Decoder, SUBJECTS, SchemaLookupError, WriterSchema, WriterSchemas, encode_fact};

@@ -1,0 +1,9 @@
+//! Avro schemas, with the schemas that they refer to.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tributary::schema::SchemaType;
+
+fuzz_target!(|input: &[u8]| {
+    tributary_fuzz::schemas::check(SchemaType::Avro, input);
+});

@@ -69,7 +69,7 @@ pub enum RegistryError {
     ReferenceExists { subject: Subject, version: i32 },
     #[error("The specified subject '{0}' is not a valid.")]
     InvalidSubject(String),
-    #[error("Register operation failed because schema is too large")]
+    #[error("Register operation failed because schema is too large: {0}")]
     TooLarge(String),
     #[error("{0}")]
     InvalidRuleSet(String),

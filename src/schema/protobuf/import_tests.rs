@@ -102,3 +102,22 @@ fn namesakes_that_multiply_are_given_up() {
     // 1,002 units a pair: the pair that passes half a million is the last.
     assert_eq!(found.len(), 25 * 25 - 500);
 }
+
+/// The library would walk each of the many ways that lead from file to file.
+#[test]
+fn entangled_public_imports_are_refused() {
+    let file = |at: usize| {
+        let imports: String = (0..at).map(|before| format!("import public \"p{before}.proto\"; ")).collect();
+        reference(&format!("p{at}.proto"), &format!("syntax = \"proto3\"; {imports} message M{at} {{ }}"))
+    };
+    let parse = |count: usize, validation| {
+        let references: Vec<_> = (0..count).map(file).collect();
+        let last = count - 1;
+        let text = format!("syntax = \"proto3\"; import \"p{last}.proto\"; message A {{ M0 a = 1; }}");
+        ProtobufSchema::parse(&text, &references, validation)
+    };
+    assert!(parse(10, Validation::Strict).is_ok());
+    let refused = parse(40, Validation::Strict).unwrap_err();
+    assert_eq!(refused, SchemaError::TooLarge { limit: 200_000, unit: "steps through public imports" });
+    assert!(parse(40, Validation::Lenient).is_ok());
+}

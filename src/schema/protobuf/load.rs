@@ -15,6 +15,9 @@ use super::{builtin, check, strict};
 
 /// Deepest nesting of brackets in a text, messages and option values together.
 const MAX_BRACKETS: usize = 64;
+/// Most steps that the library may take through public imports. It walks on from files that it has seen already, so files
+/// that import each other publicly in many ways multiply.
+const MAX_PUBLIC_STEPS: usize = 200_000;
 /// The name a schema's own file goes by in descriptors; the reference uses the same.
 const OWN_NAME: &str = "default";
 
@@ -124,9 +127,20 @@ fn to_i32(index: usize) -> i32 {
 fn build(files: &[Parsed], own: &str, validation: Validation) -> Result<Option<DescriptorPool>, SchemaError> {
     let mut pool = DescriptorPool::new();
     let mut public: HashMap<&str, Vec<&str>> = HashMap::new();
+    let mut steps = 0;
     for parsed in files {
         let passed_on = passed_on(&parsed.file, &public);
         let missed: Vec<&str> = passed_on.iter().copied().filter(|path| !imports(&parsed.file, path)).collect();
+        let mut seen = HashSet::new();
+        let mut imported = parsed.file.dependency.iter().map(String::as_str).chain(missed.iter().copied());
+        if imported.any(|path| is_entangled(path, &public, &mut seen, &mut steps)) {
+            return match validation {
+                Validation::Strict => {
+                    Err(SchemaError::TooLarge { limit: MAX_PUBLIC_STEPS, unit: "steps through public imports" })
+                }
+                _ => Ok(None),
+            };
+        }
         let added = guarded(|| match &parsed.bytes {
             Some(bytes) if missed.is_empty() || parsed.file.name() == own => {
                 pool.decode_file_descriptor_proto(bytes.as_slice())
@@ -154,6 +168,20 @@ fn build(files: &[Parsed], own: &str, validation: Validation) -> Result<Option<D
         return Err(if parsed.file.name() == own { error } else { because(parsed.file.name(), error) });
     }
     Ok(Some(pool))
+}
+
+/// Walks public imports as the library does, and answers whether that takes too many steps.
+fn is_entangled<'a>(
+    path: &'a str,
+    public: &HashMap<&str, Vec<&'a str>>,
+    seen: &mut HashSet<&'a str>,
+    steps: &mut usize,
+) -> bool {
+    seen.insert(path);
+    public.get(path).into_iter().flatten().copied().any(|next| {
+        *steps += 1;
+        *steps > MAX_PUBLIC_STEPS || !seen.insert(next) && is_entangled(next, public, seen, steps)
+    })
 }
 
 fn imports(file: &FileDescriptorProto, path: &str) -> bool {

@@ -204,6 +204,38 @@ fn contradictions_are_found() {
     assert!(problems("[schema_registry]\nurl = 'http://u:hunter2@h'\n", &[]).iter().all(|p| !p.contains("hunter2")));
 }
 
+#[test]
+fn the_registry_is_guarded_by_settings_that_go_together() {
+    let open = load(Sources::default()).unwrap().config.registry;
+    assert!(open.access_file.is_none() && open.node_secret.is_none() && open.rate.is_none() && open.tls.is_none());
+    assert_eq!((open.body_limit, open.read_timeout), (8 << 20, Duration::from_secs(30)));
+    let file = "[registry]\naccess_file = 'a.toml'\nnode_secret = 'hunter2'\nrate_limit = 50\n\
+                [registry.tls]\ncertificate_file = 'c.pem'\nkey_file = 'k.pem'\nca_file = 'ca.pem'\nclient_auth = 'required'\n";
+    let loaded = load(sources(file, &[], &[])).unwrap();
+    assert_eq!(loaded.config.registry.rate, Some((50, 100)));
+    assert_eq!(shown(&loaded, "registry.node_secret"), "***");
+    assert!(!format!("{:?}", loaded.config).contains("hunter2"));
+    let tls = loaded.config.registry.tls.unwrap();
+    assert_eq!(tls.client_auth, ClientAuth::Required);
+    for (file, problem) in [
+        ("[registry]\nrate_burst = 5\n", "registry.rate_burst: it is of no use without registry.rate_limit (t.toml:2)"),
+        (
+            "[registry.tls]\ncertificate_file = 'c'\n",
+            "registry.tls.certificate_file: it is of no use without registry.tls.key_file (t.toml:2)",
+        ),
+        (
+            "[registry.tls]\ncertificate_file = 'c'\nkey_file = 'k'\nclient_auth = 'request'\n",
+            "registry.tls.client_auth: it needs registry.tls.ca_file, the authorities of clients (t.toml:4)",
+        ),
+        (
+            "[registry.tls]\nclient_auth = 'maybe'\n",
+            "registry.tls.client_auth: \"maybe\" is none of none, request, required",
+        ),
+    ] {
+        assert!(problems(file, &[])[0].starts_with(problem), "{:?}", problems(file, &[]));
+    }
+}
+
 /// The example documents every setting: the lines that are commented out with `#` directly before the key count.
 #[test]
 fn the_example_file_is_valid_and_names_every_setting() {

@@ -73,6 +73,7 @@ struct Web {
 
 impl Web {
     fn new() -> Self {
+        tributary::registry::tls::install_provider();
         let client = reqwest::Client::builder().no_proxy().timeout(LIMIT).build().unwrap();
         Self { runtime: tokio::runtime::Runtime::new().unwrap(), client }
     }

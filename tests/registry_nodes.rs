@@ -101,6 +101,7 @@ struct Http {
 
 impl Http {
     fn new() -> Self {
+        tributary::registry::tls::install_provider();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         Self {
             runtime,

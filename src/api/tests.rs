@@ -399,6 +399,7 @@ async fn the_server_answers_on_a_free_port_until_it_is_told_to_stop() {
     let server = tokio::spawn(serve(listener, app().router, async move {
         let _ = stopped.await;
     }));
+    crate::registry::tls::install_provider();
     let answer = reqwest::get(format!("http://{address}/healthz")).await.unwrap();
     assert_eq!(answer.status().as_u16(), 200);
     let taken = bind(&address.to_string()).await.unwrap_err();

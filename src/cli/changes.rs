@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use tokio::runtime::Runtime;
 
 /// Looks at `paths` every so often and calls `renew` when one of them has changed.
-pub(super) fn watch<E: std::error::Error + Send>(
+pub(super) fn watch<E: std::error::Error + Send + 'static>(
     runtime: &Runtime,
     what: &'static str,
     paths: Vec<PathBuf>,

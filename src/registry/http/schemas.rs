@@ -188,9 +188,9 @@ async fn with_id<T: Send + 'static>(
     let found = app.show(params, move |snapshot, params| {
         let subject = in_subject(snapshot, params);
         let by_id = |reads: &dyn Fn(&Subject) -> bool| query::by_id(snapshot, id, subject.as_ref(), reads);
-        let version = by_id(&|subject| who.reads(subject)).or_else(|missing| match by_id(&|_| true) {
-            Ok(_) => Err(RegistryError::IdDenied(id)),
-            Err(_) => Err(missing),
+        let version = by_id(&|subject| who.reads(subject)).map_err(|missing| match by_id(&|_| true) {
+            Ok(_) => RegistryError::IdDenied(id),
+            Err(_) => missing,
         })?;
         who.may_resolve(snapshot, version, params)?;
         show(snapshot, version, params)

@@ -6,6 +6,7 @@ use tributary::registry::format::{decode, encode};
 use tributary::registry::query;
 use tributary::registry::snapshot::{Deleted, Snapshot};
 use tributary::registry::types::{SchemaVersion, Subject};
+use tributary::registry::versions::Versions;
 use tributary_fuzz::schemas::SEPARATOR;
 
 /// Separates a key from its value: no text in UTF-8 has this byte either.
@@ -40,7 +41,7 @@ fn ask(snapshot: &Snapshot) -> Vec<(String, i32, i32, bool, bool)> {
         snapshot.aliased(subject.clone());
         snapshot.effective_mode(Some(&subject));
         snapshot.effective_config(Some(&subject));
-        for version in snapshot.versions(&subject).into_iter().flat_map(|versions| versions.values()) {
+        for version in snapshot.versions(&subject).into_iter().flat_map(Versions::iter) {
             assert_eq!(version.subject, subject);
             seen.push(row(snapshot, version));
         }

@@ -45,6 +45,7 @@ fn request(body: Body) -> RegisterRequest {
         id: body.id,
         normalize: if body.normalize { Normalize::Always } else { Normalize::Configured },
         compatibility: if body.force { CompatibilityCheck::Skipped } else { CompatibilityCheck::Enforced },
+        ..RegisterRequest::default()
     }
 }
 

@@ -113,8 +113,12 @@ pub(super) fn register(
     // What is there already is answered in every mode; not where one certain new version is asked for.
     let considered = if request.version == Some(-1) { 1 } else { usize::MAX };
     let live = || snapshot.live(subject).rev().take(considered);
+    // A version that only the previous contract asked for is nobody's wish.
+    let metadata = request.metadata.as_ref();
+    let says = request.version.is_some() || metadata.is_some_and(|said| said.properties.contains_key(VERSION_PROPERTY));
+    let asked = if says { request.version } else { Some(-1) };
     let already = |prepared: &Prepared| {
-        equivalent(snapshot, live, prepared, request.version).filter(|version| {
+        equivalent(snapshot, live, prepared, asked).filter(|version| {
             wanted_id.is_none_or(|id| id == version.id)
                 && (wanted_version.is_none() || takes_ids && wanted_version == Some(version.version))
         })

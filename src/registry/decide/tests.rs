@@ -456,3 +456,14 @@ fn references_are_limited_in_number_and_size() {
     assert_eq!(refused.code(), 42209);
     assert!(refused.to_string().contains("more than 400 references"), "{refused}");
 }
+
+#[test]
+fn a_version_asked_for_once_is_not_asked_for_by_whoever_comes_later() {
+    let rules = r#"{"migrationRules":[{"name":"up","mode":"UPGRADE","type":"JSONATA"}]}"#;
+    let mut world = World::default();
+    let first =
+        RegisterRequest { version: Some(1), rule_set: Some(serde_json::from_str(rules).unwrap()), ..avro("\"int\"") };
+    let there = world.register("s", first).unwrap();
+    assert_eq!(world.register("s", avro("\"int\"")).unwrap(), there);
+    assert_eq!(world.register("s", avro("\"int\"")).unwrap(), there);
+}

@@ -19,19 +19,8 @@ const JARS: [(&str, &str, &str, &str); 2] = [
     ("org.slf4j", "slf4j-api", "1.7.36", "d3ef575e3e4979678dc01bf1dcce51021493b4d11fb7f1be8ad982877c16a1c0"),
 ];
 
-/// Runs `java` or `mvn`; both have to succeed.
-fn run(what: &str, command: &mut Command) {
-    let help = "the tests of foreign clients need a JDK 17 or newer and Maven (Debian: apt-get install \
-                openjdk-17-jdk-headless maven) and Maven Central";
-    let output = command.output().unwrap_or_else(|error| panic!("could not {what}: {error}; {help}"));
-    assert!(
-        output.status.success(),
-        "could not {what}: {}\n{}{}\n{help}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
+const HELP: &str = "the tests of foreign clients need a JDK 17 or newer and Maven (Debian: apt-get install \
+                    openjdk-17-jdk-headless maven) and Maven Central";
 
 /// The folder with the jars, each of which is what it was when it was pinned.
 fn jars() -> PathBuf {
@@ -52,7 +41,7 @@ fn jars() -> PathBuf {
             maven.args(["-q", "-B", "dependency:copy", "-Dmdep.overWriteReleases=true"]);
             maven.arg(format!("-Dartifact={group}:{name}:{version}"));
             maven.arg(format!("-DoutputDirectory={}", folder.display()));
-            run(&format!("fetch {name}"), &mut maven);
+            super::succeed(&format!("fetch {name}"), HELP, &mut maven);
             assert!(is_right(), "{} does not have the SHA-256 it was pinned with", jar.display());
         }
     }
@@ -66,5 +55,5 @@ pub fn program(name: &str, variables: &[(&str, &str)]) {
     command.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp"]).arg(format!("{}/*", jars().display()));
     // Servers are on loopback, whatever proxy this machine goes out by.
     command.arg("-Dhttp.nonProxyHosts=127.0.0.1|localhost").arg(path).envs(variables.iter().copied());
-    run(&format!("run {name}"), &mut command);
+    super::succeed(&format!("run {name}"), HELP, &mut command);
 }

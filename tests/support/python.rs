@@ -6,18 +6,11 @@ use std::process::{Command, Output};
 
 const REQUIREMENTS: &str = include_str!("../clients/requirements.txt");
 
+const HELP: &str = "the tests of foreign clients need python3 with venv and pip (Debian: apt-get install python3-venv) and \
+                    a Python package index";
+
 fn run(what: &str, command: &mut Command) -> Output {
-    let help = "the tests of foreign clients need python3 with venv and pip (Debian: apt-get install python3-venv) and \
-                a Python package index";
-    let output = command.output().unwrap_or_else(|error| panic!("could not {what}: {error}; {help}"));
-    assert!(
-        output.status.success(),
-        "could not {what}: {}\n{}{}\n{help}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    output
+    super::succeed(what, HELP, command)
 }
 
 /// The interpreter of the environment. Made anew when the pinned packages change.

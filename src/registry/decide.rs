@@ -8,8 +8,7 @@ mod reserved;
 mod tests;
 
 pub use register::{
-    CompatibilityCheck, Normalize, RegisterRequest, Tags, VERSION_PROPERTY, check_compatibility, lineage_question,
-    lookup,
+    Check, CompatibilityCheck, Normalize, RegisterRequest, Tags, VERSION_PROPERTY, check_compatibility, lookup,
 };
 
 use std::collections::BTreeSet;

@@ -1,7 +1,7 @@
 //! The thread that follows the topic, applies its records and publishes snapshots.
 
 use std::ops::Range;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -93,6 +93,10 @@ impl Published {
         }
     }
 
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The newest snapshot.
     pub(super) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
@@ -100,7 +104,7 @@ impl Published {
 
     /// Waits until everything below `offset` is in the snapshot.
     pub(super) fn wait_for(&self, offset: i64, deadline: Instant) -> Result<Arc<Snapshot>, LogError> {
-        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut progress = self.progress();
         while progress.position < offset {
             if progress.closed {
                 return Err(LogError::Closed);
@@ -118,28 +122,28 @@ impl Published {
 
     /// Records passed over because they could not be read.
     pub(super) fn skipped(&self) -> u64 {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner).skipped
+        self.progress().skipped
     }
 
     /// How many runs of committed records there are since the newest mark.
     pub(super) fn runs(&self) -> usize {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner).trail.runs.len()
+        self.progress().trail.runs.len()
     }
 
     /// What is known of the writers of the topic.
     pub(super) fn trail(&self) -> Trail {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner).trail.clone()
+        self.progress().trail.clone()
     }
 
     /// URL of the node that wrote last, and the newest mark, which is that node's.
     pub(super) fn last_writer(&self) -> Option<(Arc<str>, i64)> {
-        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let progress = self.progress();
         progress.trail.writer.clone().map(|writer| (writer, progress.trail.mark))
     }
 
     /// Whether the last offset that was read is a record, not a mark of the broker's or an aborted one.
     pub(super) fn ends_with_a_record(&self) -> bool {
-        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let progress = self.progress();
         progress.trail.runs.last().map_or(0, |run| run.end) == progress.position
     }
 
@@ -149,19 +153,19 @@ impl Published {
     }
 
     pub(super) fn close(&self) {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        self.progress().closed = true;
         self.moved.notify_all();
     }
 
     fn is_closed(&self) -> bool {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner).closed
+        self.progress().closed
     }
 
     fn publish(&self, snapshot: &Snapshot, position: i64, steps: &mut Steps, skipped: u64) {
         // The snapshot first: who sees the position must find its records.
         self.snapshot.store(Arc::new(snapshot.clone()));
         metrics::gauge!("registry_schemas").set(snapshot.schema_count() as f64);
-        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut progress = self.progress();
         if std::mem::take(&mut steps.from_the_start) {
             progress.trail = Trail::default();
         }
@@ -171,7 +175,7 @@ impl Published {
     }
 
     fn advance(&self, position: i64, skipped: u64) {
-        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut progress = self.progress();
         if progress.position != position {
             progress.position = position;
             progress.skipped = skipped;
@@ -180,7 +184,7 @@ impl Published {
     }
 
     pub(super) fn position(&self) -> i64 {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner).position
+        self.progress().position
     }
 }
 

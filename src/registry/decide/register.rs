@@ -388,27 +388,51 @@ pub fn check_compatibility(
     version: Option<VersionSpec>,
     request: &RegisterRequest,
 ) -> Result<Vec<String>, RegistryError> {
-    let old = compared(snapshot, subject, version)?;
-    let config = snapshot.effective_config(Some(subject));
-    let prepared = prepare(snapshot, subject, request, &config, Purpose::Check)?;
-    incompatibilities(snapshot, &prepared, &old, &config)
+    Check::new(snapshot, subject, version, request)?.messages()
 }
 
-/// What lineage is to be asked about a schema before it may follow a version of a subject, as in
-/// [`check_compatibility`]. None where no field changes that lineage could tell of, or where there is no such version.
-///
-/// # Errors
-/// The numbered version does not exist, or the text is no schema, or one of too many fields.
-pub fn lineage_question(
-    snapshot: &Snapshot,
-    subject: &Subject,
-    version: Option<VersionSpec>,
-    request: &RegisterRequest,
-) -> Result<Option<LineageQuestion>, RegistryError> {
-    let old = compared(snapshot, subject, version)?;
-    let config = snapshot.effective_config(Some(subject));
-    let prepared = prepare(snapshot, subject, request, &config, Purpose::Check)?;
-    question(snapshot, subject, &prepared, &old, &config)
+/// A schema, parsed once, beside the versions that it may have to fit.
+pub struct Check<'a> {
+    snapshot: &'a Snapshot,
+    subject: &'a Subject,
+    old: Vec<&'a SchemaVersion>,
+    config: Config,
+    new: Prepared,
+}
+
+impl<'a> Check<'a> {
+    /// A check against one version of a subject, or against all of them.
+    ///
+    /// # Errors
+    /// The numbered version does not exist, or the text is no schema.
+    pub fn new(
+        snapshot: &'a Snapshot,
+        subject: &'a Subject,
+        version: Option<VersionSpec>,
+        request: &RegisterRequest,
+    ) -> Result<Self, RegistryError> {
+        let old = compared(snapshot, subject, version)?;
+        let config = snapshot.effective_config(Some(subject));
+        let new = prepare(snapshot, subject, request, &config, Purpose::Check)?;
+        Ok(Self { snapshot, subject, old, config, new })
+    }
+
+    /// What is wrong by the subject's level; nothing means compatible.
+    ///
+    /// # Errors
+    /// A stored version cannot be parsed.
+    pub fn messages(&self) -> Result<Vec<String>, RegistryError> {
+        incompatibilities(self.snapshot, &self.new, &self.old, &self.config)
+    }
+
+    /// What lineage is to be asked before the schema may follow. None where no field changes that lineage could tell of,
+    /// or where there is no version to follow.
+    ///
+    /// # Errors
+    /// A stored version cannot be parsed, or there are too many fields.
+    pub fn lineage_question(&self) -> Result<Option<LineageQuestion>, RegistryError> {
+        question(self.snapshot, self.subject, &self.new, &self.old, &self.config)
+    }
 }
 
 fn question(

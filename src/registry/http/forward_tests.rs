@@ -52,7 +52,8 @@ async fn listen() -> (TcpListener, String) {
     (listener, url)
 }
 
-fn takeovers(log: &MemoryLog) -> usize {
+/// How often a node has become the writer: each time it sets a mark.
+pub(super) fn takeovers(log: &MemoryLog) -> usize {
     log.records().iter().filter(|record| record.value.is_none()).count()
 }
 

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use super::super::handle::{RegistryHandle, RegistryOptions};
 use super::super::log::MemoryLog;
 use super::access::{self, PeerNames, hash_token};
+use super::forward_tests::takeovers;
 use super::gate::Peer;
 use super::{Guards, NodeSecret, ServeOptions, router_with};
 
@@ -57,10 +58,6 @@ impl Node {
 async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
     let response = request.send().await.unwrap();
     (response.status().as_u16(), response.json().await.unwrap())
-}
-
-fn takeovers(log: &MemoryLog) -> usize {
-    log.records().iter().filter(|record| record.value.is_none()).count()
 }
 
 /// The certificate of `orders`, as the listener puts it on requests.

@@ -258,10 +258,11 @@ async fn check(
             who.named(Operation::Read, snapshot, named)?;
         }
         who.may_use(&subject, &request.references)?;
-        let messages = decide::check_compatibility(snapshot, &subject, version, &request)?;
+        let check = decide::Check::new(snapshot, &subject, version, &request)?;
+        let messages = check.messages()?;
         let level = snapshot.level(&subject);
         let question = match wanted || (level.checks_lineage() && messages.is_empty()) {
-            true => decide::lineage_question(snapshot, &subject, version, &request)?,
+            true => check.lineage_question()?,
             false => None,
         };
         Ok((messages, question, level))

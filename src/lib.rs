@@ -18,6 +18,7 @@ pub mod registry;
 pub mod schema;
 pub mod search;
 pub mod sink;
+pub mod sql;
 pub mod stage;
 pub mod store;
 pub mod telemetry;

@@ -21,6 +21,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("search", 2),
     ("dev", 2),
     ("normalize", 1),
+    ("sql", 1),
     ("fold", 1),
     ("codec", 0),
     ("schema", 0),
@@ -56,6 +57,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hyper", &["registry"]),
     ("hyper_util", &["registry"]),
     ("apache_avro", &["codec", "schema"]),
+    ("sqlparser", &["sql"]),
     ("fancy_regex", &["schema"]),
     ("jsonschema", &["schema"]),
     ("prost", &["schema"]),
@@ -70,7 +72,7 @@ const HOMES: &[(&str, &[&str])] = &[
 ];
 
 /// Modules without I/O, clock and randomness, and what they must not name.
-const PURE: &[&str] = &["model", "codec", "schema", "graph", "normalize", "fold"];
+const PURE: &[&str] = &["model", "codec", "schema", "graph", "normalize", "fold", "sql"];
 const IMPURE: &[&str] = &[
     "tokio::",
     "std::fs",

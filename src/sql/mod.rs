@@ -1,0 +1,12 @@
+//! From SQL to table and column lineage, for many dialects, aware of the catalog. Pure. Layer 1.
+//!
+//! A text becomes pieces (statements with their places, or what is known of those that the parser refuses), each
+//! piece is bound in a [`Session`] against a [`Catalog`], and gives a [`StatementLineage`]. A bad statement never fails
+//! its script: it says `Failed` with a position, and the others go on.
+
+mod types;
+
+pub use types::{
+    Catalog, ColumnDef, ColumnLineage, ColumnRef, Defaults, Dialect, IndirectUse, JoinUse, Limits, NoCatalog, Position,
+    SourceColumn, StatementKind, StatementLineage, Status, TableName, Transformation,
+};

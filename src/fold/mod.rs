@@ -117,6 +117,7 @@ impl Folder {
             }
             EntityKind::Job => job::apply(&mut self.jobs, fact, state, out),
             EntityKind::Scope => listing::apply(fact, state, out),
+            EntityKind::Query => Ok(FoldOutcome::NoOp("unchanged")),
         }
     }
 }

@@ -62,6 +62,8 @@ macro_rules! origin_of {
             CatalogRecord::ColumnLineage(r) => $($reference)+ r.origin,
             CatalogRecord::Alias(r) => $($reference)+ r.origin,
             CatalogRecord::Quality(r) => $($reference)+ r.origin,
+            CatalogRecord::Query(r) => $($reference)+ r.origin,
+            CatalogRecord::Usage(r) => $($reference)+ r.origin,
             CatalogRecord::Change(r) => $($reference)+ r.origin,
         }
     };

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::fact::{Aspect, Column, Fact, Statement, Version};
+use super::fact::{Aspect, Column, Fact, QueryRun, Statement, UsagePart, Version};
 use super::id::{Canon, EntityId};
 use super::reject::{ReasonCode, Rejection};
 use super::types::{MAX_DEPTH, count_fields};
@@ -189,6 +189,11 @@ fn check_statement(statement: &Statement, limits: &FactLimits, seen: &mut Seen) 
             }
             Ok(())
         }
+        Statement::Query(query) => check_query(query, limits, seen),
+        Statement::Usage(part) => {
+            check_usage(part, limits, seen);
+            Ok(())
+        }
         Statement::Existence(_)
         | Statement::Owners(_)
         | Statement::Tags(_)
@@ -206,6 +211,54 @@ fn check_statement(statement: &Statement, limits: &FactLimits, seen: &mut Seen) 
         | Statement::Joined(_)
         | Statement::Alias(_)
         | Statement::LocationAsked(_) => Ok(()),
+    }
+}
+
+fn check_query(query: &QueryRun, limits: &FactLimits, seen: &mut Seen) -> Result<(), Rejection> {
+    for (name, path) in [(&query.query_id, "/query_id"), (&query.instance, "/instance"), (&query.status, "/status")] {
+        text(name, limits.name_bytes, path)?;
+    }
+    query.user.iter().try_for_each(|user| text(user, limits.name_bytes, "/user"))?;
+    for (at, path) in [(query.start, "/start"), (query.end, "/end"), (query.expires_at, "/expires_at")] {
+        time(at, path)?;
+    }
+    query.job.iter().try_for_each(|job| id(job, limits, "/job"))?;
+    query.writes.iter().try_for_each(|written| id(written, limits, "/writes"))?;
+    seen.texts([&query.session, &query.application, &query.error, &query.text]);
+    let mut edges = query.writes.len();
+    for read in &query.reads {
+        id(&read.dataset, limits, "/reads")?;
+        for column in read.columns.iter().chain(&read.filters) {
+            text(column, limits.name_bytes, "/reads")?;
+            seen.text(column);
+        }
+        for join in &read.joins {
+            id(&join.other, limits, "/reads")?;
+            text(&join.column, limits.name_bytes, "/reads")?;
+            text(&join.other_column, limits.name_bytes, "/reads")?;
+        }
+        edges = edges.saturating_add(1 + read.columns.len() + read.filters.len() + read.joins.len());
+    }
+    if edges > limits.edges {
+        let message = format!("{edges} datasets, columns and joins, the limit (limits.edges) is {}", limits.edges);
+        return Err(over("", message));
+    }
+    Ok(())
+}
+
+/// Only the size: the fold has made it from queries that were checked.
+fn check_usage(part: &UsagePart, limits: &FactLimits, seen: &mut Seen) {
+    seen.texts([&part.sketch]);
+    for user in &part.users {
+        seen.text(&user.user);
+        user.columns.keys().for_each(|column| seen.text(column));
+        if seen.bytes > limits.bytes {
+            return;
+        }
+    }
+    part.columns.keys().chain(part.filters.keys()).for_each(|column| seen.text(column));
+    for join in &part.joins {
+        [&join.column, &join.other, &join.other_column].into_iter().for_each(|name| seen.text(name));
     }
 }
 
@@ -355,6 +408,23 @@ mod tests {
         };
         assert!(check_read(&run(2, 2), &limits()).is_ok());
         refused(&run(5, 1), "/entries/0/value");
+
+        let query = |columns: usize, text: usize| {
+            let dataset = EntityId::from_canonical("s3://b");
+            let columns = (0..columns).map(|n| n.to_string()).collect();
+            let read = DatasetUse { dataset, columns, filters: Vec::new(), joins: Vec::new() };
+            let text = Some("t".repeat(text));
+            fact(Statement::Query(QueryRun { reads: vec![read], text, ..QueryRun::default() }))
+        };
+        assert!(check_read(&query(3, 97), &limits()).is_ok());
+        refused(&query(4, 0), "/entries/0/value");
+        refused(&query(3, 98), "/entries");
+        let part = |size: usize| {
+            let columns = [("c".repeat(size), 1)].into();
+            fact(Statement::Usage(UsagePart { columns, ..UsagePart::default() }))
+        };
+        assert!(check_read(&part(100), &limits()).is_ok());
+        refused(&part(101), "/entries");
     }
 
     #[test]

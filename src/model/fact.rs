@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::id::EntityId;
+pub use super::query::{DatasetUse, JoinUse, JoinedColumn, QueryRun, UsagePart, UserUse};
 
 /// What kind of thing an id names; chooses the fold rules and the output topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -25,9 +26,11 @@ pub enum EntityKind {
     Job,
     /// The scope of a listing.
     Scope,
+    /// One execution of a statement, as query logs tell it.
+    Query,
 }
 
-/// Who speaks: `hms/<instance>`, `openlineage/<integration>`, `listing/<scope>`, `person`.
+/// Who speaks: `hms/<instance>`, `openlineage/<integration>`, `query_log/<platform>`, `listing/<scope>`, `person`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Source(String);
@@ -40,6 +43,10 @@ impl Source {
     /// An OpenLineage producer, by integration in lower case (`spark`, `airflow`, `dbt`, `trino`, `flink`, …, else `other`).
     pub fn openlineage(integration: &str) -> Self {
         Self(format!("openlineage/{integration}"))
+    }
+    /// The query log of a platform (`snowflake`, `postgres`, …).
+    pub fn query_log(platform: &str) -> Self {
+        Self(format!("query_log/{platform}"))
     }
     /// A person's assertion through `catalog.commands`.
     pub fn person() -> Self {
@@ -274,6 +281,11 @@ statements! {
     /// The entity in sub-key has a LOCATION symlink to this path and has to know whose location that is; only in facts
     /// that the fold forwards.
     LocationAsked(bool) = "location_asked",
+    /// One query; the entity is the query itself.
+    Query(QueryRun) = "query",
+    /// How the queries of one partition of the fold used the dataset on one day; sub-key `YYYY-MM-DD|<partition>`. Only
+    /// in facts that the fold forwards.
+    Usage(UsagePart) = "usage",
 }
 
 /// State of being.

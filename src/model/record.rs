@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::fact::{Origin, Owner, Tag};
+pub use super::record_query::{QueryRecord, UsageRecord};
 
 /// Said by whom, from which record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -480,6 +481,10 @@ pub enum CatalogRecord {
     Alias(Box<AliasRecord>),
     /// `catalog.quality`
     Quality(Box<QualityRecord>),
+    /// `catalog.queries`
+    Query(Box<QueryRecord>),
+    /// `catalog.usage`
+    Usage(Box<UsageRecord>),
     /// `catalog.changes`
     Change(Box<ChangeRecord>),
 }
@@ -511,13 +516,17 @@ pub enum CatalogTopic {
     Aliases,
     /// `catalog.quality`
     Quality,
+    /// `catalog.queries`
+    Queries,
+    /// `catalog.usage`
+    Usage,
     /// `catalog.changes`
     Changes,
 }
 
 impl CatalogTopic {
     /// All, in a fixed order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Datasets,
         Self::DatasetStats,
         Self::Containers,
@@ -530,6 +539,8 @@ impl CatalogTopic {
         Self::ColumnLineage,
         Self::Aliases,
         Self::Quality,
+        Self::Queries,
+        Self::Usage,
         Self::Changes,
     ];
 
@@ -548,6 +559,8 @@ impl CatalogTopic {
             Self::ColumnLineage => "catalog.column-lineage",
             Self::Aliases => "catalog.aliases",
             Self::Quality => "catalog.quality",
+            Self::Queries => "catalog.queries",
+            Self::Usage => "catalog.usage",
             Self::Changes => "catalog.changes",
         }
     }
@@ -569,6 +582,8 @@ impl CatalogRecord {
             Self::ColumnLineage(_) => CatalogTopic::ColumnLineage,
             Self::Alias(_) => CatalogTopic::Aliases,
             Self::Quality(_) => CatalogTopic::Quality,
+            Self::Query(_) => CatalogTopic::Queries,
+            Self::Usage(_) => CatalogTopic::Usage,
             Self::Change(_) => CatalogTopic::Changes,
         }
     }

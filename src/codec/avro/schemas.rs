@@ -48,8 +48,10 @@ subjects! {
     "catalog.lineage" => ["v1"],
     "catalog.partitions" => ["v1", "v2"],
     "catalog.quality" => ["v1"],
+    "catalog.queries" => ["v1"],
     "catalog.runs" => ["v1"],
     "catalog.schemas" => ["v1"],
+    "catalog.usage" => ["v1"],
     "hms.notifications" => ["v1"],
     "openlineage.events" => ["v1"],
 }

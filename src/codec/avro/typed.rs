@@ -105,6 +105,8 @@ pub fn encode_record(record: &CatalogRecord, schema_id: u32) -> Result<Vec<u8>, 
         CatalogRecord::ColumnLineage(value) => encode(topic, schema_id, &**value),
         CatalogRecord::Alias(value) => encode(topic, schema_id, &**value),
         CatalogRecord::Quality(value) => encode(topic, schema_id, &**value),
+        CatalogRecord::Query(value) => encode(topic, schema_id, &**value),
+        CatalogRecord::Usage(value) => encode(topic, schema_id, &**value),
         CatalogRecord::Change(value) => encode(topic, schema_id, &**value),
     }
 }
@@ -209,6 +211,8 @@ impl Decoder {
             CatalogTopic::ColumnLineage => self.typed(topic, value).map(CatalogRecord::ColumnLineage),
             CatalogTopic::Aliases => self.typed(topic, value).map(CatalogRecord::Alias),
             CatalogTopic::Quality => self.typed(topic, value).map(CatalogRecord::Quality),
+            CatalogTopic::Queries => self.typed(topic, value).map(CatalogRecord::Query),
+            CatalogTopic::Usage => self.typed(topic, value).map(CatalogRecord::Usage),
             CatalogTopic::Changes => self.typed(topic, value).map(CatalogRecord::Change),
         }
     }
@@ -329,12 +333,13 @@ struct WireEntryOwned {
     value: Option<String>,
 }
 
-const KINDS: [(EntityKind, &str); 5] = [
+const KINDS: [(EntityKind, &str); 6] = [
     (EntityKind::Dataset, "dataset"),
     (EntityKind::Container, "container"),
     (EntityKind::Function, "function"),
     (EntityKind::Job, "job"),
     (EntityKind::Scope, "scope"),
+    (EntityKind::Query, "query"),
 ];
 
 impl<'a> WireFact<'a> {

@@ -4,6 +4,7 @@
 //! piece is bound in a [`Session`] against a [`Catalog`], and gives a [`StatementLineage`]. A bad statement never fails
 //! its script: it says `Failed` with a position, and the others go on.
 
+mod front;
 mod types;
 
 pub use types::{

@@ -9,8 +9,15 @@ use sqlparser::ast::{Ident, ObjectName, Query, Statement};
 use self::tokens::Source;
 use super::types::{Dialect, Limits, Position, StatementKind};
 
+mod batch;
+mod dynamic;
+mod extra;
 mod guess;
+mod load;
 mod parse;
+mod repair;
+mod routine;
+mod script;
 mod tokens;
 
 /// One statement of a text.
@@ -140,5 +147,5 @@ pub(in crate::sql) fn pieces(text: &str, dialect: Dialect, limits: &Limits) -> V
         return vec![Piece { at: Position { line: 1, column: 1 }, span: (0, text.len()), body }];
     }
     let (source, tokens) = Source::read(text, dialect);
-    parse::script(&source, tokens, limits)
+    script::pieces(&source, tokens, limits)
 }

@@ -1,92 +1,194 @@
-//! The straight path: cut at semicolons, give each statement to the parser.
+//! One statement to the parser: first as it stands, then repaired, then by other grammars.
 
-use sqlparser::ast::Statement;
-use sqlparser::parser::{Parser, ParserError};
+use std::cell::Cell;
+
+use sqlparser::ast::{Query, Statement};
+use sqlparser::dialect::{Dialect as Grammar, GenericDialect};
+use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::super::types::{Limits, StatementKind};
-use super::guess;
+use super::super::types::{Dialect, Limits, StatementKind};
 use super::tokens::{Source, grammar};
-use super::{Body, Piece};
+use super::{Body, Piece, extra, guess, repair};
 
-/// The pieces of a tokenized text.
-pub(super) fn script(source: &Source<'_>, mut tokens: Vec<TokenWithSpan>, limits: &Limits) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    let mut start = 0;
-    let mut depth = 0_usize;
-    let mut deepest = 0_usize;
-    let mut at = 0;
-    while at <= tokens.len() {
-        match tokens.get(at).map(|token| &token.token) {
-            Some(Token::LParen | Token::LBracket) => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            Some(Token::RParen | Token::RBracket) => depth = depth.saturating_sub(1),
-            Some(Token::SemiColon) | None if depth == 0 || at == tokens.len() => {
-                if at > start {
-                    pieces.push(statement(source, &mut tokens, start, at, deepest, limits));
-                }
-                start = at + 1;
-                depth = 0;
-                deepest = 0;
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    pieces
+/// Tokens that may be given to the parser for one text, all attempts together: what bounds the time.
+const TOKENS: usize = 1_000_000;
+/// Operators in one list of terms. The parser's trees lean to the left by one level for each.
+const CHAIN: usize = 3_000;
+/// Beyond this many tokens rows of values and lists of literals are shortened before parsing.
+const LONG: usize = 2_000;
+
+/// What all pieces of a text share.
+pub(super) struct Effort<'a> {
+    /// Bounds.
+    pub limits: &'a Limits,
+    tokens: Cell<usize>,
+    statements: Cell<usize>,
 }
 
-fn statement(
-    source: &Source<'_>,
-    tokens: &mut Vec<TokenWithSpan>,
-    start: usize,
-    end: usize,
-    deepest: usize,
-    limits: &Limits,
-) -> Piece {
-    let at = source.position(tokens[start].span.start);
-    let span = (source.offset(tokens[start].span.start), source.offset(tokens[end - 1].span.end));
-    let kind = guess::kind(&tokens[start..end]);
-    let result = if deepest > limits.depth {
-        Err(format!("nested {deepest} deep; the limit is {}", limits.depth))
-    } else {
-        let own: Vec<TokenWithSpan> = if start == 0 && end == tokens.len() {
-            std::mem::take(tokens)
-        } else {
-            tokens[start..end].iter_mut().map(|token| std::mem::replace(token, TokenWithSpan::new_eof())).collect()
-        };
-        whole(source, own, limits).map_err(|error| error.to_string())
-    };
-    let body = match result {
-        Ok(statement) => Body::Parsed(Box::new(statement)),
-        Err(reason) => failed(&source.again(span), kind, reason),
-    };
+impl<'a> Effort<'a> {
+    /// Nothing spent.
+    pub fn new(limits: &'a Limits) -> Self {
+        Self { limits, tokens: Cell::new(TOKENS), statements: Cell::new(limits.statements) }
+    }
+
+    /// Whether another statement is allowed.
+    pub fn statement(&self) -> bool {
+        let left = self.statements.get();
+        self.statements.set(left.saturating_sub(1));
+        left > 0
+    }
+
+    /// Whether as many tokens may be worked on.
+    pub fn spend(&self, tokens: usize) -> bool {
+        let left = self.tokens.get();
+        if left < tokens {
+            return false;
+        }
+        self.tokens.set(left - tokens);
+        true
+    }
+}
+
+/// Parses one statement of a text, which is `tokens`.
+pub(super) fn statement(source: &Source<'_>, effort: &Effort<'_>, tokens: Vec<TokenWithSpan>) -> Piece {
+    let first = tokens[0].span.start;
+    let last = tokens[tokens.len() - 1].span.end;
+    let at = source.position(first);
+    let span = (source.offset(first), source.offset(last));
+    let body = body(source, effort, tokens, span);
     Piece { at, span: source.outer(span), body }
 }
 
-fn failed(tokens: &[TokenWithSpan], kind: StatementKind, reason: String) -> Body {
+fn body(source: &Source<'_>, effort: &Effort<'_>, mut tokens: Vec<TokenWithSpan>, span: (usize, usize)) -> Body {
+    if tokens.len() > LONG {
+        repair::shorten(&mut tokens);
+    }
+    if source.dialect == Dialect::TSql {
+        repair::bare_hints(&mut tokens);
+    }
+    let kind = guess::kind(&tokens);
+    if let Err(reason) = bounded(&tokens, effort.limits) {
+        return failed(&tokens, kind, reason);
+    }
+    if let Some(body) = extra::early(source, effort, &tokens) {
+        return body;
+    }
+    // The parser keeps what it is given; a short copy is cheaper than cutting the text again, for the rare refusal.
+    let long = tokens.len() > LONG;
+    let kept = if long { tokens.clone() } else { Vec::new() };
+    if !effort.spend(tokens.len()) {
+        return failed(&tokens, kind, "the text asks for too much work".to_owned());
+    }
+    let reason = match attempt(grammar(source.dialect), tokens, effort.limits) {
+        Ok(statement) => return Body::Parsed(Box::new(statement)),
+        Err(reason) => reason,
+    };
+    let mut tokens = if long { kept } else { source.again(span) };
+    if source.dialect == Dialect::TSql {
+        repair::bare_hints(&mut tokens);
+    }
+    if tokens.is_empty() {
+        return failed(&tokens, kind, reason);
+    }
+    if let Some(body) = extra::late(source, effort, &tokens) {
+        return body;
+    }
+    match repaired(source.dialect, effort, tokens.clone()) {
+        Some(statement) => Body::Parsed(Box::new(statement)),
+        None => failed(&tokens, kind, source.damage.clone().unwrap_or(reason)),
+    }
+}
+
+/// A statement from tokens that the parser refused as they were.
+pub(super) fn repaired(dialect: Dialect, effort: &Effort<'_>, mut tokens: Vec<TokenWithSpan>) -> Option<Statement> {
+    for step in repair::STEPS {
+        if step(&mut tokens, dialect)
+            && effort.spend(tokens.len())
+            && let Ok(statement) = attempt(grammar(dialect), tokens.clone(), effort.limits)
+        {
+            return Some(statement);
+        }
+    }
+    let others: [&dyn Grammar; 3] = [&GenericDialect {}, grammar(Dialect::Databricks), grammar(Dialect::Snowflake)];
+    for other in others {
+        if !effort.spend(tokens.len()) {
+            return None;
+        }
+        if let Ok(statement) = attempt(other, tokens.clone(), effort.limits) {
+            return Some(statement);
+        }
+    }
+    None
+}
+
+/// A statement from tokens, by all means.
+pub(super) fn any(dialect: Dialect, effort: &Effort<'_>, tokens: Vec<TokenWithSpan>) -> Option<Statement> {
+    if tokens.is_empty() || bounded(&tokens, effort.limits).is_err() || !effort.spend(tokens.len()) {
+        return None;
+    }
+    attempt(grammar(dialect), tokens.clone(), effort.limits).ok().or_else(|| repaired(dialect, effort, tokens))
+}
+
+/// A query from tokens, by all means.
+pub(super) fn query(dialect: Dialect, effort: &Effort<'_>, tokens: Vec<TokenWithSpan>) -> Option<Box<Query>> {
+    match any(dialect, effort, tokens)? {
+        Statement::Query(query) => Some(query),
+        _ => None,
+    }
+}
+
+/// Not read.
+pub(super) fn failed(tokens: &[TokenWithSpan], kind: StatementKind, reason: String) -> Body {
     let (reads, writes) = guess::names(tokens);
     Body::Failed { kind, reason, reads, writes }
 }
 
-/// One statement that is all of the tokens.
-pub(super) fn whole(
-    source: &Source<'_>,
-    tokens: Vec<TokenWithSpan>,
-    limits: &Limits,
-) -> Result<Statement, ParserError> {
-    let mut parser =
-        Parser::new(grammar(source.dialect)).with_recursion_limit(limits.depth * 3).with_tokens_with_locations(tokens);
-    let statement = parser.parse_statement()?;
+fn attempt(grammar: &dyn Grammar, tokens: Vec<TokenWithSpan>, limits: &Limits) -> Result<Statement, String> {
+    let mut parser = Parser::new(grammar).with_recursion_limit(limits.depth * 2).with_tokens_with_locations(tokens);
+    let statement = parser.parse_statement().map_err(|error| error.to_string())?;
     let rest = parser.peek_token_ref();
     if rest.token == Token::EOF {
         Ok(statement)
     } else {
-        Err(ParserError::ParserError(format!(
-            "Expected: end of statement, found: {} at {}",
-            rest.token, rest.span.start
-        )))
+        Err(format!("expected the end of the statement, found {}{}", rest.token, rest.span.start))
     }
+}
+
+/// Brackets and chains of operators, counted before anything recurses over them.
+fn bounded(tokens: &[TokenWithSpan], limits: &Limits) -> Result<(), String> {
+    // Fewer tokens cannot be too deep.
+    if tokens.len() <= limits.depth {
+        return Ok(());
+    }
+    let mut chains = vec![0_usize];
+    for token in tokens {
+        match &token.token {
+            Token::LParen | Token::LBracket | Token::LBrace => {
+                chains.push(0);
+                if chains.len() > limits.depth {
+                    return Err(format!("nested more than {} deep", limits.depth));
+                }
+            }
+            Token::RParen | Token::RBracket | Token::RBrace if chains.len() > 1 => {
+                chains.pop();
+            }
+            Token::Comma => {
+                if let Some(chain) = chains.last_mut() {
+                    *chain = 0;
+                }
+            }
+            Token::Word(word) if word.keyword == sqlparser::keywords::Keyword::NoKeyword => {}
+            Token::Number(..) | Token::SingleQuotedString(_) => {}
+            _ => {
+                if let Some(chain) = chains.last_mut() {
+                    *chain += 1;
+                    if *chain > CHAIN {
+                        return Err(format!("more than {CHAIN} operators in a row"));
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
 }

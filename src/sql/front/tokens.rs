@@ -51,6 +51,8 @@ pub(super) struct Source<'a> {
     /// Where the text begins in the script that it is a part of.
     base: Position,
     base_offset: usize,
+    /// Where everything is said to be, if the text does not stand in the script as it is.
+    fixed: Option<(Position, (usize, usize))>,
     lines: Vec<usize>,
     ascii: bool,
     last: Cell<(u64, u64, usize)>,
@@ -67,8 +69,17 @@ impl<'a> Source<'a> {
         let mut lines = vec![0];
         lines.extend(text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1));
         let ascii = text.is_ascii();
-        let mut source =
-            Self { text, dialect, damage: None, base, base_offset, lines, ascii, last: Cell::new((1, 1, 0)) };
+        let mut source = Self {
+            text,
+            dialect,
+            damage: None,
+            base,
+            base_offset,
+            fixed: None,
+            lines,
+            ascii,
+            last: Cell::new((1, 1, 0)),
+        };
         let (tokens, damage) = source.tokenize(0);
         source.damage = damage;
         (source, tokens)
@@ -151,6 +162,9 @@ impl<'a> Source<'a> {
 
     /// Place in the outermost script.
     pub fn position(&self, location: Location) -> Position {
+        if let Some((place, _)) = self.fixed {
+            return place;
+        }
         let line = location.line.max(1) as u32;
         let column = location.column.max(1) as u32;
         if line == 1 {
@@ -160,9 +174,40 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Where the text ends.
+    pub fn end(&self) -> Position {
+        self.position(self.location(self.text.len()))
+    }
+
+    /// A text that a literal of this one holds, and its tokens. `prefix`: bytes of the literal before the text. Not
+    /// `exact`: the text does not stand there letter by letter, and all of it is said to be where the literal begins.
+    pub fn inner<'b>(
+        &self,
+        text: &'b str,
+        literal: &TokenWithSpan,
+        prefix: usize,
+        exact: bool,
+    ) -> (Source<'b>, Vec<TokenWithSpan>) {
+        let start = self.offset(literal.span.start) + prefix;
+        let stands = exact && self.text.get(start..).is_some_and(|rest| rest.starts_with(text));
+        let place = self.position(literal.span.start);
+        if stands && self.fixed.is_none() {
+            let base = Position { line: place.line, column: place.column + prefix as u32 };
+            return Source::read_at(text, self.dialect, base, start + self.base_offset);
+        }
+        let span = (self.offset(literal.span.start), self.offset(literal.span.end));
+        let fixed = Some((place, self.outer(span)));
+        let (mut source, tokens) = Source::read_at(text, self.dialect, place, 0);
+        source.fixed = fixed;
+        (source, tokens)
+    }
+
     /// Byte range in the outermost script.
     pub fn outer(&self, span: (usize, usize)) -> (usize, usize) {
-        (span.0 + self.base_offset, span.1 + self.base_offset)
+        match self.fixed {
+            Some((_, span)) => span,
+            None => (span.0 + self.base_offset, span.1 + self.base_offset),
+        }
     }
 }
 

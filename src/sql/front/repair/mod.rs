@@ -1,0 +1,90 @@
+//! Changes to the tokens of a statement that the parser refused, so that what matters for lineage can be read.
+//!
+//! Each step leaves out or rewrites what no lineage depends on, or says the same in words that the parser knows. Steps
+//! go from what is surely harmless to what is a guess; after each one that changed something the parser is asked again.
+
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use super::super::types::Dialect;
+use super::routine::closing;
+use super::tokens::{as_word, is, word};
+
+mod create;
+mod phrases;
+mod tables;
+mod tail;
+mod values;
+
+pub(super) use self::tables::bare_hints;
+pub(super) use self::values::shorten;
+
+/// A change; tells whether it changed anything.
+pub(super) type Step = fn(&mut Vec<TokenWithSpan>, Dialect) -> bool;
+
+/// All changes, in order; each sees what the ones before it left.
+pub(super) const STEPS: [Step; 6] =
+    [values::placeholders, phrases::rewrite, create::skeleton, tables::hints, tail::clauses, create::bare];
+
+/// A word that stands where another token stood.
+fn make(text: &str, at: &TokenWithSpan) -> TokenWithSpan {
+    TokenWithSpan { token: word(text), span: at.span }
+}
+
+fn symbol(tokens: &[TokenWithSpan], at: usize, token: &Token) -> bool {
+    tokens.get(at).is_some_and(|found| found.token == *token)
+}
+
+fn keyword(tokens: &[TokenWithSpan], at: usize) -> Keyword {
+    tokens.get(at).and_then(as_word).map_or(Keyword::NoKeyword, |word| word.keyword)
+}
+
+/// Whether these unquoted words stand at a place.
+fn words(tokens: &[TokenWithSpan], at: usize, texts: &[&str]) -> bool {
+    texts.iter().enumerate().all(|(nth, text)| is(tokens.get(at + nth), text))
+}
+
+/// Whether one of these unquoted words stands at a place.
+fn one_of(tokens: &[TokenWithSpan], at: usize, texts: &[&str]) -> bool {
+    texts.iter().any(|text| is(tokens.get(at), text))
+}
+
+/// Behind the bracket at a place, or the place itself if there is none.
+fn behind(tokens: &[TokenWithSpan], at: usize) -> usize {
+    if symbol(tokens, at, &Token::LParen) { closing(tokens, at, tokens.len()) } else { at }
+}
+
+/// The first place from `from` on and outside of brackets that `found` takes.
+fn outside(tokens: &[TokenWithSpan], from: usize, found: impl Fn(usize) -> bool) -> Option<usize> {
+    let mut depth = 0_usize;
+    for at in from..tokens.len() {
+        if depth == 0 && found(at) {
+            return Some(at);
+        }
+        match tokens[at].token {
+            Token::LParen | Token::LBracket => depth += 1,
+            Token::RParen | Token::RBracket if depth == 0 => return None,
+            Token::RParen | Token::RBracket => depth -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Cuts the ranges out; they are in order and do not overlap.
+fn cut(tokens: &mut Vec<TokenWithSpan>, ranges: &[(usize, usize)]) -> bool {
+    if ranges.is_empty() {
+        return false;
+    }
+    let mut ranges = ranges.iter().peekable();
+    let mut at = 0;
+    tokens.retain(|_| {
+        while ranges.peek().is_some_and(|(_, end)| *end <= at) {
+            ranges.next();
+        }
+        let keep = ranges.peek().is_none_or(|(start, _)| at < *start);
+        at += 1;
+        keep
+    });
+    true
+}

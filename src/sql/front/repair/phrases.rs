@@ -1,0 +1,436 @@
+//! The same in words that the parser knows.
+
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Token, TokenWithSpan};
+
+use super::super::super::types::Dialect;
+use super::super::routine::closing;
+use super::super::tokens::{as_word, word};
+use super::{behind, cut, keyword, make, one_of, outside, symbol, words};
+
+/// All rewritings.
+pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>, dialect: Dialect) -> bool {
+    let mut changed = false;
+    if dialect == Dialect::Teradata {
+        changed |= teradata(tokens);
+    }
+    changed |= set_operations(tokens);
+    changed |= typed_literals(tokens);
+    changed |= common_tables(tokens);
+    changed |= inserted_brackets(tokens);
+    changed |= stars(tokens);
+    changed |= rows_from(tokens);
+    changed |= compound_assignment(tokens);
+    changed |= transforms(tokens);
+    changed |= replaced_where(tokens);
+    changed |= pivots(tokens);
+    changed
+}
+
+/// SEL, DEL, INS, UPD; LOCKING … FOR ACCESS; EQ and NE; (TITLE '…'), (FORMAT '…'), (NAMED x).
+fn teradata(tokens: &mut Vec<TokenWithSpan>) -> bool {
+    let mut changed = false;
+    // LOCKING ROW FOR ACCESS SELECT …
+    let mut at = 0;
+    while at < tokens.len() {
+        if one_of(tokens, at, &["LOCKING", "LOCK"])
+            && let Some(end) = (at + 1..tokens.len().min(at + 14)).find(|end| {
+                one_of(tokens, *end, &["ACCESS", "READ", "WRITE", "SHARE", "EXCLUSIVE", "EXCL", "CHECKSUM"])
+            })
+        {
+            let mut end = end + 1;
+            while one_of(tokens, end, &["MODE", "NOWAIT", "OVERRIDE"]) {
+                end += 1;
+            }
+            tokens.drain(at..end);
+            changed = true;
+            continue;
+        }
+        let begins = at == 0
+            || matches!(tokens[at - 1].token, Token::LParen | Token::RParen)
+            || one_of(tokens, at - 1, &["UNION", "ALL", "MINUS", "EXCEPT", "INTERSECT", "AS"]);
+        let short = [("SEL", "SELECT"), ("DEL", "DELETE"), ("INS", "INSERT"), ("UPD", "UPDATE")];
+        for (from, to) in short {
+            if begins && one_of(tokens, at, &[from]) {
+                tokens[at] = make(to, &tokens[at].clone());
+                changed = true;
+            }
+        }
+        let operators = [
+            ("EQ", Token::Eq),
+            ("NE", Token::Neq),
+            ("LT", Token::Lt),
+            ("LE", Token::LtEq),
+            ("GT", Token::Gt),
+            ("GE", Token::GtEq),
+            ("MOD", Token::Mod),
+        ];
+        for (from, to) in operators {
+            if at > 0
+                && one_of(tokens, at, &[from])
+                && !symbol(tokens, at + 1, &Token::Comma)
+                && !symbol(tokens, at + 1, &Token::RParen)
+                && !symbol(tokens, at - 1, &Token::Comma)
+                && !one_of(tokens, at - 1, &["SELECT", "AS"])
+                && (from != "MOD" || !symbol(tokens, at + 1, &Token::LParen))
+            {
+                tokens[at].token = to;
+                changed = true;
+            }
+        }
+        if symbol(tokens, at, &Token::LParen)
+            && one_of(tokens, at + 1, &["TITLE", "FORMAT", "NAMED", "CASESPECIFIC", "NOT", "UPPERCASE"])
+            && at > 0
+            && (!one_of(tokens, at + 1, &["NOT"]) || one_of(tokens, at + 2, &["CASESPECIFIC", "CS"]))
+            && (as_word(&tokens[at - 1]).is_some() || symbol(tokens, at - 1, &Token::RParen))
+        {
+            let end = closing(tokens, at, tokens.len());
+            if one_of(tokens, at + 1, &["NAMED"]) && end == at + 4 {
+                tokens.remove(end - 1);
+                tokens[at + 1] = make("AS", &tokens[at + 1].clone());
+                tokens.remove(at);
+            } else {
+                tokens.drain(at..end);
+            }
+            changed = true;
+            continue;
+        }
+        at += 1;
+    }
+    changed
+}
+
+/// LEFT|FULL|INNER UNION, STRICT, CORRESPONDING, BY NAME ON (…).
+fn set_operations(tokens: &mut Vec<TokenWithSpan>) -> bool {
+    let mut changed = false;
+    let mut at = 0;
+    while at < tokens.len() {
+        if at > 0
+            && one_of(tokens, at, &["LEFT", "FULL", "INNER", "OUTER"])
+            && one_of(tokens, at + 1, &["UNION", "EXCEPT", "INTERSECT", "OUTER"])
+            && (!one_of(tokens, at + 1, &["OUTER"]) || one_of(tokens, at + 2, &["UNION", "EXCEPT", "INTERSECT"]))
+        {
+            tokens.remove(at);
+            changed = true;
+            continue;
+        }
+        if one_of(tokens, at, &["UNION", "EXCEPT", "INTERSECT"]) {
+            let mut next = at + 1;
+            if one_of(tokens, next, &["ALL", "DISTINCT"]) {
+                next += 1;
+            }
+            if one_of(tokens, next, &["STRICT"]) {
+                tokens.remove(next);
+                changed = true;
+            }
+            if one_of(tokens, next, &["CORRESPONDING"]) {
+                let place = tokens[next].clone();
+                let mut end = next + 1;
+                if one_of(tokens, end, &["BY"]) {
+                    end = behind(tokens, end + 1);
+                }
+                let by = [make("BY", &place), make("NAME", &place)];
+                tokens.splice(next..end, by);
+                changed = true;
+            }
+            if words(tokens, next, &["BY", "NAME"]) && one_of(tokens, next + 2, &["ON", "MATCHING"]) {
+                let end = behind(tokens, next + 3);
+                tokens.drain(next + 2..end);
+                changed = true;
+            }
+        }
+        at += 1;
+    }
+    changed
+}
+
+/// ARRAY<…>[…] and STRUCT<…>(…) without their types.
+fn typed_literals(tokens: &mut Vec<TokenWithSpan>) -> bool {
+    let mut ranges = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        if one_of(tokens, at, &["ARRAY", "STRUCT"]) && symbol(tokens, at + 1, &Token::Lt) {
+            let mut depth = 0_usize;
+            let mut end = at + 1;
+            while let Some(token) = tokens.get(end) {
+                match token.token {
+                    Token::Lt => depth += 1,
+                    Token::Gt => depth = depth.saturating_sub(1),
+                    Token::ShiftRight => depth = depth.saturating_sub(2),
+                    _ => {}
+                }
+                end += 1;
+                if depth == 0 {
+                    break;
+                }
+            }
+            if symbol(tokens, end, &Token::LBracket) || symbol(tokens, end, &Token::LParen) {
+                ranges.push((at + 1, end));
+            }
+            at = end;
+        } else {
+            at += 1;
+        }
+    }
+    cut(tokens, &ranges)
+}
+
+/// WITH name (SELECT …) of Spark lacks AS.
+fn common_tables(tokens: &mut Vec<TokenWithSpan>) -> bool {
+    let mut changed = false;
+    let mut at = 0;
+    let mut with = false;
+    while at + 2 < tokens.len() {
+        with |= keyword(tokens, at) == Keyword::WITH;
+        let lists = one_of(tokens, at, &["WITH", "RECURSIVE"]) || (with && symbol(tokens, at, &Token::Comma));
+        if lists
+            && as_word(&tokens[at + 1]).is_some()
+            && symbol(tokens, at + 2, &Token::LParen)
+            && matches!(keyword(tokens, at + 3), Keyword::SELECT | Keyword::WITH)
+        {
+            let place = tokens[at + 2].clone();
+            tokens.insert(at + 2, make("AS", &place));
+            changed = true;
+        }
+        at += 1;
+    }
+    changed
+}
+
+/// INSERT INTO t (SELECT …) and INSERT INTO t (WITH … SELECT …) lose their brackets.
+fn inserted_brackets(tokens: &mut Vec<TokenWithSpan>) -> bool {
+    if keyword(tokens, 0) != Keyword::INSERT {
+        return false;
+    }
+    let mut changed = false;
+    // REPLACE USING, BY NAME and the like stand between the target and the query.
+    if let Some(at) = outside(tokens, 1, |at| words(tokens, at, &["BY", "NAME"]))
+        && matches!(keyword(tokens, at + 2), Keyword::SELECT | Keyword::WITH | Keyword::FROM | Keyword::TABLE)
+    {
+        tokens.drain(at..at + 2);
+        changed = true;
+    }
+    let open = (1..tokens.len().saturating_sub(1)).find(|at| {
+        symbol(tokens, *at, &Token::LParen) && matches!(keyword(tokens, at + 1), Keyword::SELECT | Keyword::WITH)
+    });
+    if let Some(open) = open {
+        let before = outside(tokens, 1, |at| at == open);
+        let end = closing(tokens, open, tokens.len());
+        if before.is_some() && end == tokens.len() && symbol(tokens, end - 1, &Token::RParen) {
+            tokens.pop();
+            tokens.remove(open);
+            changed = true;
+        }
+    }
+    changed
+}
+
+/// (column).* and EXCEPT(t.column).
+fn stars(tokens: &mut Vec<TokenWithSpan>) -> bool {
+    let mut changed = false;
+    let mut at = 0;
+    while at < tokens.len() {
+        if symbol(tokens, at, &Token::LParen)
+            && (at == 0 || as_word(&tokens[at - 1]).is_none_or(|word| word.keyword != Keyword::NoKeyword))
+        {
+            let end = closing(tokens, at, tokens.len());
+            let plain = tokens[at + 1..end.max(at + 2) - 1]
+                .iter()
+                .all(|token| matches!(token.token, Token::Word(_) | Token::Period));
+            if plain && end > at + 2 && symbol(tokens, end, &Token::Period) && symbol(tokens, end + 1, &Token::Mul) {
+                tokens.remove(end - 1);
+                tokens.remove(at);
+                changed = true;
+                continue;
+            }
+        }
+        if symbol(tokens, at, &Token::Mul)
+            && one_of(tokens, at + 1, &["EXCEPT", "EXCLUDE"])
+            && symbol(tokens, at + 2, &Token::LParen)
+        {
+            let end = closing(tokens, at + 2, tokens.len());
+            let mut next = end;
+            while next > at + 3 {
+                next -= 1;
+                // What stands before a dot is the table.
+                if symbol(tokens, next, &Token::Period) && as_word(&tokens[next - 1]).is_some() {
+                    tokens.drain(next - 1..=next);
+                    next -= 1;
+                    changed = true;
+                }
+            }
+        }
+        at += 1;
+    }
+    changed
+}
+
+/// ROWS FROM (f(…), g(…)) is f(…).
+fn rows_from(tokens: &mut Vec<TokenWithSpan>) -> bool {
+    let Some(at) =
+        (1..tokens.len()).find(|at| words(tokens, *at, &["ROWS", "FROM"]) && symbol(tokens, at + 2, &Token::LParen))
+    else {
+        return false;
+    };
+    let end = closing(tokens, at + 2, tokens.len());
+    let inner = tokens[at + 3..end - 1].to_vec();
+    let first = outside(&inner, 0, |at| inner[at].token == Token::Comma).unwrap_or(inner.len());
+    // A function's columns may be declared behind it.
+    let first = outside(&inner[..first], 0, |at| one_of(&inner, at, &["AS"])).unwrap_or(first);
+    tokens.splice(at..end, inner[..first].iter().cloned());
+    true
+}
+
+/// SET @x += 1.
+fn compound_assignment(tokens: &mut Vec<TokenWithSpan>) -> bool {
+    let mut changed = false;
+    let mut at = 1;
+    while at + 1 < tokens.len() {
+        let operator = matches!(
+            tokens[at].token,
+            Token::Plus
+                | Token::Minus
+                | Token::Mul
+                | Token::Div
+                | Token::Mod
+                | Token::Pipe
+                | Token::Ampersand
+                | Token::Caret
+        );
+        if operator && symbol(tokens, at + 1, &Token::Eq) && as_word(&tokens[at - 1]).is_some() {
+            let mut from = at - 1;
+            while from >= 2 && symbol(tokens, from - 1, &Token::Period) {
+                from -= 2;
+            }
+            let name = tokens[from..at].to_vec();
+            let operator = tokens.remove(at);
+            // x = x + …
+            let mut insert = name;
+            insert.push(operator);
+            tokens.splice(at + 1..at + 1, insert);
+            changed = true;
+        }
+        at += 1;
+    }
+    changed
+}
+
+/// SELECT TRANSFORM (a, b) USING 'script' AS (c, d): each result comes of all that goes in.
+fn transforms(tokens: &mut Vec<TokenWithSpan>) -> bool {
+    let Some(at) = (1..tokens.len()).find(|at| {
+        one_of(tokens, *at, &["TRANSFORM", "MAP", "REDUCE"])
+            && one_of(tokens, at - 1, &["SELECT"])
+            && symbol(tokens, at + 1, &Token::LParen)
+    }) else {
+        return false;
+    };
+    let end = closing(tokens, at + 1, tokens.len());
+    let Some(using) = outside(tokens, end, |at| one_of(tokens, at, &["USING"])) else { return false };
+    let Some(from) = outside(tokens, using, |at| one_of(tokens, at, &["FROM"])) else { return false };
+    let names: Vec<TokenWithSpan> = match (using..from).find(|at| one_of(tokens, *at, &["AS"])) {
+        Some(found) if symbol(tokens, found + 1, &Token::LParen) => {
+            let close = closing(tokens, found + 1, from);
+            let mut names = Vec::new();
+            let mut first = true;
+            for token in &tokens[found + 2..close.saturating_sub(1).max(found + 2)] {
+                match token.token {
+                    Token::Comma => first = true,
+                    Token::Word(_) if first => {
+                        names.push(token.clone());
+                        first = false;
+                    }
+                    _ => {}
+                }
+            }
+            names
+        }
+        _ => vec![make("key", &tokens[at]), make("value", &tokens[at])],
+    };
+    let call = tokens[at + 1..end].to_vec();
+    let place = tokens[at].clone();
+    let mut out = Vec::new();
+    for (nth, name) in names.into_iter().take(100).enumerate() {
+        if nth > 0 {
+            out.push(TokenWithSpan { token: Token::Comma, span: place.span });
+        }
+        out.push(TokenWithSpan { token: word("transform_script"), span: place.span });
+        out.extend_from_slice(&call);
+        out.push(make("AS", &place));
+        out.push(name);
+    }
+    tokens.splice(at..from, out);
+    true
+}
+
+/// INSERT INTO t REPLACE WHERE condition SELECT …; INSERT … PARTITION (…) IF NOT EXISTS SELECT ….
+fn replaced_where(tokens: &mut Vec<TokenWithSpan>) -> bool {
+    if keyword(tokens, 0) != Keyword::INSERT {
+        return false;
+    }
+    let Some(at) = outside(tokens, 1, |at| {
+        (one_of(tokens, at, &["REPLACE"]) && one_of(tokens, at + 1, &["WHERE", "USING", "ON"]))
+            || words(tokens, at, &["IF", "NOT", "EXISTS"])
+    }) else {
+        return false;
+    };
+    let Some(end) = outside(tokens, at, |at| {
+        matches!(keyword(tokens, at), Keyword::SELECT | Keyword::WITH | Keyword::VALUES | Keyword::TABLE)
+    }) else {
+        return false;
+    };
+    tokens.drain(at..end);
+    true
+}
+
+/// PIVOT t ON c USING f(x) GROUP BY g of DuckDB: SELECT g, f(x) FROM t GROUP BY g.
+fn pivots(tokens: &mut Vec<TokenWithSpan>) -> bool {
+    // Inside of FROM (PIVOT …), of WITH x AS (PIVOT …), of CREATE … AS PIVOT …, or alone.
+    let Some(at) = (0..tokens.len()).find(|at| {
+        one_of(tokens, *at, &["PIVOT", "PIVOT_WIDER"])
+            && !symbol(tokens, at + 1, &Token::LParen)
+            && (*at == 0 || symbol(tokens, at - 1, &Token::LParen) || one_of(tokens, at - 1, &["AS", "FROM"]))
+    }) else {
+        return false;
+    };
+    let end = outside(tokens, at, |_| false).unwrap_or_else(|| {
+        let mut depth = 0_usize;
+        (at..tokens.len())
+            .find(|at| match tokens[*at].token {
+                Token::LParen => {
+                    depth += 1;
+                    false
+                }
+                Token::RParen if depth == 0 => true,
+                Token::RParen => {
+                    depth -= 1;
+                    false
+                }
+                _ => false,
+            })
+            .unwrap_or(tokens.len())
+    });
+    let find = |text: &str| outside(&tokens[..end], at, |at| one_of(tokens, at, &[text]));
+    let (on, using, group) = (find("ON"), find("USING"), find("GROUP"));
+    let source_end = on.or(using).or(group).unwrap_or(end);
+    let place = tokens[at].clone();
+    let comma = TokenWithSpan { token: Token::Comma, span: place.span };
+    let mut out = vec![make("SELECT", &place)];
+    if let Some(group) = group {
+        out.extend_from_slice(&tokens[(group + 2).min(end)..end]);
+        out.push(comma);
+    } else {
+        out.push(TokenWithSpan { token: Token::Mul, span: place.span });
+        out.push(comma);
+    }
+    match using {
+        Some(using) => out.extend_from_slice(&tokens[using + 1..group.unwrap_or(end).max(using + 1)]),
+        None => out.push(TokenWithSpan { token: Token::Number("1".to_owned(), false), span: place.span }),
+    }
+    out.push(make("FROM", &place));
+    out.extend_from_slice(&tokens[at + 1..source_end]);
+    if let Some(group) = group {
+        out.extend_from_slice(&tokens[group..end]);
+    }
+    tokens.splice(at..end, out);
+    true
+}

@@ -3,6 +3,7 @@
 pub mod avro;
 pub mod hms;
 pub mod json;
+pub mod time;
 
 /// How much the value of one record may ask for, whatever its format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@
 //! its script: it says `Failed` with a position, and the others go on.
 
 mod front;
+pub mod log;
 mod types;
 
 pub use types::{

@@ -275,7 +275,7 @@ pub(super) fn decode(json: &str, limits: Limits) -> Result<Event<'_>, Rejection>
     let Object(raw): Object<RawEvent<'_>> =
         serde_json::from_str(json).map_err(|error| diagnose(json, &error, limits))?;
     let time = required(raw.event_time, "/eventTime")?;
-    let time = super::time::parse_micros(&time).ok_or_else(|| {
+    let time = crate::codec::time::parse_micros(&time).ok_or_else(|| {
         invalid("/eventTime", format!("{:?} is no ISO 8601 date-time such as 2026-01-31T12:00:00Z", shorten(&time)))
     })?;
     let producer = required(raw.producer, "/producer")?;

@@ -13,7 +13,6 @@ mod job;
 mod run;
 #[cfg(test)]
 mod tests;
-mod time;
 
 use std::collections::HashMap;
 use std::sync::Arc;

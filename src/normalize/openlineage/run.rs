@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::codec::time::parse_micros;
 use crate::model::fact::{Aspect, Entry, Job, JobDependency, RunEvent, Statement};
 use crate::model::id::EntityId;
 
@@ -12,7 +13,6 @@ use super::dataset::{owners, tags};
 use super::envelope::{self, Facets};
 use super::facets::{self, Keep, is_deleted};
 use super::job::JobFacets;
-use super::time::parse_micros;
 
 /// A facet, typed; with what is kept of it if it does not parse.
 fn take<T: DeserializeOwned>(

@@ -4,12 +4,12 @@ use chrono::{NaiveDate, NaiveTime};
 
 /// Microseconds since the epoch of `YYYY-MM-DDThh:mm[:ss[.fraction]][zone]`. A missing zone means UTC, since that is
 /// what the producers that omit it run in; digits beyond microseconds are cut. `None` if it is no date-time.
-pub(super) fn parse_micros(text: &str) -> Option<i64> {
+pub fn parse_micros(text: &str) -> Option<i64> {
     let text = text.trim();
     // Java appends the zone's name: 2026-01-31T12:00:00+01:00[Europe/Berlin].
     let text = text.split_once('[').map_or(text, |(instant, _)| instant);
     let (date, rest) = text.split_at_checked(10)?;
-    let date = NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?;
+    let date = date_of(date)?;
     let rest = rest.strip_prefix(['T', 't', ' '])?;
     let zone_at = rest.find(['Z', 'z', '+', '-', ' ']).unwrap_or(rest.len());
     let (clock, zone) = rest.split_at_checked(zone_at)?;
@@ -18,10 +18,19 @@ pub(super) fn parse_micros(text: &str) -> Option<i64> {
     if fraction.len() > 18 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    let micros: i64 = format!("{fraction:0<6}").get(..6)?.parse().ok()?;
+    let digits = fraction.bytes().chain(std::iter::repeat(b'0')).take(6);
+    let micros = digits.fold(0, |micros, digit| micros * 10 + i64::from(digit - b'0'));
     let midnight = date.and_time(NaiveTime::MIN).and_utc().timestamp();
     let instant = midnight.checked_add(seconds)?.checked_sub(offset_seconds(zone.trim())?)?;
     instant.checked_mul(1_000_000)?.checked_add(micros)
+}
+
+fn date_of(text: &str) -> Option<NaiveDate> {
+    let mut parts = text.split('-');
+    let (year, month, day) = (parts.next()?, two_digits(parts.next()?)?, two_digits(parts.next()?)?);
+    let is_year = year.len() == 4 && year.bytes().all(|b| b.is_ascii_digit()) && parts.next().is_none();
+    let year = if is_year { year.parse().ok()? } else { return None };
+    NaiveDate::from_ymd_opt(year, u32::try_from(month).ok()?, u32::try_from(day).ok()?)
 }
 
 fn seconds_of_day(clock: &str) -> Option<i64> {
@@ -35,7 +44,8 @@ fn seconds_of_day(clock: &str) -> Option<i64> {
 
 fn offset_seconds(zone: &str) -> Option<i64> {
     let (sign, rest) = match zone {
-        "" | "Z" | "z" | "UTC" => return Some(0),
+        "" | "Z" | "z" | "UTC" | "GMT" => return Some(0),
+        _ if zone.bytes().all(|b| b.is_ascii_uppercase()) => return Some(hours_of(zone)? * 3600),
         _ => match zone.split_at_checked(1)? {
             ("+", rest) => (1, rest),
             ("-", rest) => (-1, rest),
@@ -49,6 +59,30 @@ fn offset_seconds(zone: &str) -> Option<i64> {
     };
     let (hours, minutes) = (two_digits(hours)?, two_digits(minutes)?);
     (hours < 24 && minutes < 60).then_some(sign * (hours * 3600 + minutes * 60))
+}
+
+/// Zones by abbreviation, as servers write them into logs; only those that mean one thing wherever they are used. `CST`
+/// and `IST` are zones of America and China, of India and Israel.
+fn hours_of(abbreviation: &str) -> Option<i64> {
+    Some(match abbreviation {
+        "WET" => 0,
+        "BST" | "CET" | "MEZ" | "WEST" => 1,
+        "CEST" | "EET" | "MESZ" | "SAST" => 2,
+        "EEST" | "MSK" => 3,
+        "JST" | "KST" => 9,
+        "AEST" => 10,
+        "AEDT" => 11,
+        "NZST" => 12,
+        "NZDT" => 13,
+        "EDT" => -4,
+        "CDT" | "EST" => -5,
+        "MDT" => -6,
+        "MST" | "PDT" => -7,
+        "AKDT" | "PST" => -8,
+        "AKST" => -9,
+        "HST" => -10,
+        _ => return None,
+    })
 }
 
 fn two_digits(text: &str) -> Option<i64> {
@@ -76,6 +110,10 @@ mod tests {
             ("2026-11-21T06:17:05", base),
             ("2026-11-21T06:17:05.656123", base + 656_123),
             ("2026-11-21 06:17:05", base),
+            ("2026-11-21 06:17:05.656 UTC", base + 656_000),
+            ("2026-11-21 07:17:05 CET", base),
+            ("2026-11-20 22:17:05.000 -0800", base),
+            ("2026-11-20 22:17:05 PST", base),
             ("2026-11-21T06:17Z", base - 5_000_000),
             ("1969-12-31T23:59:59.5Z", -500_000),
         ] {
@@ -91,6 +129,9 @@ mod tests {
             "2026-11-21T06:17:05.x",
             "2026-11-21T06:17:05+99:00",
             "2026-11-21T06:17:05Y",
+            "2026-11-21 06:17:05 CST",
+            "202-11-021T06:17:05Z",
+            "+026-11-21T06:17:05Z",
             "20é6-11-21T06:17:05Z",
             "1795241825000",
         ] {

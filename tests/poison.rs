@@ -24,7 +24,7 @@ use tributary::model::state::MemoryState;
 use tributary::normalize::hms::{HmsNormalizer, HmsSourceConfig};
 use tributary::normalize::openlineage::{OpenLineageConfig, OpenLineageNormalizer};
 use tributary::stage::{Fault, KeyedTransform, OutputTopic, Outputs, StageRecord, Transform};
-use tributary::topology::stages::{FoldStage, NormalizeStage, RawSource, SchemaIds};
+use tributary::topology::stages::{FoldStage, NormalizeStage, RawSource, STATEMENTS, SchemaIds};
 
 use kinds::{Becomes, Ids, Kind};
 
@@ -98,7 +98,7 @@ fn outcome(applied: Result<(), Fault>, outputs: &Outputs) -> Becomes {
 
 fn outputs() -> Outputs {
     let catalog = CatalogTopic::ALL.into_iter().map(CatalogTopic::name);
-    let topics: Vec<OutputTopic> = catalog.chain([facts::TOPIC]).map(OutputTopic::new).collect();
+    let topics: Vec<OutputTopic> = catalog.chain([facts::TOPIC, STATEMENTS]).map(OutputTopic::new).collect();
     Outputs::new(topics.iter().map(|topic| (topic, PARTITIONS)))
 }
 

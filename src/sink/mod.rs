@@ -1,4 +1,5 @@
-//! The views of the catalog topics, as sinks of the stage runtime: Postgres, the search index, the lineage graph.
+//! The views of the catalog topics, as sinks of the stage runtime: Postgres, the search index, the lineage graph, and the
+//! schemas that the stages bind SQL against.
 //!
 //! Each decodes catalog records and hands them to its store together with the positions they lead to, so that both move
 //! or neither. May not know how records come about; what a view looks like is the store's own business.
@@ -6,6 +7,7 @@
 mod decode;
 mod lineage;
 mod postgres;
+mod schemas;
 mod search;
 
 #[cfg(test)]
@@ -13,6 +15,7 @@ mod tests;
 
 pub use lineage::{LineageSink, LoadedGraph, SharedGraph};
 pub use postgres::PostgresSink;
+pub use schemas::{SchemaSink, SharedSchemas};
 pub use search::{SearchSink, SearchSinkOptions, VisiblePositions};
 
 use crate::model::record::CatalogTopic;

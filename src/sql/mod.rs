@@ -6,8 +6,10 @@
 
 mod front;
 pub mod log;
+mod schemas;
 mod types;
 
+pub use schemas::{Known, Schemas};
 pub use types::{
     Catalog, ColumnDef, ColumnLineage, ColumnRef, Defaults, Dialect, IndirectUse, JoinUse, Limits, NoCatalog, Position,
     SourceColumn, StatementKind, StatementLineage, Status, TableName, Transformation,

@@ -26,6 +26,7 @@ mod sink_batch;
 mod sink_task;
 mod spec;
 mod store;
+mod table;
 mod task;
 mod transaction;
 mod transform;
@@ -50,6 +51,7 @@ pub use spec::{
     InputTopic, OutputTopic, StageSpec, Timeouts, changelog_topic, dead_letter_topic, group_id, ledger_topic, task_id,
 };
 pub use store::{LocalStore, StoreError};
-pub use task::{StopToken, TaskHandle, TaskState, TaskStatus};
+pub use table::Table;
+pub use task::{StopToken, TaskHandle, TaskState, TaskStatus, TaskWatch};
 pub use transform::{KeyedTransform, Transform};
 pub use transform_task::{spawn_keyed, spawn_transform};

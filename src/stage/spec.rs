@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::kafka::TopicPartition;
 
 use super::batch::BatchLimits;
+use super::table::Table;
 
 /// Records above this are dead-lettered by reference unless a topic says otherwise.
 const DEFAULT_INPUT_LIMIT: usize = 8 << 20;
@@ -94,6 +95,8 @@ pub struct StageSpec {
     pub inputs: Vec<InputTopic>,
     /// Topics it may write, without changelog and dead letters.
     pub outputs: Vec<OutputTopic>,
+    /// Views that have to be complete, as of the assignment, before a record is taken in.
+    pub tables: Vec<Table>,
     /// The changelog topic's `max.message.bytes`; a record whose state goes over it is dead-lettered.
     pub changelog_max_bytes: usize,
     /// Batch bounds.
@@ -121,6 +124,7 @@ impl StageSpec {
             task: 0,
             inputs: Vec::new(),
             outputs: Vec::new(),
+            tables: Vec::new(),
             changelog_max_bytes: DEFAULT_OUTPUT_LIMIT,
             batch: BatchLimits::default(),
             timeouts: Timeouts::default(),

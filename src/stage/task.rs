@@ -99,6 +99,17 @@ impl Shared {
     }
 }
 
+/// Sees what a task is doing, without owning it.
+#[derive(Clone)]
+pub struct TaskWatch(Arc<Shared>);
+
+impl TaskWatch {
+    /// The next offsets that the task has committed or stored, of the partitions that it owns.
+    pub fn positions(&self) -> BTreeMap<TopicPartition, i64> {
+        self.0.lock().positions.clone()
+    }
+}
+
 /// A spawned task.
 pub struct TaskHandle {
     shared: Arc<Shared>,
@@ -142,6 +153,11 @@ impl TaskHandle {
             theirs.update(|status| status.state = end);
         })?;
         Ok(Self { shared, stop, thread: Some(thread) })
+    }
+
+    /// Sees the task while others own it.
+    pub fn watch(&self) -> TaskWatch {
+        TaskWatch(Arc::clone(&self.shared))
     }
 
     /// The status as of now.

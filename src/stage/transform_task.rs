@@ -97,6 +97,8 @@ struct Session<'a> {
     unwell: bool,
     /// Ids of the input topics and of the changelog, where they can be told.
     ids: BTreeMap<String, TopicId>,
+    /// For each table, the ends that it must have reached before assigned partitions run.
+    table_ends: Vec<BTreeMap<TopicPartition, i64>>,
 }
 
 impl<'a> Session<'a> {
@@ -150,6 +152,7 @@ impl<'a> Session<'a> {
             drained: false,
             unwell: false,
             ids,
+            table_ends: Vec::new(),
         })
     }
 
@@ -295,6 +298,7 @@ impl<'a> Session<'a> {
         drop(core);
         if !new.is_empty() {
             let committed = self.committed(&new)?;
+            self.table_ends = self.spec.tables.iter().map(|table| table.ends(&self.admin)).collect::<Result<_, _>>()?;
             let mut core = lock(&self.core);
             let changelog = self.ids.get(&self.spec.changelog()).copied();
             for (key, (offset, note)) in committed {
@@ -312,6 +316,11 @@ impl<'a> Session<'a> {
             }
         }
         if ready.is_empty() {
+            return Ok(());
+        }
+        let behind = self.spec.tables.iter().zip(&self.table_ends).find_map(|(table, ends)| table.behind(ends));
+        if let Some(behind) = behind {
+            tracing::debug!(stage = self.spec.stage, %behind, "partitions wait");
             return Ok(());
         }
         self.consumer.seek(&ready, SLICE)?;

@@ -28,6 +28,7 @@ enum ArrowKind {
     Feedback,
     DeadLetters,
     State,
+    Table,
 }
 
 impl ArrowKind {
@@ -37,6 +38,7 @@ impl ArrowKind {
             Self::Feedback => "feedback",
             Self::DeadLetters => "dead letters",
             Self::State => "state",
+            Self::Table => "table",
         }
     }
 }
@@ -58,6 +60,9 @@ fn arrows(topology: &Topology) -> Vec<Arrow<'_>> {
             if let Some(dead) = topology.dead_letters_of(input).filter(|_| stage.kind.produces()) {
                 arrows.push(Arrow { from: &stage.name, to: &dead.name, kind: ArrowKind::DeadLetters });
             }
+        }
+        for table in &stage.tables {
+            arrows.push(Arrow { from: table, to: &stage.name, kind: ArrowKind::Table });
         }
         for output in &stage.outputs {
             let kind = if stage.feedback.contains(output) { ArrowKind::Feedback } else { ArrowKind::Flow };
@@ -99,6 +104,7 @@ fn dot(topology: &Topology) -> String {
             ArrowKind::Feedback => " [style=dashed, constraint=false]",
             ArrowKind::DeadLetters => " [color=\"#b91c1c\"]",
             ArrowKind::State => " [style=dotted, dir=both]",
+            ArrowKind::Table => " [style=dotted, constraint=false]",
         };
         let (from, to) = ends(topology, &arrow);
         text.push_str(&format!("  {} -> {}{style};\n", quoted(&from), quoted(&to)));
@@ -147,6 +153,7 @@ fn mermaid(topology: &Topology) -> String {
             ArrowKind::Feedback => "-. feedback .->",
             ArrowKind::DeadLetters => "-- dead letters -->",
             ArrowKind::State => "<-. state .->",
+            ArrowKind::Table => "-. table .->",
         };
         text.push_str(&format!("  {} {line} {}\n", id(arrow.from), id(arrow.to)));
     }

@@ -182,7 +182,20 @@ impl Linter<'_> {
             self.say(Rule::CoPartitioned, &topic.name, message);
         }
         for topic in &topology.topics {
-            let entity_role = matches!(topic.role, Role::Facts | Role::Catalog | Role::Events | Role::Changelog);
+            let input = topic.of.as_deref().and_then(|of| topology.stage(of)).and_then(|stage| stage.inputs.first());
+            if let (Role::Changelog, Some(input)) = (topic.role, input.and_then(|name| topology.topic(name)))
+                && (topic.keyed_by, topic.partitions) != (input.keyed_by, input.partitions)
+            {
+                self.say(
+                    Rule::CoPartitioned,
+                    &topic.name,
+                    format!(
+                        "it must be keyed as {} is, with as many partitions: state lies where its records do",
+                        input.name
+                    ),
+                );
+            }
+            let entity_role = matches!(topic.role, Role::Facts | Role::Catalog | Role::Events);
             if entity_role && topic.keyed_by != KeyedBy::Entity {
                 self.say(Rule::CoPartitioned, &topic.name, "it must be keyed by entity, as fold's input is");
             }
@@ -196,7 +209,7 @@ impl Linter<'_> {
     }
 
     fn declared(&mut self, stage: &Stage) {
-        for name in stage.inputs.iter().chain(&stage.outputs).chain(&stage.feedback) {
+        for name in stage.inputs.iter().chain(&stage.outputs).chain(&stage.feedback).chain(&stage.tables) {
             if self.topology.topic(name).is_none() {
                 let known = self.topology.topics.iter().map(|topic| topic.name.as_str());
                 let hint = crate::config::nearest(name, known).map(|near| format!("; did you mean {near}?"));
@@ -228,11 +241,22 @@ impl Linter<'_> {
             }
             _ => {}
         }
-        for name in
-            stage.inputs.iter().filter(|name| stage.kind == StageKind::Keyed && self.topology.topic(name).is_some())
-        {
-            if self.topology.topic(name).is_some_and(|topic| topic.keyed_by != KeyedBy::Entity) {
-                self.say(Rule::Shape, &stage.name, format!("its input {name} is not keyed by entity"));
+        for name in &stage.inputs {
+            let topic = self.topology.topic(name);
+            if stage.kind == StageKind::Keyed && topic.is_some_and(|topic| topic.keyed_by == KeyedBy::Nothing) {
+                self.say(Rule::Shape, &stage.name, format!("its input {name} has no keys to keep state by"));
+            }
+        }
+        for name in &stage.tables {
+            if !stage.kind.produces() {
+                self.say(Rule::Shape, &stage.name, format!("only stages look things up; make table {name} an input"));
+            }
+            if self.topology.topic(name).is_some_and(|topic| topic.role != Role::Catalog) {
+                self.say(
+                    Rule::Shape,
+                    &stage.name,
+                    format!("table {name} is no catalog topic: it has no latest values"),
+                );
             }
         }
         for name in stage.outputs.iter().filter_map(|name| self.topology.topic(name)) {

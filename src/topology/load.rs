@@ -118,6 +118,10 @@ pub struct Stage {
     /// Outputs that lead back to its own input on purpose.
     #[serde(default)]
     pub feedback: Vec<String>,
+    /// Topics that it holds in memory to look things up in: all partitions in each process, read to their ends before it
+    /// takes records in.
+    #[serde(default)]
+    pub tables: Vec<String>,
     /// For people.
     pub doc: String,
 }

@@ -16,9 +16,10 @@ use crate::model::id::{IdError, Identity};
 use crate::normalize::hms::{HmsNormalizer, HmsSourceConfig};
 use crate::normalize::openlineage::{OpenLineageConfig, OpenLineageNormalizer};
 use crate::registry::client::RegistryClient;
+use crate::sink::{SchemaSink, SharedSchemas};
 use crate::stage::{
-    BatchLimits, DataDir, InputTopic, OutputTopic, Sink, StageSpec, StopToken, TaskHandle, TaskState, TaskStatus,
-    Timeouts, spawn_follower, spawn_keyed, spawn_sink, spawn_transform,
+    BatchLimits, DataDir, InputTopic, OutputTopic, Sink, StageSpec, StopToken, Table, TaskHandle, TaskState,
+    TaskStatus, Timeouts, spawn_follower, spawn_keyed, spawn_sink, spawn_transform,
 };
 
 use super::load::{Role, Stage, Topology};
@@ -30,6 +31,8 @@ use super::stages::{FoldStage, NormalizeStage, RawSource, SchemaIds};
 /// The topic of metastore notifications unless the configuration names others.
 const HMS_TOPIC: &str = "hms.notifications";
 const OPENLINEAGE_TOPIC: &str = "openlineage.events";
+/// The follower behind the table of schemas.
+const SCHEMAS: &str = "schemas";
 /// Beyond the configured time for shutting down.
 const DRAIN_GRACE: Duration = Duration::from_secs(5);
 
@@ -67,6 +70,8 @@ pub struct Node {
     ids: SchemaIds,
     identity: Arc<Identity>,
     tasks: Mutex<Vec<TaskHandle>>,
+    /// Schemas of the catalog's datasets, once a stage has asked for them.
+    schemas: Option<(SharedSchemas, Table)>,
 }
 
 impl Node {
@@ -85,7 +90,8 @@ impl Node {
         let stop = StopToken::new();
         let (registry, readable) = (registry.clone(), BTreeSet::new());
         let tasks = Mutex::default();
-        Ok(Self { config, kafka, topology, data, registry, readable, stop, decoder, ids, identity, tasks })
+        let schemas = None;
+        Ok(Self { config, kafka, topology, data, registry, readable, stop, decoder, ids, identity, tasks, schemas })
     }
 
     /// Names as this installation reads them.
@@ -149,6 +155,26 @@ impl Node {
             self.add(spawn_keyed(&self.kafka, spec, Box::new(stage), self.stop.clone())?);
         }
         Ok(())
+    }
+
+    /// The schemas of the catalog's datasets, which one follower keeps for all stages of this process that read the topics
+    /// `tables`.
+    fn schemas(&mut self, tables: &[String]) -> Result<(SharedSchemas, Table), NodeError> {
+        if let Some(known) = &self.schemas {
+            return Ok(known.clone());
+        }
+        for topic in tables {
+            self.check_readable(topic, Reading::Own)?;
+        }
+        let sink = SchemaSink::new(Arc::clone(&self.decoder));
+        let shared = sink.schemas();
+        let mut spec = self.source().spec(SCHEMAS, tables.to_vec());
+        // It lives in memory: whoever starts again makes it anew.
+        spec.repair = "tributary run sql statements".to_owned();
+        let follower = spawn_follower(&self.kafka, spec, Box::new(sink), self.stop.child())?;
+        let table = Table::new(tables.iter().cloned(), &follower);
+        self.add(follower);
+        Ok(self.schemas.insert((shared, table)).clone())
     }
 
     /// Starts a sink in its consumer group.

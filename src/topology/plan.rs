@@ -157,24 +157,32 @@ pub fn plan(
     let mut partitions_after: BTreeMap<&str, u32> = BTreeMap::new();
     for topic in &topology.topics {
         let wanted = configs(topic, installation.replication);
+        let partitions = partitions_of(topology, actual, topic);
         let Some(found) = actual.topics.get(&topic.name) else {
-            partitions_after.insert(&topic.name, topic.partitions);
+            partitions_after.insert(&topic.name, partitions);
             plan.actions.push(Action::CreateTopic {
                 topic: topic.name.clone(),
-                partitions: topic.partitions,
+                partitions,
                 replication: installation.replication,
                 configs: wanted,
             });
             continue;
         };
         partitions_after.insert(&topic.name, found.partitions);
-        if found.partitions != topic.partitions {
-            let (from, to) = (found.partitions, topic.partitions);
+        if found.partitions != partitions {
+            let (from, to) = (found.partitions, partitions);
             match topic.keyed_by {
                 KeyedBy::Producer if from < to && topic.role != Role::Raw => {
                     partitions_after.insert(&topic.name, to);
                     plan.actions.push(Action::AddPartitions { topic: topic.name.clone(), from, to });
                 }
+                KeyedBy::Producer if topic.role == Role::Changelog => plan.refusals.push(Refusal {
+                    topic: topic.name.clone(),
+                    message: format!(
+                        "it has {from} partitions, its stage's input has {to}: the input was made anew with fewer; give \
+                         it {from} again, or delete this changelog and with it the stage's state"
+                    ),
+                }),
                 // More than we would have made does no harm, and how many a raw topic has is its owner's choice.
                 KeyedBy::Producer => {}
                 KeyedBy::Entity => plan.refusals.push(Refusal {
@@ -226,6 +234,17 @@ pub fn plan(
     }
     plan.actions.sort();
     plan
+}
+
+/// How many partitions a topic is to have. How many a raw topic has is its owner's choice, and the state of the stage that
+/// reads it lies in as many.
+fn partitions_of(topology: &Topology, actual: &Actual, topic: &Topic) -> u32 {
+    let stage = topic.of.as_deref().filter(|_| topic.role == Role::Changelog).and_then(|of| topology.stage(of));
+    let input = stage.and_then(|stage| stage.inputs.first()).and_then(|input| topology.topic(input));
+    match input.filter(|input| input.role == Role::Raw).and_then(|input| actual.topics.get(&input.name)) {
+        Some(input) => input.partitions.max(1),
+        None => topic.partitions,
+    }
 }
 
 fn differing(wanted: &BTreeMap<String, String>, found: &BTreeMap<String, String>) -> BTreeMap<String, String> {

@@ -5,7 +5,7 @@ use crate::model::record::CatalogTopic;
 use crate::registry::client::{ClientError, RegistryClient};
 use crate::schema::SchemaType;
 
-use super::stages::{FACTS, SchemaIds};
+use super::stages::{FACTS, STATEMENTS, SchemaIds};
 
 /// A subject could not be registered.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,9 @@ pub fn register_all(registry: &RegistryClient) -> Result<SchemaIds, SubjectError
         let current = current.unsigned_abs();
         if subject.topic == FACTS {
             ids.facts = current;
+        }
+        if subject.topic == STATEMENTS {
+            ids.statements = current;
         }
         if let Some(topic) = CatalogTopic::ALL.into_iter().find(|topic| topic.name() == subject.topic) {
             ids.records.insert(topic, current);

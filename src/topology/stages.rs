@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::codec::avro::{self, DecodeError, Decoder, RawSubject};
 use crate::fold::{FoldOutcome, FoldOutput, Folder};
 use crate::model::check::{FactLimits, check_read};
-use crate::model::fact::Fact;
+use crate::model::fact::{Aspect, Entry, Fact};
 use crate::model::raw::{Normalized, RawRecord};
 use crate::model::record::CatalogTopic;
 use crate::model::reject::{ReasonCode, Rejection};
@@ -18,11 +18,16 @@ use crate::stage::{Fault, KeyedTransform, Output, Outputs, StageRecord, Transfor
 /// The topic of facts.
 pub const FACTS: &str = "catalog.facts";
 
+/// The topic of facts that hold SQL text.
+pub const STATEMENTS: &str = "catalog.statements";
+
 /// Registry ids under which we write.
 #[derive(Clone, Debug, Default)]
 pub struct SchemaIds {
     /// Of `catalog.facts-value`.
     pub facts: u32,
+    /// Of `catalog.statements-value`.
+    pub statements: u32,
     /// Of the catalog topics' values.
     pub records: BTreeMap<CatalogTopic, u32>,
 }
@@ -39,13 +44,13 @@ pub enum RawSource {
 pub struct NormalizeStage {
     sources: BTreeMap<String, RawSource>,
     decoder: Arc<Decoder>,
-    facts_schema: u32,
+    ids: SchemaIds,
 }
 
 impl NormalizeStage {
     /// A stage that reads each topic in `sources` with its source's normaliser.
     pub fn new(sources: BTreeMap<String, RawSource>, decoder: Arc<Decoder>, ids: &SchemaIds) -> Self {
-        Self { sources, decoder, facts_schema: ids.facts }
+        Self { sources, decoder, ids: ids.clone() }
     }
 }
 
@@ -79,7 +84,10 @@ impl Transform for NormalizeStage {
             Normalized::NoOp(reason) => outputs.no_op(reason),
             Normalized::Facts(facts) => {
                 for fact in &facts {
-                    send_fact(outputs, fact, self.facts_schema)?;
+                    send_fact(outputs, fact, self.ids.facts)?;
+                    if let Some(texts) = only_sql(fact) {
+                        send_fact_to(STATEMENTS, outputs, &texts, self.ids.statements)?;
+                    }
                 }
             }
         }
@@ -153,16 +161,29 @@ fn check_place(fact: &Fact, record: &StageRecord, outputs: &Outputs) -> Result<(
     }
 }
 
+/// The fact with nothing but its SQL texts; `None` if it has none.
+fn only_sql(fact: &Fact) -> Option<Fact> {
+    let is_sql = |entry: &&Entry| entry.aspect == Aspect::Sql;
+    let entries: Vec<Entry> = fact.entries.iter().filter(is_sql).cloned().collect();
+    (!entries.is_empty()).then(|| Fact {
+        entity: fact.entity.clone(),
+        kind: fact.kind,
+        source: fact.source.clone(),
+        version: fact.version,
+        origin: fact.origin.clone(),
+        via: fact.via.clone(),
+        entries,
+    })
+}
+
 fn send_fact(outputs: &mut Outputs, fact: &Fact, schema: u32) -> Result<(), Fault> {
+    send_fact_to(FACTS, outputs, fact, schema)
+}
+
+fn send_fact_to(topic: &str, outputs: &mut Outputs, fact: &Fact, schema: u32) -> Result<(), Fault> {
     let value = avro::encode_fact(fact, schema).map_err(|error| Fault::Fatal(error.into()))?;
     let key = fact.entity.as_str().as_bytes();
-    outputs.send(Output {
-        topic: FACTS,
-        owner: key,
-        key: key.to_vec(),
-        value: Some(value),
-        headers: Default::default(),
-    });
+    outputs.send(Output { topic, owner: key, key: key.to_vec(), value: Some(value), headers: Default::default() });
     Ok(())
 }
 

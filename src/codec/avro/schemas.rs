@@ -51,6 +51,7 @@ subjects! {
     "catalog.queries" => ["v1"],
     "catalog.runs" => ["v1"],
     "catalog.schemas" => ["v1"],
+    "catalog.statements" => ["v1"],
     "catalog.usage" => ["v1"],
     "hms.notifications" => ["v1"],
     "openlineage.events" => ["v1"],

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::model::fact::{Fact, Job, Origin, Source, Statement, Version};
+use crate::model::fact::{ExistenceState, Fact, Job, Origin, Source, Statement, Version};
 use crate::model::id::EntityId;
 use crate::model::record::{CatalogRecord, CatalogTopic, JobRecord};
 use crate::model::state::{State, StateError};
@@ -24,10 +24,8 @@ use crate::model::fact::Aspect;
 
 /// Values up to this many bytes lie in the job's record itself.
 const INLINE_BYTES: usize = 1_000;
-/// Facets kept of a job, and so many dependencies.
-const MAX_FIELDS: usize = 2_000;
-/// The families of fields that are limited; of all others a job has few.
-const LIMITED: [&str; 2] = ["facet/", "job_dependency/"];
+/// The families of fields that are limited, and to how many; of all others a job has few.
+const LIMITED: [(&str, usize); 3] = [("facet/", 2_000), ("job_dependency/", 2_000), ("name/", 20)];
 
 /// One field as one source states it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -134,6 +132,12 @@ pub(super) fn apply(
                 }
                 new.insert(key, CatalogRecord::Run(run.record(job, &fact.origin).into()));
             }
+            Some(Statement::Declared(lineage)) => {
+                changed |= after.support.declared.take(job, fact, Some(lineage), state)?;
+            }
+            Some(Statement::Existence(existence)) if existence.state == ExistenceState::Dropped => {
+                changed |= after.support.declared.take(job, fact, None, state)?;
+            }
             _ => changed |= describe(job, fact, entry, &mut after, state)?,
         }
     }
@@ -193,7 +197,7 @@ fn support(
             support.extend(run, &run.intern(job, state)?);
         }
         (Some(_), _) => {
-            *support = Support::default();
+            support.forget_runs();
             for run in Run::load_all(job, state)?.iter().filter(counts) {
                 support.add(run, &run.intern(job, state)?);
             }
@@ -239,7 +243,8 @@ fn describe(
             let value = entry.value.as_ref().map(statement_value);
             fields.push((format!("{}/{}", entry.aspect.as_str(), entry.sub_key), value));
         }
-        // Statements of SQL are for another stage; a name of a job is in its id.
+        Some(Statement::Name(_)) => fields.push((format!("name/{}", entry.sub_key), Some(Value::Bool(true)))),
+        // Statements of SQL are for another stage.
         _ => {}
     }
     let mut stored = false;
@@ -270,12 +275,13 @@ fn describe(
 
 /// Whether a field of this name is kept. Of a family that is full the smallest names are, in whatever order they come.
 fn make_room(fields: &mut BTreeMap<String, BTreeMap<Source, Field>>, name: &str) -> bool {
-    let Some(family) = LIMITED.into_iter().find(|family| name.starts_with(family)) else { return true };
+    let limited = LIMITED.into_iter().find(|(family, _)| name.starts_with(family));
+    let Some((family, most)) = limited else { return true };
     if fields.contains_key(name) {
         return true;
     }
     let of_family = || fields.range(family.to_owned()..).take_while(|(name, _)| name.starts_with(family));
-    if of_family().count() < MAX_FIELDS {
+    if of_family().count() < most {
         return true;
     }
     let Some(last) = of_family().last().map(|(name, _)| name.clone()).filter(|last| name < last.as_str()) else {
@@ -346,7 +352,9 @@ fn head(job: &EntityId, of: &JobState, state: &dyn State, origin: &Origin) -> Re
     };
     let mut facets = BTreeMap::new();
     let mut dependencies = BTreeMap::new();
+    let mut names: Vec<&str> = Vec::new();
     for name in of.fields.keys() {
+        names.extend(name.strip_prefix("name/"));
         if let Some(facet) = name.strip_prefix("facet/")
             && let Some(value) = get(name)?
         {
@@ -358,6 +366,10 @@ fn head(job: &EntityId, of: &JobState, state: &dyn State, origin: &Origin) -> Re
             let part = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
             dependencies.insert(other.to_owned(), format!("{}/{}", part("direction"), part("kind")));
         }
+    }
+    // The other names under which producers report it, `namespace|name`.
+    if !names.is_empty() {
+        facets.insert("names".to_owned(), String::from_utf8_lossy(&json(&names)).into_owned());
     }
     let (sql, source_code, job_type) = (text("sql")?, text("source_code")?, text("job_type")?.unwrap_or_default());
     let definition = json(&(&sql, &source_code, &job_type));

@@ -14,7 +14,7 @@ use crate::model::id::EntityId;
 use crate::model::state::{State, StateError};
 
 use super::registers::{from_json, json, state_key};
-use super::{FoldOutcome, FoldOutput};
+use super::{FoldOutcome, FoldOutput, checks};
 
 /// The newest effective listing of a source.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,7 @@ pub(super) fn apply(fact: &Fact, state: &mut dyn State, out: &mut FoldOutput) ->
                 member(fact, &EntityId::from_canonical(entry.sub_key.as_str()), state, out)?
             }
             Some(Statement::Listing(page)) => listing(fact, page, state, out)?,
+            _ if checks::is_check(&fact.entity) => checks::apply(fact, entry, state, out)?,
             _ => false,
         };
     }
@@ -97,7 +98,7 @@ fn member(fact: &Fact, member: &EntityId, state: &mut dyn State, out: &mut FoldO
 fn verdict(fact: &Fact, member: &EntityId, version: Version, existence: ExistenceState) -> Fact {
     Fact {
         entity: member.clone(),
-        kind: EntityKind::Dataset,
+        kind: kind_of(member),
         source: fact.source.clone(),
         version,
         origin: fact.origin.clone(),
@@ -109,6 +110,15 @@ fn verdict(fact: &Fact, member: &EntityId, version: Version, existence: Existenc
             floor: false,
             scope: None,
         }))],
+    }
+}
+
+/// Listings name datasets, and dbt's also jobs and checks; their ids differ.
+fn kind_of(member: &EntityId) -> EntityKind {
+    match member.as_str().split("://").next() {
+        Some("job") => EntityKind::Job,
+        _ if checks::is_check(member) => EntityKind::Scope,
+        _ => EntityKind::Dataset,
     }
 }
 

@@ -6,9 +6,11 @@
 mod bulk;
 mod cache;
 mod changes;
+mod checks;
 mod columns;
 mod container;
 mod dataset;
+mod declared;
 mod diff;
 mod entity;
 mod forward;

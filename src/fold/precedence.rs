@@ -10,6 +10,8 @@ fn is_warehouse(platform: &str) -> bool {
 /// Rank of a speaker on existence; see [`Evidence`].
 pub(super) fn existence(source: &Source, existence: &Existence) -> u16 {
     match (source.family(), existence.evidence) {
+        // What dbt lists it has not made yet, or not itself.
+        ("dbt", _) => 5,
         ("hms", Evidence::Owner) | (_, Evidence::Listing) => 0,
         ("person", _) | (_, Evidence::Registered) => 1,
         (_, Evidence::Owner | Evidence::Output) => 2,
@@ -20,7 +22,8 @@ pub(super) fn existence(source: &Source, existence: &Existence) -> u16 {
 
 /// Rank of a statement about columns. `provider` is the layer above files (`delta`, `iceberg`, …).
 pub(super) fn columns(source: &Source, completeness: Completeness, platform: &str, provider: &str) -> u16 {
-    let (family, detail) = (source.family(), source.detail());
+    // Listed projects follow the word (`dbt/catalog/shop`).
+    let (family, detail) = (source.family(), source.detail().split('/').next().unwrap_or_default());
     let base = match completeness {
         Completeness::Complete => 0,
         Completeness::Partial => 100,
@@ -95,7 +98,7 @@ mod tests {
     #[test]
     fn a_warehouse_is_best_known_from_its_catalog() {
         let order =
-            ["dbt/catalog", "dbt/manifest", "openlineage/airflow", "sql/x", "openlineage/spark", "openlineage/dbt"];
+            ["dbt/catalog/shop", "dbt/manifest/shop/prod", "openlineage/airflow", "sql/x", "openlineage/spark", "openlineage/dbt"];
         let ranks: Vec<u16> = order
             .iter()
             .map(|source| columns(&Source::parse(*source), Completeness::Complete, "postgres", ""))

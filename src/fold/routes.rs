@@ -8,7 +8,7 @@ use crate::model::record::AliasRecord;
 
 use super::registers::{Core, RegKey};
 use super::slots::{Boundary, Slot};
-use super::view::View;
+use super::view::{View, is_about_name};
 
 /// A table whose location this entity is.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,7 +91,9 @@ impl Routes {
             // Kept at every name the thing had.
             return away.map(|boundary| (&boundary.to, Some(boundary))).collect();
         }
-        if let Some(boundary) = away.next() {
+        if !is_about_name(source)
+            && let Some(boundary) = away.next()
+        {
             return vec![(&boundary.to, Some(boundary))];
         }
         if self.closes_circle && !claim {

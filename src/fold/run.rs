@@ -53,6 +53,11 @@ impl EdgeSet {
         self.columns.extend(other.columns);
     }
 
+    /// What it lies under in the state.
+    pub fn hash(&self) -> String {
+        hash_text(&json(self))
+    }
+
     /// Stores the set under its hash, if it is not there yet.
     pub fn intern(&self, job: &EntityId, state: &mut dyn State) -> Result<String, StateError> {
         let text = json(self);
@@ -249,6 +254,11 @@ impl Run {
             Some(hash) => Ok(hash.clone()),
             None => self.set.intern(job, state),
         }
+    }
+
+    /// Whether all that is known of the run comes from our own reading of SQL.
+    pub fn is_parsed(&self) -> bool {
+        self.registers.keys().all(|(_, source)| source.starts_with("sql/") || source.starts_with("query_log/"))
     }
 
     fn in_state<'a>(&'a self, wanted: &'a str) -> impl Iterator<Item = &'a RunRegister> {

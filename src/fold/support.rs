@@ -8,6 +8,7 @@ use crate::model::fact::{ColumnEdge, Origin};
 use crate::model::id::{EntityId, column_id};
 use crate::model::record::{CatalogRecord, CatalogTopic, ColumnLineageRecord, LineageRecord};
 
+use super::declared::Declarations;
 use super::output::Derived;
 use super::run::{EdgeSet, Run};
 use super::view::whole_hour;
@@ -27,6 +28,9 @@ struct Use {
     last: i64,
     /// Smallest id among the runs of the newest hour: names a supporting run without changing with each.
     run: String,
+    /// Edges found by our own parse of SQL: finer than what a definition declares, so no declaration retires them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    parsed: bool,
 }
 
 /// The supporting runs of a job, without the runs.
@@ -35,12 +39,24 @@ pub(super) struct Support {
     sets: BTreeMap<String, Use>,
     /// (time, run, set), newest first.
     newest: Vec<(i64, String, String)>,
+    /// What complete declarative sources say that the job reads and writes.
+    #[serde(default, skip_serializing_if = "Declarations::is_empty")]
+    pub declared: Declarations,
 }
+
+/// What an observer could notice of a [`Support`].
+type Glance<'a> = (Option<(&'a String, i64, i64, i64, &'a String)>, Vec<(&'a String, i64, i64)>);
 
 impl Support {
     /// Counts a successful run.
     pub fn add(&mut self, run: &Run, hash: &str) {
         self.see(run, hash, 1);
+    }
+
+    /// Starts counting anew; what is declared stays.
+    pub fn forget_runs(&mut self) {
+        self.sets.clear();
+        self.newest.clear();
     }
 
     /// The same run was seen again, with the same edges.
@@ -54,7 +70,9 @@ impl Support {
             first: run.first,
             last: run.last,
             run: run.id.clone(),
+            parsed: false,
         });
+        known.parsed |= run.is_parsed();
         known.count += count;
         known.first = known.first.min(run.first);
         let (hour, newest) = (whole_hour(run.last), whole_hour(known.last));
@@ -90,10 +108,18 @@ impl Support {
         sets.map(|(hash, _)| (hash, !current.contains(hash))).collect()
     }
 
-    /// What a reader could notice of the only set, if there is only one.
-    pub fn glance(&self) -> Option<(&String, i64, i64, i64, &String)> {
-        let (hash, used) = self.sets.first_key_value().filter(|_| self.sets.len() == 1)?;
-        Some((hash, power(used.count), whole_hour(used.first), whole_hour(used.last), &used.run))
+    /// What a reader could notice, if there is not more than one set.
+    pub fn glance(&self) -> Option<Glance<'_>> {
+        if self.sets.len() > 1 {
+            return None;
+        }
+        let only = self.sets.first_key_value().map(|(hash, used)| {
+            (hash, power(used.count), whole_hour(used.first), whole_hour(used.last), &used.run)
+        });
+        let declared = self.declared.all();
+        // Whether a declaration is newer than a run decides, not only when it was seen.
+        let declared = declared.map(|one| (&one.hash, whole_hour(one.since()), one.version.time)).collect();
+        Some((only, declared))
     }
 
     /// Adds the records of all edges that are drawn.
@@ -101,15 +127,17 @@ impl Support {
         let mut edges: BTreeMap<(&EntityId, &EntityId), LineageRecord> = BTreeMap::new();
         let mut columns: BTreeMap<(String, String), ColumnLineageRecord> = BTreeMap::new();
         let mut hours: BTreeMap<(&EntityId, &EntityId), i64> = BTreeMap::new();
+        self.declared.derive(job, sets, origin, &mut edges);
         // Retired sets still count for when an edge that lives on in another set was first seen.
         let alive: BTreeMap<&String, bool> = self.alive().into_iter().collect();
         for (hash, stale) in &alive {
-            let (Some(set), Some(_)) = (sets.get(*hash), self.sets.get(*hash)) else { continue };
-            for pair in set.pairs() {
+            let (Some(set), Some(used)) = (sets.get(*hash), self.sets.get(*hash)) else { continue };
+            let retired = |pair: (&EntityId, &EntityId)| !used.parsed && self.declared.retires(pair, used.last, sets);
+            for pair in set.pairs().into_iter().filter(|pair| !retired(*pair)) {
                 let edge = edges.entry(pair).or_insert_with(|| new_edge(job, pair, origin));
                 edge.stale &= *stale;
             }
-            add_columns(job, set, *stale, origin, &mut columns);
+            add_columns(job, set, *stale, origin, &retired, &mut columns);
         }
         for (hash, used) in &self.sets {
             let Some(set) = sets.get(hash) else { continue };
@@ -150,11 +178,11 @@ impl Support {
 
     /// Hashes of all remembered sets.
     pub fn hashes(&self) -> impl Iterator<Item = &String> {
-        self.sets.keys()
+        self.sets.keys().chain(self.declared.all().map(|one| &one.hash))
     }
 }
 
-fn new_edge(job: &EntityId, (source, target): (&EntityId, &EntityId), origin: &Origin) -> LineageRecord {
+pub(super) fn new_edge(job: &EntityId, (source, target): (&EntityId, &EntityId), origin: &Origin) -> LineageRecord {
     LineageRecord {
         job: job.as_str().to_owned(),
         source: source.as_str().to_owned(),
@@ -175,9 +203,10 @@ fn add_columns(
     set: &EdgeSet,
     stale: bool,
     origin: &Origin,
+    retired: &dyn Fn((&EntityId, &EntityId)) -> bool,
     out: &mut BTreeMap<(String, String), ColumnLineageRecord>,
 ) {
-    for edge in &set.columns {
+    for edge in set.columns.iter().filter(|edge| !retired((&edge.source, &edge.target))) {
         let record = out.entry(column_key(edge)).or_insert_with(|| ColumnLineageRecord {
             job: job.as_str().to_owned(),
             target: edge.target.as_str().to_owned(),

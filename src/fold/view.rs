@@ -46,7 +46,7 @@ impl Eras {
 
     /// Whether a rename took the slot elsewhere. What a person said stays dormant and wakes.
     pub fn is_away(&self, source: &Source, slot: &Slot) -> bool {
-        source.family() != "person" && self.boundaries.iter().any(|boundary| slot.before(source, boundary))
+        !is_about_name(source) && self.boundaries.iter().any(|boundary| slot.before(source, boundary))
     }
 }
 
@@ -132,20 +132,25 @@ impl<'a> View<'a> {
             })
             .collect();
         spoken.sort_by(|a, b| (a.0, a.1, a.2).cmp(&(b.0, b.1, b.2)));
-        let mut unsupported = false;
+        let mut unsupported: Vec<&Source> = Vec::new();
         let mut weak = None;
-        for (_, _, _, existence) in spoken {
+        for (_, _, source, existence) in spoken {
             match (existence.state, existence.evidence) {
                 // A listing takes back one source's support only; the owner's own word ends it.
-                (ExistenceState::Dropped, Evidence::Listing) => unsupported = true,
+                (ExistenceState::Dropped, Evidence::Listing) => unsupported.push(source),
                 (ExistenceState::Referenced, _) => weak = weak.or(Some(ExistenceState::Referenced)),
                 (state, _) => return Some(state),
             }
         }
-        if unsupported {
+        let mentioned = self.mentioned(Aspect::Existence);
+        // Who lists what is not his takes back no more than that he knew of it: others may still read it.
+        let is_gone = |source: &&Source| {
+            let read_by_others = weak.is_some() || mentioned.iter().any(|(other, _, _, _)| other != source);
+            source.family() != "dbt" || !read_by_others
+        };
+        if unsupported.iter().any(is_gone) {
             return Some(ExistenceState::Dropped);
         }
-        let mentioned = self.mentioned(Aspect::Existence);
         let states = mentioned.iter().filter_map(|(_, _, _, value)| match value.as_ref() {
             Statement::Existence(existence) => Some(existence.state),
             _ => None,
@@ -177,7 +182,7 @@ impl<'a> View<'a> {
         let Some(last) = self.seen.eras.boundaries.last() else { return true };
         self.said(Aspect::Existence).into_iter().any(|said| match said.value {
             Statement::Existence(existence) if existence.state != ExistenceState::Dropped => {
-                said.source.family() != "person"
+                !is_about_name(said.source)
                     && (precedence::existence(said.source, existence) != 2 || last.source.family() != "hms")
             }
             _ => false,
@@ -222,6 +227,12 @@ impl<'a> View<'a> {
         let mentions = self.core.mentions.values().map(|mention| mention.first.time);
         whole_hour(slots.chain(mentions).max().unwrap_or(0))
     }
+}
+
+/// Whether a source speaks of whatever has the name: a rename takes nothing of it away. A person's edits wake with the
+/// next table of that name; a dbt model is its name, and each build renames the table that was there.
+pub(super) fn is_about_name(source: &Source) -> bool {
+    matches!(source.family(), "person" | "dbt")
 }
 
 /// Whether a register's versions tell when the entity itself was seen.

@@ -162,6 +162,17 @@ fn check_statement(statement: &Statement, limits: &FactLimits, seen: &mut Seen) 
             seen.texts([&job.sql, &job.source_code]);
             job.parent.iter().try_for_each(|parent| id(parent, limits, "/parent"))
         }
+        Statement::Declared(lineage) => {
+            let all = [(&lineage.inputs, "/inputs"), (&lineage.outputs, "/outputs")];
+            all.into_iter().try_for_each(|(ids, path)| ids.iter().try_for_each(|one| id(one, limits, path)))?;
+            count_edges(lineage.inputs.len().saturating_mul(lineage.outputs.len()), limits)
+        }
+        Statement::Subject(subject) => {
+            text(&subject.check, limits.name_bytes, "/check")?;
+            subject.field.iter().try_for_each(|field| text(field, limits.name_bytes, "/field"))?;
+            subject.datasets.iter().try_for_each(|dataset| id(dataset, limits, "/datasets"))?;
+            depth(&subject.details, limits, seen)
+        }
         Statement::Listing(page) => page.members.iter().try_for_each(|member| id(member, limits, "/members")),
         Statement::Run(run) => {
             text(&run.run_id, limits.name_bytes, "/run_id")?;
@@ -183,11 +194,7 @@ fn check_statement(statement: &Statement, limits: &FactLimits, seen: &mut Seen) 
                 text(&edge.target_field, limits.name_bytes, "/column_edges")?;
             }
             let edges = run.inputs.len().saturating_mul(run.outputs.len()).saturating_add(run.column_edges.len());
-            if edges > limits.edges {
-                let message = format!("{edges} edges of lineage, the limit (limits.edges) is {}", limits.edges);
-                return Err(over("", message));
-            }
-            Ok(())
+            count_edges(edges, limits)
         }
         Statement::Query(query) => check_query(query, limits, seen),
         Statement::Usage(part) => {
@@ -241,6 +248,14 @@ fn check_query(query: &QueryRun, limits: &FactLimits, seen: &mut Seen) -> Result
     }
     if edges > limits.edges {
         let message = format!("{edges} datasets, columns and joins, the limit (limits.edges) is {}", limits.edges);
+        return Err(over("", message));
+    }
+    Ok(())
+}
+
+fn count_edges(edges: usize, limits: &FactLimits) -> Result<(), Rejection> {
+    if edges > limits.edges {
+        let message = format!("{edges} edges of lineage, the limit (limits.edges) is {}", limits.edges);
         return Err(over("", message));
     }
     Ok(())

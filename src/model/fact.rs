@@ -24,7 +24,7 @@ pub enum EntityKind {
     Function,
     /// A job with its runs and lineage.
     Job,
-    /// The scope of a listing.
+    /// The scope of a listing; also a check (`check://…`), which only leads its outcomes to datasets.
     Scope,
     /// One execution of a statement, as query logs tell it.
     Query,
@@ -259,6 +259,11 @@ statements! {
     AliasOf(AliasOf) = "alias_of",
     /// A job's description.
     Job(Job) = "job",
+    /// What a complete declarative source says that a job reads and writes: edges that older runs bear out and that are
+    /// not among these are gone.
+    Declared(DeclaredLineage) = "declared",
+    /// What a check is about that its results name only by the check's own id. With [`EntityKind::Scope`].
+    Subject(Subject) = "subject",
     /// One event of a run; sub-key is `run id|state` so that states of a run are registers of their own.
     Run(RunEvent) = "run",
     /// A job→job edge; sub-key is the other job's id.
@@ -553,7 +558,7 @@ pub struct Alias {
 /// A quality check's outcome.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Quality {
-    /// `passed`, `failed`, `measured`.
+    /// `passed`, `failed`, `measured`; `warn` (failed within what is tolerated), `error` (could not be checked).
     pub status: String,
     /// Column path, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -665,6 +670,32 @@ pub struct ColumnEdge {
     pub masking: bool,
     /// The key is no column of the target's schema.
     pub unmapped: bool,
+}
+
+/// Lineage of a job as its definition declares it: everything read goes into everything written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeclaredLineage {
+    /// Datasets read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<EntityId>,
+    /// Datasets written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<EntityId>,
+}
+
+/// What a check is about.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Subject {
+    /// Name of the check among those of a dataset.
+    pub check: String,
+    /// The datasets it checks.
+    pub datasets: Vec<EntityId>,
+    /// Column path, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// Its definition: an object.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub details: Value,
 }
 
 /// A job that waits for another.

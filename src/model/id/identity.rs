@@ -97,6 +97,19 @@ impl Identity {
         &self.instances
     }
 
+    /// A namespace in one spelling: that of the configured instance of which it is a name, else scheme and authority
+    /// without credentials. Texts without a scheme stay as they are.
+    pub fn namespace(&self, namespace: &str) -> String {
+        if let Some(instance) = self.instances.find(namespace) {
+            return instance.namespace.clone();
+        }
+        match Root::parse(namespace) {
+            Some(root) if root.authority.is_empty() && root.path.is_empty() => root.scheme,
+            Some(root) => root.spelling(),
+            None => namespace.to_owned(),
+        }
+    }
+
     /// The id of a dataset that is reported as (namespace, name).
     pub fn dataset(&self, namespace: &str, name: &str, by: ReportedBy<'_>) -> ResolvedName {
         let instance = self.instances.find(namespace);

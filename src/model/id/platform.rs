@@ -77,7 +77,7 @@ pub(super) fn platform_of(scheme: &str) -> Platform {
         "file" => Platform::Files,
         "s3" | "gs" | "hdfs" | "webhdfs" | "viewfs" | "abfss" | "wasb" | "adl" | "dbfs" | "oss" | "cosn" | "obs"
         | "swift" | "ofs" | "o3fs" | "alluxio" | "maprfs" | "har" => Platform::Store,
-        "ol" | "job" | "query" => Platform::Reserved,
+        "ol" | "job" | "query" | "check" => Platform::Reserved,
         _ => Platform::Other,
     }
 }

@@ -6,7 +6,7 @@ use crate::model::fact::{Aspect, EntityKind, Entry, Fact, Origin, Source, Versio
 use crate::model::id::EntityId;
 
 /// The facts of one event, in the order in which their entities came up.
-pub(super) struct Collector {
+pub(in crate::normalize) struct Collector {
     source: Source,
     version: Version,
     origin: Origin,

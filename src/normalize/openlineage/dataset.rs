@@ -79,7 +79,13 @@ pub(super) fn read(
     let mut reader = Reader { facets: &dataset.facets, cx, entries: Vec::new(), of_run: serde_json::Map::new() };
     let lifecycle: facets::Lifecycle = reader.take("lifecycleStateChange").unwrap_or_default();
     let change = lifecycle.lifecycle_state_change.as_str();
-    reader.entries.push(existence(role, change));
+    let is_ephemeral = || {
+        let model: facets::DbtModel = reader.peek("dbt_model").unwrap_or_default();
+        model.config.materialized.as_deref() == Some("ephemeral")
+    };
+    // dbt reads an ephemeral model as if it were a table; there is none.
+    let is_virtual = matches!(role, Role::Mention | Role::Input) && is_ephemeral();
+    reader.entries.push(if is_virtual { mention(ExistenceState::Virtual) } else { existence(role, change) });
     parts.lineage = reader.take("columnLineage").filter(|_| !matches!(role, Role::Input | Role::Declared));
     reader.schema(role, &mut parts.columns);
     reader.symlinks(named, link);

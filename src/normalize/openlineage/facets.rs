@@ -28,7 +28,7 @@ fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(deserial
 macro_rules! facet {
     ($( $name:ident { $( $(#[$attr:meta])* $field:ident: $type:ty, )* } )+) => {
         $(
-            #[derive(Debug, Default, Deserialize)]
+            #[derive(Clone, Debug, Default, Deserialize)]
             #[serde(rename_all = "camelCase")]
             pub(super) struct $name { $( $(#[$attr])* pub $field: $type, )* }
         )+
@@ -153,6 +153,27 @@ facet! {
 pub(super) struct DbtNode {
     #[serde(default)]
     pub unique_id: Option<String>,
+}
+
+/// The run facet in which dbt-ol names the invocation.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct DbtRun {
+    pub invocation_id: Option<String>,
+    pub project_name: Option<String>,
+}
+
+/// The dataset facet in which dbt-ol shows the model's configuration.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct DbtModel {
+    pub config: DbtModelConfig,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct DbtModelConfig {
+    pub materialized: Option<String>,
 }
 
 /// Whether the producer withdraws the facet.

@@ -1,7 +1,5 @@
 //! Which job an event is about: producers report one piece of work under several names.
 
-use crate::model::id::EntityId;
-
 use super::envelope::{Job, Run, State};
 use super::facets;
 
@@ -13,6 +11,7 @@ const INTEGRATIONS: &[&str] =
 const MAX_INTEGRATION: usize = 64;
 
 /// The facets that decide which job it is.
+#[derive(Clone)]
 pub(super) struct JobFacets {
     /// Lower case.
     pub integration: String,
@@ -74,7 +73,7 @@ pub(super) enum Shape {
     /// A dbt test: it checks data and makes none.
     DbtTest,
     /// One SQL statement of a dbt node.
-    DbtSql { parent: EntityId, ordinal: String, of_test: bool },
+    DbtSql { unique_id: String, ordinal: String },
 }
 
 impl Shape {
@@ -104,9 +103,7 @@ impl Shape {
         if facets.job_type == "SQL"
             && let Some(((_, ordinal), parent)) = job.name.rsplit_once(".sql.").zip(facets.parent.as_ref())
         {
-            let of_test = parent.job.name.starts_with("test.") || parent.job.name.starts_with("unit_test.");
-            let ordinal = ordinal.to_owned();
-            return Self::DbtSql { parent: EntityId::job(&parent.job.namespace, &parent.job.name), ordinal, of_test };
+            return Self::DbtSql { unique_id: parent.job.name.clone(), ordinal: ordinal.to_owned() };
         }
         let node = job.facets.get("dbt_node").and_then(|raw| serde_json::from_str::<facets::DbtNode>(raw.get()).ok());
         let unique_id = node.and_then(|node| node.unique_id).filter(|id| !id.is_empty());
@@ -114,8 +111,32 @@ impl Shape {
         if facets.job_type == "TEST" || is_test(&job.name) || unique_id.as_deref().is_some_and(is_test) {
             return Self::DbtTest;
         }
+        let unique_id = unique_id.or_else(|| unique_id_of(&job.name, &facets.job_type));
         unique_id.map_or(Self::Plain, |unique_id| Self::DbtNode { unique_id })
     }
+}
+
+/// What a default-mode name ends with; a plain `dbt run` adds nothing.
+const DBT_COMMANDS: [&str; 7] =
+    [".build.run", ".build.snapshot", ".build.seed", ".run", ".snapshot", ".seed", ".build"];
+
+/// The unique id of a dbt node whose event has no `dbt_node` facet, by how dbt-ol names jobs: by the unique id where it
+/// follows dbt's log, else `database.schema.package.node[.command…]`.
+fn unique_id_of(name: &str, job_type: &str) -> Option<String> {
+    let kind = match job_type {
+        "MODEL" => "model",
+        "SEED" => "seed",
+        "SNAPSHOT" => "snapshot",
+        _ => return None,
+    };
+    if name.strip_prefix(kind).is_some_and(|rest| rest.starts_with('.')) {
+        return Some(name.to_owned());
+    }
+    let name = DBT_COMMANDS.iter().find_map(|suffix| name.strip_suffix(suffix)).unwrap_or(name);
+    let mut parts = name.rsplit('.');
+    let (node, package, schema) = (parts.next()?, parts.next()?, parts.next()?);
+    let is_known = ![node, package, schema].iter().any(|part| part.is_empty());
+    is_known.then(|| format!("{kind}.{package}.{node}"))
 }
 
 /// Spark names a statement after the root of its plan, and both halves of one `CREATE TABLE AS SELECT` differently: what
@@ -136,7 +157,7 @@ pub(super) fn spark_verb(node: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{integration, spark_verb};
+    use super::{integration, spark_verb, unique_id_of};
 
     #[test]
     fn both_halves_of_a_ctas_have_one_verb() {
@@ -156,6 +177,22 @@ mod tests {
         assert_eq!(spark_verb("execute_merge_into_command"), "merge_into");
         assert_eq!(spark_verb("execute_create_data_source_table_command"), "create_data_source_table");
         assert_eq!(spark_verb("alter_table"), "alter_table");
+    }
+
+    #[test]
+    fn names_of_both_modes_lead_to_one_node() {
+        for name in [
+            "model.shop.fct_orders",
+            "shop.dbt_dev_core.shop.fct_orders",
+            "shop.dbt_dev_core.shop.fct_orders.run",
+            "shop.dbt_dev_core.shop.fct_orders.build.run",
+        ] {
+            assert_eq!(unique_id_of(name, "MODEL").as_deref(), Some("model.shop.fct_orders"), "{name}");
+        }
+        let snapshot = unique_id_of("shop.snap.shop.products.build.snapshot", "SNAPSHOT");
+        assert_eq!(snapshot.as_deref(), Some("snapshot.shop.products"));
+        assert_eq!(unique_id_of("dbt-run-shop", "JOB"), None);
+        assert_eq!(unique_id_of("orders", "MODEL"), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! they were reported under; that a path is a table's location is known to the fold. The core of an event is checked
 //! strictly, facets leniently: a facet that does not parse is kept as JSON and never costs the event.
 
-mod collect;
+pub(in crate::normalize) mod collect;
 mod columns;
 mod dataset;
 mod envelope;
@@ -30,6 +30,8 @@ use crate::model::id::{EntityId, Identity, ReportedBy, join_key, name_key};
 use crate::model::raw::{Normalized, RawRecord};
 use crate::model::reject::{ReasonCode, Rejection};
 
+use super::dbt::DbtNamespace;
+use super::dbt::names::{Wanted, configured, resource_type, run_id as dbt_run_id};
 use collect::Collector;
 use dataset::{Context, Named, Parts, Role};
 use envelope::{Dataset, Event, Job, Run, State, Subject};
@@ -47,6 +49,8 @@ pub struct OpenLineageConfig {
     pub json: Limits,
     /// What the facts of an event may say.
     pub facts: FactLimits,
+    /// Where the tables of dbt projects lie, for events of dbt that name no dataset.
+    pub dbt: Vec<DbtNamespace>,
 }
 
 impl Default for OpenLineageConfig {
@@ -56,6 +60,7 @@ impl Default for OpenLineageConfig {
             max_facet_bytes: 64 * 1024,
             json: Limits::default(),
             facts: FactLimits::default(),
+            dbt: Vec::new(),
         }
     }
 }
@@ -129,7 +134,8 @@ impl OpenLineageNormalizer {
                 let known = JobFacets::of(job, Some(run), &event.producer);
                 let facts = collector(&known.integration, run.state.rank());
                 let names = Names::new(&self.config.identity, Some(&job.namespace), topic);
-                self.run(&Seen { time: event.time, run, job, inputs, outputs, known }, names, facts)
+                let reported_run = run.id.as_str();
+                self.run(&Seen { time: event.time, run, reported_run, job, inputs, outputs, known }, names, facts)
             }
             Subject::Job { job, inputs, outputs } => {
                 let known = JobFacets::of(job, None, &event.producer);
@@ -142,8 +148,8 @@ impl OpenLineageNormalizer {
                     state: State::Complete,
                     facets: envelope::Facets::default(),
                 };
-                let seen = Seen { time: event.time, run, job, inputs, outputs, known };
-                self.job_with_lineage(&seen, &job.name, RunKind::Declared, names, facts)
+                let seen = Seen { time: event.time, run, reported_run: &run.id, job, inputs, outputs, known };
+                self.job_with_lineage(&seen, (&job.namespace, &job.name), RunKind::Declared, names, facts)
             }
             Subject::Dataset(dataset) => {
                 let facts = collector(&job::integration("", &event.producer), 0);
@@ -156,7 +162,7 @@ impl OpenLineageNormalizer {
         let Seen { run, job, inputs, outputs, .. } = *seen;
         let name = match Shape::of(job, &seen.known) {
             Shape::Plain => job.name.to_string(),
-            Shape::DbtNode { unique_id } => unique_id,
+            Shape::DbtNode { unique_id } => return self.dbt_node(seen, &unique_id, names, facts),
             Shape::SparkStatement { .. } if inputs.is_empty() && outputs.is_empty() => {
                 return Normalized::NoOp("run_without_datasets");
             }
@@ -172,26 +178,68 @@ impl OpenLineageNormalizer {
                     written => format!("{application}.{}.{}", job::spark_verb(&node), written.join(",")),
                 }
             }
-            Shape::DbtSql { parent, ordinal, of_test } => {
-                return dbt_sql(run, job, &parent, &ordinal, of_test, facts);
-            }
+            Shape::DbtSql { unique_id, ordinal } => return self.dbt_sql(seen, &unique_id, &ordinal, facts),
             Shape::DbtTest => return self.dbt_test(seen, names, facts),
         };
-        self.job_with_lineage(seen, &name, RunKind::Observed, names, facts)
+        self.job_with_lineage(seen, (&job.namespace, &name), RunKind::Observed, names, facts)
+    }
+
+    /// A dbt node is one job, whatever its producer calls it and whoever else tells of it: manifests, results, query
+    /// logs. It is known by where its datasets lie and by dbt's unique id; the job namespace is only a user's word.
+    fn dbt_node(&self, seen: &Seen<'_>, unique_id: &str, names: Names<'_>, facts: Collector) -> Normalized {
+        let dbt: facets::DbtRun = seen.run.facets.get("dbt_run").map(read_leniently).unwrap_or_default();
+        let of_dataset = seen.outputs.iter().chain(seen.inputs).next().map(|dataset| &*dataset.namespace);
+        let namespace = of_dataset.or_else(|| self.dbt_namespace(dbt.project_name.as_deref(), unique_id));
+        let namespace = namespace.map(|namespace| self.config.identity.namespace(namespace));
+        let namespace = namespace.unwrap_or_else(|| seen.job.namespace.to_string());
+        // The same run is told by dbt's own results, which know nothing of OpenLineage's run ids.
+        let id = match dbt.invocation_id.filter(|id| !id.is_empty()) {
+            Some(invocation) => dbt_run_id(&invocation, unique_id),
+            None => seen.run.id.clone(),
+        };
+        let run = Run { id, state: seen.run.state, facets: seen.run.facets.clone() };
+        let seen = Seen { run: &run, known: seen.known.clone(), ..*seen };
+        self.job_with_lineage(&seen, (&namespace, unique_id), RunKind::Observed, names, facts)
+    }
+
+    /// Where the tables of a dbt project lie by configuration.
+    fn dbt_namespace(&self, project: Option<&str>, unique_id: &str) -> Option<&str> {
+        let package = unique_id.split('.').nth(1);
+        let projects: Vec<&str> = project.or(package).into_iter().collect();
+        let wanted = Wanted { projects: &projects, ..Wanted::default() };
+        configured(&self.config.dbt, wanted).map(|entry| entry.namespace.as_str())
+    }
+
+    /// A statement that a dbt node ran: text of the node, not a job. Its event names no dataset, so only configuration
+    /// tells whose text it is; manifests and query logs tell the same.
+    fn dbt_sql(&self, seen: &Seen<'_>, unique_id: &str, ordinal: &str, mut facts: Collector) -> Normalized {
+        let sql = seen.job.facets.get("sql").and_then(|raw| serde_json::from_str::<facets::Sql>(raw.get()).ok());
+        let is_of_node = matches!(resource_type(unique_id), "model" | "seed" | "snapshot");
+        let sql = sql.filter(|_| seen.run.state == State::Complete && is_of_node);
+        let dbt: facets::DbtRun = seen.run.facets.get("dbt_run").map(read_leniently).unwrap_or_default();
+        let namespace = self.dbt_namespace(dbt.project_name.as_deref(), unique_id);
+        let Some((sql, namespace)) = sql.zip(namespace) else { return Normalized::NoOp("dbt_sql_statement") };
+        let parent = EntityId::job(&self.config.identity.namespace(namespace), unique_id);
+        let text = SqlText { text: sql.query, dialect: sql.dialect.unwrap_or_default(), defaults: Vec::new() };
+        facts.add(&parent, EntityKind::Job, [Entry::keyed(format!("sql.{ordinal}"), Statement::Sql(text))]);
+        Normalized::Facts(facts.finish())
     }
 
     fn job_with_lineage(
         &self,
         seen: &Seen<'_>,
-        name: &str,
+        (namespace, name): (&str, &str),
         kind: RunKind,
         mut names: Names<'_>,
         mut facts: Collector,
     ) -> Normalized {
         let Seen { run, job, inputs, outputs, ref known, .. } = *seen;
         let keep = self.keep();
-        let id = EntityId::job(&job.namespace, name);
+        let id = EntityId::job(namespace, name);
         let (mut said, dependencies) = run::run_event(run, seen.time, known, keep);
+        if seen.reported_run != run.id {
+            said.facets.insert("reported_run".to_owned(), Value::from(seen.reported_run));
+        }
         let succeeded = known.succeeded(run.state);
         let cx = Context {
             time: seen.time,
@@ -247,8 +295,8 @@ impl OpenLineageNormalizer {
             ids.sort();
             ids.dedup();
         }
-        let mut entries = run::job_entries(job, name, known, keep);
-        if name != &*job.name {
+        let mut entries = run::job_entries(job, (namespace, name), known, keep);
+        if (namespace, name) != (&*job.namespace, &*job.name) {
             let reported =
                 ReportedName { namespace: job.namespace.to_string(), name: job.name.to_string(), issues: Vec::new() };
             entries.push(Entry::keyed(name_key(&job.namespace, &job.name), Statement::Name(reported)));
@@ -333,6 +381,8 @@ struct Seen<'a> {
     /// Event time, microseconds.
     time: i64,
     run: &'a Run<'a>,
+    /// The run's id as its producer gives it.
+    reported_run: &'a str,
     job: &'a Job<'a>,
     inputs: &'a [Dataset<'a>],
     outputs: &'a [Dataset<'a>],
@@ -396,22 +446,9 @@ fn mention_entries(namespace: &str, name: &str, named: Named) -> [Entry; 2] {
     [Entry::keyed(name_key(namespace, name), Statement::Name(reported)), dataset::mention(ExistenceState::Referenced)]
 }
 
-/// A statement that a dbt node ran: text of the node, not a job.
-fn dbt_sql(
-    run: &Run<'_>,
-    job: &Job<'_>,
-    parent: &EntityId,
-    ordinal: &str,
-    of_test: bool,
-    mut facts: Collector,
-) -> Normalized {
-    let sql = job.facets.get("sql").and_then(|raw| serde_json::from_str::<facets::Sql>(raw.get()).ok());
-    let Some(sql) = sql.filter(|_| run.state == State::Complete && !of_test) else {
-        return Normalized::NoOp("dbt_sql_statement");
-    };
-    let text = SqlText { text: sql.query, dialect: sql.dialect.unwrap_or_default(), defaults: Vec::new() };
-    facts.add(parent, EntityKind::Job, [Entry::keyed(format!("sql.{ordinal}"), Statement::Sql(text))]);
-    Normalized::Facts(facts.finish())
+/// A facet that counts as empty if it does not parse.
+fn read_leniently<T: serde::de::DeserializeOwned + Default>(raw: &serde_json::value::RawValue) -> T {
+    serde_json::from_str(raw.get()).unwrap_or_default()
 }
 
 fn hash(value: &[u8]) -> u64 {

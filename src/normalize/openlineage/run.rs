@@ -30,7 +30,12 @@ fn take<T: DeserializeOwned>(
 }
 
 /// The entries that describe the job.
-pub(super) fn job_entries(job: &envelope::Job<'_>, name: &str, known: &JobFacets, keep: Keep) -> Vec<Entry> {
+pub(super) fn job_entries(
+    job: &envelope::Job<'_>,
+    (namespace, name): (&str, &str),
+    known: &JobFacets,
+    keep: Keep,
+) -> Vec<Entry> {
     let facets = &job.facets;
     let mut bad = BTreeMap::new();
     let sql: Option<facets::Sql> = take(facets, "sql", keep, &mut bad);
@@ -44,7 +49,7 @@ pub(super) fn job_entries(job: &envelope::Job<'_>, name: &str, known: &JobFacets
     rests.extend(known.emission_pattern.clone().map(|pattern| rest("jobType", "emissionPattern", pattern)));
     let (query, dialect) = sql.map_or((None, None), |sql| (Some(sql.query), sql.dialect));
     let statement = Job {
-        namespace: job.namespace.to_string(),
+        namespace: namespace.to_owned(),
         name: name.to_owned(),
         integration: known.integration.to_uppercase(),
         job_type: known.job_type.clone(),

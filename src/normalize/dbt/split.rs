@@ -1,0 +1,1 @@
+//! Files of dbt → records. Filled in below.

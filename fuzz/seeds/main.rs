@@ -65,6 +65,9 @@ fn write() -> Result<(), Box<dyn Error>> {
             }
         }
     }
+    for line in lines(&fixtures.join("airflow"))? {
+        corpus.put("airflow", line.as_bytes())?;
+    }
     let normalizer = OpenLineageNormalizer::new(OpenLineageConfig::default());
     for line in lines(&fixtures.join("openlineage"))? {
         corpus.put("openlineage", line.as_bytes())?;

@@ -4,6 +4,7 @@
 //! they were reported under; that a path is a table's location is known to the fold. The core of an event is checked
 //! strictly, facets leniently: a facet that does not parse is kept as JSON and never costs the event.
 
+pub(in crate::normalize) mod airflow;
 pub(in crate::normalize) mod collect;
 mod columns;
 mod dataset;
@@ -241,6 +242,7 @@ impl OpenLineageNormalizer {
             said.facets.insert("reported_run".to_owned(), Value::from(seen.reported_run));
         }
         let succeeded = known.succeeded(run.state);
+        said.facets.extend(airflow::attempt(run));
         let cx = Context {
             time: seen.time,
             job: Some(&id),
@@ -301,6 +303,7 @@ impl OpenLineageNormalizer {
                 ReportedName { namespace: job.namespace.to_string(), name: job.name.to_string(), issues: Vec::new() };
             entries.push(Entry::keyed(name_key(&job.namespace, &job.name), Statement::Name(reported)));
         }
+        entries.extend(airflow::schedule(run));
         let key = join_key(&[&said.run_id, &said.state]);
         entries.push(Entry::keyed(key, Statement::Run(said)));
         entries.extend(dependencies);
@@ -451,13 +454,14 @@ fn read_leniently<T: serde::de::DeserializeOwned + Default>(raw: &serde_json::va
     serde_json::from_str(raw.get()).unwrap_or_default()
 }
 
-fn hash(value: &[u8]) -> u64 {
+/// The start of the hash of a raw value, which breaks ties between versions.
+pub(in crate::normalize) fn hash(value: &[u8]) -> u64 {
     Sha256::digest(value).iter().take(8).fold(0, |hash, &byte| (hash << 8) | u64::from(byte))
 }
 
 /// The text with the bare words `NaN`, `Infinity` and `-Infinity` outside strings replaced by `null`; `None` if there
 /// are none.
-fn without_non_numbers(text: &str) -> Option<String> {
+pub(in crate::normalize) fn without_non_numbers(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     let (mut in_string, mut escaped, mut found) = (false, false, false);
     let mut rest = text;

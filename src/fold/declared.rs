@@ -38,7 +38,9 @@ impl Declaration {
         *first = (*first).min(time);
         while self.firsts.len() > MAX_FIRSTS {
             let others = self.firsts.iter().filter(|(hash, _)| **hash != self.hash);
-            let Some(oldest) = others.min_by_key(|(hash, time)| (**time, *hash)).map(|(hash, _)| hash.clone()) else { return };
+            let Some(oldest) = others.min_by_key(|(hash, time)| (**time, *hash)).map(|(hash, _)| hash.clone()) else {
+                return;
+            };
             self.firsts.remove(&oldest);
         }
     }

@@ -97,8 +97,14 @@ mod tests {
 
     #[test]
     fn a_warehouse_is_best_known_from_its_catalog() {
-        let order =
-            ["dbt/catalog/shop", "dbt/manifest/shop/prod", "openlineage/airflow", "sql/x", "openlineage/spark", "openlineage/dbt"];
+        let order = [
+            "dbt/catalog/shop",
+            "dbt/manifest/shop/prod",
+            "openlineage/airflow",
+            "sql/x",
+            "openlineage/spark",
+            "openlineage/dbt",
+        ];
         let ranks: Vec<u16> = order
             .iter()
             .map(|source| columns(&Source::parse(*source), Completeness::Complete, "postgres", ""))

@@ -113,9 +113,10 @@ impl Support {
         if self.sets.len() > 1 {
             return None;
         }
-        let only = self.sets.first_key_value().map(|(hash, used)| {
-            (hash, power(used.count), whole_hour(used.first), whole_hour(used.last), &used.run)
-        });
+        let only = self
+            .sets
+            .first_key_value()
+            .map(|(hash, used)| (hash, power(used.count), whole_hour(used.first), whole_hour(used.last), &used.run));
         let declared = self.declared.all();
         // Whether a declaration is newer than a run decides, not only when it was seen.
         let declared = declared.map(|one| (&one.hash, whole_hour(one.since()), one.version.time)).collect();

@@ -1,6 +1,6 @@
 //! Raw records of each source → facts. One module per source; pure; may not know the fold or any other record.
 
-pub mod dbt;
 pub mod airflow;
+pub mod dbt;
 pub mod hms;
 pub mod openlineage;

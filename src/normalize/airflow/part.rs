@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use crate::codec::time::parse_micros;
 use crate::model::check::is_time;
 use crate::model::reject::{ReasonCode, Rejection};
-use crate::normalize::openlineage::time::parse_micros;
 
 /// A JSON object within an event.
 #[derive(Clone, Debug)]

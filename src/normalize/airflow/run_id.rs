@@ -9,7 +9,7 @@ use chrono::{DateTime, SecondsFormat};
 use sha1_smol::Sha1;
 use uuid::Uuid;
 
-use crate::normalize::openlineage::time::parse_micros;
+use crate::codec::time::parse_micros;
 
 /// Bits of the hash that are used.
 const HASH_BITS: u32 = 76;

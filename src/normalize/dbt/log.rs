@@ -169,7 +169,8 @@ pub(super) fn fusion_line(seen: &Seen<'_>, json: &str, told: &Told) -> Result<No
     }
     let nanos = if is_end { &span.end_time_unix_nano } else { &span.start_time_unix_nano };
     let nanos = nanos.as_str().map(str::to_owned).unwrap_or_else(|| nanos.to_string());
-    let time = nanos.parse::<i128>().ok().and_then(|nanos| chrono::DateTime::from_timestamp_micros((nanos / 1000) as i64));
+    let time =
+        nanos.parse::<i128>().ok().and_then(|nanos| chrono::DateTime::from_timestamp_micros((nanos / 1000) as i64));
     let Some(time) = time else { return Err(without("/end_time_unix_nano", "its time in nanoseconds since 1970")) };
     let invocation = uuid::Uuid::parse_str(&span.trace_id).map_or(span.trace_id, |id| id.hyphenated().to_string());
     let mut result = NodeResult {

@@ -6,9 +6,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::codec::json::pointer;
-use crate::model::fact::{
-    DeclaredLineage, EntityKind, Entry, Job, ListingPage, SqlText, Statement, Subject,
-};
+use crate::model::fact::{DeclaredLineage, EntityKind, Entry, Job, ListingPage, SqlText, Statement, Subject};
 use crate::model::id::EntityId;
 use crate::model::raw::Normalized;
 use crate::model::reject::Rejection;
@@ -279,8 +277,10 @@ impl Reader<'_> {
             "severity": node.config.severity.as_deref().map(str::to_lowercase),
         });
         if let Some(metadata) = metadata {
-            let arguments = metadata.kwargs.iter().filter(|(name, _)| !matches!(name.as_str(), "model" | "column_name"));
-            let arguments: serde_json::Map<_, _> = arguments.map(|(name, value)| (name.clone(), value.clone())).collect();
+            let arguments =
+                metadata.kwargs.iter().filter(|(name, _)| !matches!(name.as_str(), "model" | "column_name"));
+            let arguments: serde_json::Map<_, _> =
+                arguments.map(|(name, value)| (name.clone(), value.clone())).collect();
             if !arguments.is_empty() {
                 details["arguments"] = arguments.into();
             }

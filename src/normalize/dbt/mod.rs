@@ -25,13 +25,13 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::codec::Limits;
+use crate::codec::time::parse_micros;
 use crate::model::check::{FactLimits, check_made, is_time};
 use crate::model::fact::{Source, Version};
 use crate::model::id::Identity;
 use crate::model::raw::{Normalized, RawRecord};
 use crate::model::reject::{ReasonCode, Rejection};
 use crate::normalize::openlineage::collect::Collector;
-use crate::normalize::openlineage::time::parse_micros;
 
 pub use names::DbtNamespace;
 use names::{Home, Wanted};
@@ -223,13 +223,7 @@ impl Seen<'_> {
             .map_err(|fault| fault.within("/artifact"))
     }
 
-    fn artifact(
-        &self,
-        json: &str,
-        outer: &Outer<'_>,
-        kind: Option<Kind>,
-        told: Told,
-    ) -> Result<Normalized, Rejection> {
+    fn artifact(&self, json: &str, outer: &Outer<'_>, kind: Option<Kind>, told: Told) -> Result<Normalized, Rejection> {
         let metadata: Metadata =
             outer.metadata.map(|raw| read(raw.get(), "/metadata")).transpose()?.unwrap_or_default();
         let is_line = text(outer.line_type).is_some_and(|word| word == "log_line");
@@ -345,4 +339,3 @@ fn plain(text: &str) -> String {
 fn said(text: Option<&str>) -> Option<&str> {
     text.filter(|text| !text.trim().is_empty() && *text != "None")
 }
-

@@ -161,7 +161,8 @@ pub(super) fn package(unique_id: &str) -> Option<&str> {
 pub(super) fn unknown_namespace(wanted: Wanted<'_>) -> Rejection {
     let shorten = |text: &str| -> String { text.chars().take(80).collect() };
     let projects: Vec<String> = wanted.projects.iter().take(5).map(|project| shorten(project)).collect();
-    let of = |word: &str, said: Option<&str>| said.map(|said| format!(", {word} {}", shorten(said))).unwrap_or_default();
+    let of =
+        |word: &str, said: Option<&str>| said.map(|said| format!(", {word} {}", shorten(said))).unwrap_or_default();
     let message = format!(
         "nobody says on which server the tables of dbt project {}{}{} lie: set `dbt` (project, target, adapter, namespace) \
          so that exactly one namespace fits, or send it in an envelope with `namespace`",

@@ -58,11 +58,8 @@ pub(super) fn entries(
     let columns = columns(node)?;
     let description = [&node.description, &node.source_description].into_iter().find(|text| !text.trim().is_empty());
     let view = (kind == "view" || kind == "materialized_view").then(|| view_text(node, dialect)).flatten();
-    let mut entries = vec![
-        name_entry(named),
-        existence(state),
-        Entry::of(Statement::Properties(properties(node, &columns))),
-    ];
+    let mut entries =
+        vec![name_entry(named), existence(state), Entry::of(Statement::Properties(properties(node, &columns)))];
     let owners = owners(node, groups);
     let tags = tags(node, &columns);
     let optional = [
@@ -227,7 +224,8 @@ fn stated_columns(node: &Node<'_>, columns: &[NodeColumn]) -> Option<Columns> {
         data_type: said(column.data_type.as_deref()).unwrap_or_default().to_owned(),
         description: said(Some(&column.description)).map(str::to_owned),
         // Without a contract a constraint is a wish.
-        nullable: (enforced && column.constraints.iter().any(|constraint| constraint.kind == "not_null")).then_some(false),
+        nullable: (enforced && column.constraints.iter().any(|constraint| constraint.kind == "not_null"))
+            .then_some(false),
         partition_key: false,
         fields: Vec::new(),
     };

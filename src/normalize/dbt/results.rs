@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
+use crate::codec::time::parse_micros;
 use crate::model::fact::{EntityKind, Entry, Job, Quality, RunEvent, Statement, WriteMark};
 use crate::model::raw::Normalized;
 use crate::model::reject::{ReasonCode, Rejection};
 use crate::normalize::openlineage::collect::Collector;
-use crate::normalize::openlineage::time::parse_micros;
 
 use super::manifest::packages;
 use super::names::{Home, package, resource_type, run_id};

@@ -1,6 +1,7 @@
 //! All integration tests in one target: one link step, one set of real servers.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod airflow;
 mod api;
 mod architecture;
 mod chaos;

@@ -84,7 +84,7 @@ fn refused(error: KafkaError, line: usize) -> Failure {
 }
 
 /// The key that the topic's usual producers send: `db.table` for notifications, `run:namespace/name` of the outermost
-/// job for OpenLineage. Values that are not what the topic expects go without a key; the pipeline judges them.
+/// job for OpenLineage, `dag/run` or an asset's URI for Airflow. Values that are not what the topic expects go without a key; the pipeline judges them.
 pub(super) fn key_of(topic: &str, value: &[u8]) -> Option<String> {
     let event: Value = serde_json::from_slice(value).ok()?;
     let text = |value: &Value, field: &str| value.get(field)?.as_str().map(str::to_owned);
@@ -97,6 +97,13 @@ pub(super) fn key_of(topic: &str, value: &[u8]) -> Option<String> {
     }
     if topic.starts_with("openlineage.") {
         return event_key(&event);
+    }
+    if topic.starts_with("airflow.") {
+        let run = event.get("task_instance").or_else(|| event.get("dag_run"));
+        return match (run, event.get("asset")) {
+            (Some(run), _) => Some(format!("{}/{}", text(run, "dag_id")?, text(run, "run_id")?)),
+            (None, asset) => text(asset?, "uri").or_else(|| text(asset?, "name")),
+        };
     }
     None
 }
@@ -116,5 +123,12 @@ mod tests {
         let alone = br#"{"job":{"namespace":"n","name":"j"},"run":{}}"#;
         assert_eq!(key_of("openlineage.events", alone).as_deref(), Some("run:n/j"));
         assert_eq!(key_of("openlineage.events", b"not json"), None);
+        let task = br#"{"event_type":"task_instance.running","task_instance":{"dag_id":"etl","task_id":"t","run_id":"manual__1"}}"#;
+        assert_eq!(key_of("airflow.events", task).as_deref(), Some("etl/manual__1"));
+        let run = br#"{"event_type":"dag_run.running","dag_run":{"dag_id":"etl","run_id":"manual__1"}}"#;
+        assert_eq!(key_of("airflow.events", run).as_deref(), Some("etl/manual__1"));
+        let asset = br#"{"event_type":"asset.changed","asset":{"name":"t","uri":"s3://b/t"}}"#;
+        assert_eq!(key_of("airflow.events", asset).as_deref(), Some("s3://b/t"));
+        assert_eq!(key_of("airflow.events", br#"{"dag_run":{}}"#), None);
     }
 }

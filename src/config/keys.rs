@@ -112,6 +112,7 @@ pub const KEYS: &[Key] = &[
     with("limits.facets", Kind::Count, "200"),
     with("limits.facet_bytes", Kind::Bytes, "64KiB"),
     with("limits.edges", Kind::Count, "50000"),
+    with("airflow.namespace", Kind::Text, "default"),
     key("hms", Kind::Tables),
     key("hms.[].topic", Kind::Text),
     key("hms.[].instance", Kind::Text),

@@ -46,6 +46,8 @@ pub struct Config {
     pub log: Log,
     /// Limits on what comes from outside.
     pub limits: Limits,
+    /// Airflow deployments whose listeners write to Kafka.
+    pub airflow: Airflow,
     /// Hive metastores that write to Kafka.
     pub hms: Vec<HmsSource>,
     /// Servers and accounts known by name, those of `hms` among them; rewrites of ids; ignored names.
@@ -237,6 +239,13 @@ pub struct Limits {
     pub facet_bytes: usize,
     /// Most edges of lineage that one event tells.
     pub edges: usize,
+}
+
+/// Airflow deployments whose listeners write to `airflow.events`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Airflow {
+    /// Namespace of jobs where an event does not name one: that of the OpenLineage provider there.
+    pub namespace: String,
 }
 
 /// A Hive metastore that writes to a topic.
@@ -568,6 +577,7 @@ fn typed(from: &mut Reader) -> Option<Config> {
         from.bytes("limits.facet_bytes"),
         from.count("limits.edges"),
     );
+    let airflow_namespace = from.text("airflow.namespace");
     let hms: Vec<HmsSource> = from.list("hms").unwrap_or_default();
     check_hms(from, &hms);
     let identity = identity(from, &hms);
@@ -595,6 +605,7 @@ fn typed(from: &mut Reader) -> Option<Config> {
             facet_bytes: limits.8?,
             edges: limits.9?,
         },
+        airflow: Airflow { namespace: airflow_namespace? },
         hms,
         identity,
         stages,

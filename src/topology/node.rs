@@ -13,6 +13,7 @@ use crate::fold::{FoldConfig, Folder, Patterns};
 use crate::kafka::KafkaConfig;
 use crate::model::check::FactLimits;
 use crate::model::id::{IdError, Identity};
+use crate::normalize::airflow::{AirflowConfig, AirflowNormalizer};
 use crate::normalize::hms::{HmsNormalizer, HmsSourceConfig};
 use crate::normalize::openlineage::{OpenLineageConfig, OpenLineageNormalizer};
 use crate::registry::client::RegistryClient;
@@ -33,6 +34,7 @@ const HMS_TOPIC: &str = "hms.notifications";
 const OPENLINEAGE_TOPIC: &str = "openlineage.events";
 /// The follower behind the table of schemas.
 const SCHEMAS: &str = "schemas";
+const AIRFLOW_TOPIC: &str = "airflow.events";
 /// Beyond the configured time for shutting down.
 const DRAIN_GRACE: Duration = Duration::from_secs(5);
 
@@ -136,6 +138,14 @@ impl Node {
             };
             let normalizer = OpenLineageNormalizer::new(openlineage);
             sources.insert(OPENLINEAGE_TOPIC.to_owned(), RawSource::OpenLineage(Box::new(normalizer)));
+            let airflow = AirflowConfig {
+                namespace: self.config.airflow.namespace.clone(),
+                identity: Arc::clone(&self.identity),
+                max_facet_bytes: self.config.limits.facet_bytes,
+                json: json_limits(&self.config),
+                facts: fact_limits(&self.config),
+            };
+            sources.insert(AIRFLOW_TOPIC.to_owned(), RawSource::Airflow(Box::new(AirflowNormalizer::new(airflow))));
             spec.inputs.retain(|input| sources.contains_key(&input.name));
             let stage = NormalizeStage::new(sources, Arc::clone(&self.decoder), &self.ids);
             self.add(spawn_transform(&self.kafka, spec, Box::new(stage), self.stop.clone())?);

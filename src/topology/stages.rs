@@ -11,6 +11,7 @@ use crate::model::raw::{Normalized, RawRecord};
 use crate::model::record::CatalogTopic;
 use crate::model::reject::{ReasonCode, Rejection};
 use crate::model::state::State;
+use crate::normalize::airflow::AirflowNormalizer;
 use crate::normalize::hms::HmsNormalizer;
 use crate::normalize::openlineage::OpenLineageNormalizer;
 use crate::stage::{Fault, KeyedTransform, Output, Outputs, StageRecord, Transform, origin_of};
@@ -38,6 +39,8 @@ pub enum RawSource {
     Hms(Box<HmsNormalizer>),
     /// OpenLineage events.
     OpenLineage(Box<OpenLineageNormalizer>),
+    /// Events of Airflow listeners: JSON, never framed.
+    Airflow(Box<AirflowNormalizer>),
 }
 
 /// Raw records → facts.
@@ -63,10 +66,11 @@ impl Transform for NormalizeStage {
         let unframed = match record.value.as_deref() {
             Some(value) if avro::is_framed(value) => {
                 let subject = match source {
-                    RawSource::Hms(_) => RawSubject::HmsNotifications,
-                    RawSource::OpenLineage(_) => RawSubject::OpenLineageEvents,
+                    RawSource::Hms(_) => Some(RawSubject::HmsNotifications),
+                    RawSource::OpenLineage(_) => Some(RawSubject::OpenLineageEvents),
+                    RawSource::Airflow(_) => None,
                 };
-                Some(self.decoder.raw_json(subject, value).map_err(decode_fault)?)
+                subject.map(|subject| self.decoder.raw_json(subject, value).map_err(decode_fault)).transpose()?
             }
             _ => None,
         };
@@ -79,6 +83,7 @@ impl Transform for NormalizeStage {
         let normalized = match source {
             RawSource::Hms(normalizer) => normalizer.normalize(&raw)?,
             RawSource::OpenLineage(normalizer) => normalizer.normalize(&raw)?,
+            RawSource::Airflow(normalizer) => normalizer.normalize(&raw)?,
         };
         match normalized {
             Normalized::NoOp(reason) => outputs.no_op(reason),

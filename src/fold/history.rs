@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::model::fact::{
-    Aspect, Column, Columns, Completeness, ExistenceState, Fact, Joined, Origin, Source, Statement, Version,
+    Aspect, Column, Columns, Completeness, Existence, Fact, Joined, Origin, Source, Statement, Version,
 };
 use crate::model::id::EntityId;
 use crate::model::record::{CatalogRecord, CatalogTopic, SchemaVersionRecord};
@@ -289,7 +289,7 @@ fn incarnation(core: &Core, point: &Point) -> i32 {
         .filter(|(key, _)| key.aspect == Aspect::Existence && key.source == point.source && key.sender == point.sender)
         .flat_map(|(_, slots)| slots)
         .filter(|slot| slot.version <= point.version)
-        .filter(|slot| slot.existence().is_some_and(|e| e.floor && e.state == ExistenceState::Confirmed))
+        .filter(|slot| slot.existence().is_some_and(Existence::creates))
         .count();
     i32::try_from(created).unwrap_or(i32::MAX).max(1)
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::model::fact::{
-    EntityKind, Entry, Evidence, Existence, ExistenceState, Fact, ListingPage, Statement, Version,
+    EntityKind, Entry, Evidence, Existence, ExistenceState, Fact, ListingPage, Statement, Version, kind_of_members,
 };
 use crate::model::id::EntityId;
 use crate::model::state::{State, StateError};
@@ -16,12 +16,11 @@ use crate::model::state::{State, StateError};
 use super::registers::{from_json, json, state_key};
 use super::{FoldOutcome, FoldOutput, checks};
 
-/// The newest effective listing of a source.
+/// The newest effective listing of a source. Whom it names is in a record for each of them: they may be millions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Effective {
     listing: String,
     version: Version,
-    members: BTreeSet<EntityId>,
 }
 
 /// A page in the state.
@@ -88,37 +87,47 @@ fn member(fact: &Fact, member: &EntityId, state: &mut dyn State, out: &mut FoldO
     }
     state.put(key, json(&true));
     if let Some(effective) = effective(fact, state)?
-        && !effective.members.contains(member)
+        && state.get(&named_key(fact, member))?.is_none()
     {
         out.forwarded.push(verdict(fact, member, effective.version, ExistenceState::Dropped));
     }
     Ok(true)
 }
 
+/// Where it stands that the effective listing names `member`.
+fn named_key(fact: &Fact, member: &EntityId) -> Vec<u8> {
+    key(fact, &["named", member.as_str()])
+}
+
+/// Whether the source is the owner of what it lists: its listing is its own word, and states anew whom it names.
+fn is_owner(fact: &Fact) -> bool {
+    fact.source.family() == "hms"
+}
+
 fn verdict(fact: &Fact, member: &EntityId, version: Version, existence: ExistenceState) -> Fact {
     Fact {
         entity: member.clone(),
-        kind: kind_of(member),
+        kind: kind_of(member, &fact.entity),
         source: fact.source.clone(),
         version,
         origin: fact.origin.clone(),
         via: Vec::new(),
         entries: vec![Entry::of(Statement::Existence(Existence {
             state: existence,
-            evidence: Evidence::Listing,
-            // What comes back in a later listing is as it was.
-            floor: false,
+            evidence: if is_owner(fact) { Evidence::Owner } else { Evidence::Listing },
+            // What comes back in a later listing is as it was, unless its owner had dropped it.
+            floor: is_owner(fact),
             scope: None,
         }))],
     }
 }
 
 /// Listings name datasets, and dbt's also jobs and checks; their ids differ.
-fn kind_of(member: &EntityId) -> EntityKind {
+fn kind_of(member: &EntityId, scope: &EntityId) -> EntityKind {
     match member.as_str().split("://").next() {
         Some("job") => EntityKind::Job,
         _ if checks::is_check(member) => EntityKind::Scope,
-        _ => EntityKind::Dataset,
+        _ => kind_of_members(scope),
     }
 }
 
@@ -149,18 +158,31 @@ fn listing(fact: &Fact, page: &ListingPage, state: &mut dyn State, out: &mut Fol
     if before.as_ref().is_some_and(|known| known.version >= version) {
         return Ok(true);
     }
-    let prefix = key(fact, &["member", ""]);
-    for (key, _) in state.scan(&prefix)? {
-        let text = String::from_utf8_lossy(key.get(prefix.len()..).unwrap_or_default()).into_owned();
-        let member = EntityId::from_canonical(text);
-        let was_missing = before.as_ref().is_some_and(|known| !known.members.contains(&member));
+    let in_state = |state: &dyn State, what: &str| -> Result<BTreeSet<EntityId>, StateError> {
+        let prefix = key(fact, &[what, ""]);
+        let keys = state.scan(&prefix)?.into_iter();
+        Ok(keys.map(|(key, _)| id_after(&prefix, &key)).collect())
+    };
+    let named_before = in_state(state, "named")?;
+    for member in in_state(state, "member")? {
+        let was_missing = before.is_some() && !named_before.contains(&member);
         if !members.contains(&member) {
             out.forwarded.push(verdict(fact, &member, version, ExistenceState::Dropped));
-        } else if was_missing {
+        } else if was_missing && !is_owner(fact) {
             out.forwarded.push(verdict(fact, &member, version, ExistenceState::Confirmed));
         }
     }
-    let effective = Effective { listing: page.listing.clone(), version, members };
+    for member in named_before.difference(&members) {
+        state.delete(named_key(fact, member));
+    }
+    for member in members.difference(&named_before) {
+        state.put(named_key(fact, member), json(&true));
+    }
+    let effective = Effective { listing: page.listing.clone(), version };
     state.put(key(fact, &["effective"]), json(&effective));
     Ok(true)
+}
+
+fn id_after(prefix: &[u8], key: &[u8]) -> EntityId {
+    EntityId::from_canonical(String::from_utf8_lossy(key.get(prefix.len()..).unwrap_or_default()).into_owned())
 }

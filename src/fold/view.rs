@@ -194,7 +194,7 @@ impl<'a> View<'a> {
         let mut creations: Vec<(&Source, Order)> = Vec::new();
         for (key, slots) in self.core.regs.iter().filter(|(key, _)| key.aspect == Aspect::Existence) {
             for slot in slots.iter().filter(|slot| !self.seen.eras.is_away(&key.source, slot)) {
-                let creates = slot.existence().is_some_and(|e| e.floor && e.state == ExistenceState::Confirmed);
+                let creates = slot.existence().is_some_and(Existence::creates);
                 if creates {
                     creations.push((&key.source, slot.order(&key.source)));
                 }

@@ -308,6 +308,13 @@ pub struct Existence {
     pub scope: Option<EntityId>,
 }
 
+impl Existence {
+    /// Whether the entity came into being by this: a listing finds what was there before.
+    pub fn creates(&self) -> bool {
+        self.floor && self.state == ExistenceState::Confirmed && self.evidence != Evidence::Listing
+    }
+}
+
 /// See [`Existence`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -716,6 +723,20 @@ pub struct SqlText {
     pub dialect: String,
     /// Default database and schema.
     pub defaults: Vec<String>,
+}
+
+/// Last segment of the scope of a listing of containers.
+pub const CONTAINERS_SCOPE: &str = "@databases";
+/// Last segment of the scope of a listing of functions.
+pub const FUNCTIONS_SCOPE: &str = "@functions";
+
+/// What the members of a scope are: a scope has members of one kind, datasets unless its id says otherwise.
+pub fn kind_of_members(scope: &EntityId) -> EntityKind {
+    match scope.as_str().rsplit('/').next() {
+        Some(CONTAINERS_SCOPE) => EntityKind::Container,
+        Some(FUNCTIONS_SCOPE) => EntityKind::Function,
+        _ => EntityKind::Dataset,
+    }
 }
 
 /// A page of a listing.

@@ -33,7 +33,7 @@ pub fn decode(object: &Map<String, Value>, limits: HmsLimits) -> Result<HmsEvent
         _ => false,
     };
     let change = if failed { Change::Silent("hms_failed_operation") } else { change(event_type, object, limits)? };
-    Ok(HmsEvent { event_id, event_time: None, server: String::new(), catalog: None, change })
+    Ok(HmsEvent { event_id, event_time: None, server: String::new(), catalog: None, listing: None, change })
 }
 
 fn change(event_type: &str, object: &Map<String, Value>, limits: HmsLimits) -> Result<Change, Rejection> {

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::HmsLimits;
 use super::event::check_name;
+use super::synthetic::ListingMark;
 use super::thrift::{Object, Struct, json_type};
 use super::tjson;
 use crate::codec::json::Allowance;
@@ -61,6 +62,8 @@ pub struct Envelope {
     pub message: Option<Value>,
     /// `json-0.2`, `gzip(json-2.0)`, or unset.
     pub message_format: Option<String>,
+    /// The listing that it belongs to, if no metastore wrote it.
+    pub listing: Option<ListingMark>,
 }
 
 impl Envelope {
@@ -96,6 +99,7 @@ impl Envelope {
             database: text(&fields, "dbName")?,
             table: text(&fields, "tableName")?,
             message_format: text(&fields, "messageFormat")?,
+            listing: listing_mark(&fields)?,
             message: fields.remove("message"),
         })
     }
@@ -166,6 +170,17 @@ fn gunzip(text: String, limits: HmsLimits) -> Result<String, Rejection> {
         let from = error.utf8_error().valid_up_to();
         Rejection::new(ReasonCode::InvalidUtf8, "/message", format!("not UTF-8 from byte {from} of the unpacked text"))
     })
+}
+
+fn listing_mark(fields: &Map<String, Value>) -> Result<Option<ListingMark>, Rejection> {
+    let Some(mark) = fields.get("listing") else { return Ok(None) };
+    let wrong = |name: &str, expected: &str| {
+        Rejection::new(ReasonCode::InvalidField, format!("/listing/{name}"), format!("expected {expected}"))
+    };
+    let id = mark.get("id").and_then(Value::as_str).filter(|id| !id.is_empty()).ok_or_else(|| wrong("id", "a name"))?;
+    let taken = mark.get("taken").and_then(Value::as_i64).filter(|taken| (0..MAX_EVENT_TIME).contains(taken));
+    let taken = taken.ok_or_else(|| wrong("taken", "a time in seconds since 1970"))?;
+    Ok(Some(ListingMark { id: id.to_owned(), taken }))
 }
 
 fn text(fields: &Map<String, Value>, name: &str) -> Result<Option<String>, Rejection> {

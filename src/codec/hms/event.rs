@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::HmsLimits;
 use super::envelope::{Body, Envelope, missing};
+use super::synthetic::{LISTING, Listed, ListedKind, ListingMark};
 use super::thrift::{self, Object, Struct};
 use crate::codec::json::Allowance;
 use crate::model::reject::{ReasonCode, Rejection};
@@ -21,6 +22,8 @@ pub struct HmsEvent {
     pub server: String,
     /// Catalog by the envelope.
     pub catalog: Option<String>,
+    /// The listing whose statement it is, if it tells of no event.
+    pub listing: Option<ListingMark>,
     /// What happened.
     pub change: Change,
 }
@@ -116,6 +119,17 @@ pub enum Change {
         /// Column.
         column: String,
     },
+    /// A page of the names of all things of one kind.
+    Listing {
+        /// What kind.
+        kind: ListedKind,
+        /// Which page, from 0.
+        page: u32,
+        /// How many there are.
+        pages: u32,
+        /// The names on it.
+        members: Vec<Listed>,
+    },
     /// Valid, but says nothing to a catalog; the reason is a metric label.
     Silent(&'static str),
 }
@@ -187,6 +201,7 @@ pub fn decode(mut envelope: Envelope, limits: HmsLimits, allowance: Allowance) -
         event_time: Some(envelope.event_time),
         server,
         catalog: envelope.catalog.clone().filter(|name| !name.is_empty() && name != "null"),
+        listing: envelope.listing,
         change,
     })
 }
@@ -221,7 +236,8 @@ const CONSTRAINTS: [(&str, ConstraintKind); 6] = [
     ("ADD_CHECKCONSTRAINT", ConstraintKind::Check),
 ];
 
-const KNOWN: [&str; 21] = [
+const KNOWN: [&str; 22] = [
+    LISTING,
     "CREATE_DATABASE",
     "ALTER_DATABASE",
     "DROP_DATABASE",
@@ -327,11 +343,48 @@ fn change(envelope: &Envelope, body: &Body) -> Result<Change, Rejection> {
         }
         "DELETE_TBL_COL_STAT_EVENT" => deleted_stats(body, None)?,
         "DELETE_PART_COL_STAT_EVENT" => deleted_stats(body, Some(body.required_text("partName")?))?,
+        LISTING => listing(envelope, body)?,
         other => match CONSTRAINTS.iter().find(|(name, _)| *name == other) {
             Some((_, kind)) => constraints(*kind, body)?,
             None => return Err(missing("/eventType")),
         },
     })
+}
+
+fn listing(envelope: &Envelope, body: &Body) -> Result<Change, Rejection> {
+    if envelope.listing.is_none() {
+        return Err(missing("/listing"));
+    }
+    let wrong = |name: &str, what: &str| Rejection::new(ReasonCode::InvalidField, format!("/message/{name}"), what);
+    let kind = body.required_text("kind")?;
+    let kind = ListedKind::parse(&kind).ok_or_else(|| wrong("kind", "expected database, table or function"))?;
+    let count = |name: &str| -> Result<u32, Rejection> {
+        let text = body.required_text(name)?;
+        text.parse().map_err(|_| wrong(name, "expected a count"))
+    };
+    let (page, pages) = (count("page")?, count("pages")?);
+    if page >= pages {
+        return Err(wrong("page", "pages are counted from 0 to one less than `pages`"));
+    }
+    let mut members = Vec::new();
+    for (index, member) in body.list("members")?.iter().enumerate() {
+        let path = format!("members/{index}");
+        let Some([catalog, database, name]) = member.as_array().map(Vec::as_slice) else {
+            return Err(wrong(&path, "expected catalog, database and name"));
+        };
+        let (Some(database), Some(name)) = (database.as_str().filter(|name| !name.is_empty()), name.as_str()) else {
+            return Err(wrong(&path, "expected catalog, database and name"));
+        };
+        if name.is_empty() != (kind == ListedKind::Database) {
+            return Err(wrong(&path, "a table or function needs a name, a database has no second one"));
+        }
+        for part in [database, name] {
+            check_name(part, body.limits()).map_err(|fault| fault.within(&format!("/message/{path}")))?;
+        }
+        let catalog = catalog.as_str().filter(|name| !name.is_empty()).map(str::to_owned);
+        members.push(Listed { catalog, database: database.to_owned(), name: name.to_owned() });
+    }
+    Ok(Change::Listing { kind, page, pages, members })
 }
 
 fn database(envelope: &Envelope, body: &Body, name: &str) -> Result<Object, Rejection> {

@@ -2,13 +2,16 @@
 //!
 //! Two shapes arrive: the event log's notifications (`DbNotificationListener`, tailed onto a topic, [`envelope`]) and
 //! the values of Apiary's Kafka listener ([`apiary`]). Both become the same [`event::HmsEvent`]. Every fault is a
-//! [`Rejection`] whose path leads to it in the record's value.
+//! [`Rejection`] whose path leads to it in the record's value. A listing of a metastore comes in the first shape
+//! ([`synthetic`]).
 
 pub mod apiary;
 pub mod envelope;
 pub mod event;
+pub mod synthetic;
 pub mod thrift;
 pub mod tjson;
+pub mod tjson_writer;
 
 #[cfg(test)]
 mod tests;

@@ -58,6 +58,7 @@ impl Struct {
     }
 }
 
+// The `Wire` of a type as it stands in `structs!`.
 macro_rules! wire {
     (bool) => {
         Wire::Bool
@@ -82,6 +83,7 @@ macro_rules! wire {
     };
 }
 
+// Declares structs as data; also used where calls are declared that carry them.
 macro_rules! structs {
     ($( $(#[doc = $doc:literal])+ $upper:ident = $name:literal { $( $id:literal $field:literal : ($($wire:tt)+) ),* $(,)? } )+) => {
         $( $(#[doc = $doc])+ pub static $upper: Struct = Struct {
@@ -90,6 +92,8 @@ macro_rules! structs {
         }; )+
     };
 }
+
+pub(crate) use {structs, wire};
 
 structs! {
     /// A column.

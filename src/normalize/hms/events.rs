@@ -9,10 +9,11 @@ use super::table::{
     Absent, database_entries, function_entries, location, partition, partition_keys, stats, table_entries,
 };
 use crate::codec::hms::event::{Change, ConstraintKind, constraint_table_fields};
+use crate::codec::hms::synthetic::{Listed, ListedKind, ListingMark};
 use crate::codec::hms::thrift::Object;
 use crate::model::fact::{
-    AliasOf, Aspect, EntityKind, Entry, Evidence, Existence, ExistenceState, Fact, LocationMoved, Origin, ReportedName,
-    Source, Statement, Version, WriteMark,
+    AliasOf, Aspect, EntityKind, Entry, Evidence, Existence, ExistenceState, Fact, ListingPage, LocationMoved, Origin,
+    ReportedName, Source, Statement, Version, WriteMark,
 };
 use crate::model::id::{EntityId, Identity, encode, name_key};
 use crate::model::raw::Normalized;
@@ -29,16 +30,22 @@ pub(super) struct Context<'a> {
     pub catalog: Option<&'a str>,
     pub metastore: &'a Metastore,
     pub identity: &'a Identity,
+    /// Set where a listing speaks and not an event.
+    pub listing: Option<&'a ListingMark>,
 }
 
 /// The facts of one event.
 pub(super) fn facts(context: &Context<'_>, change: &Change) -> Normalized {
     let facts = match change {
-        Change::CreateDatabase(database) => vec![context.database(database, alive(true), Absent::Omit)],
-        Change::AlterDatabase(database) => vec![context.database(database, alive(false), Absent::Retract)],
+        Change::CreateDatabase(database) => {
+            vec![context.database(database, context.created(ListedKind::Database), Absent::Omit)]
+        }
+        Change::AlterDatabase(database) => {
+            vec![context.database(database, context.altered_still(ListedKind::Database), Absent::Retract)]
+        }
         Change::DropDatabase(database) => vec![context.database(database, dropped(), Absent::Omit)],
         Change::CreateTable(table) => {
-            let mut facts = vec![context.table(table, alive(true), Absent::Omit)];
+            let mut facts = vec![context.table(table, context.created(ListedKind::Table), Absent::Omit)];
             facts.extend(context.location_alias(table));
             facts
         }
@@ -78,7 +85,7 @@ pub(super) fn facts(context: &Context<'_>, change: &Change) -> Normalized {
             vec![context.fact(context.table_id(table), EntityKind::Dataset, entries)]
         }
         Change::CreateFunction(function) => {
-            let mut entries = vec![Entry::of(alive(true))];
+            let mut entries = vec![Entry::of(context.created(ListedKind::Function))];
             entries.extend(function_entries(function, context.catalog));
             let text = |name: &str| function.text(name).unwrap_or_default();
             let catalog = context.catalog(function.text("catName"));
@@ -112,21 +119,19 @@ pub(super) fn facts(context: &Context<'_>, change: &Change) -> Normalized {
             let sub_key = column_stats_sub_key(partition.as_deref(), column);
             vec![context.fact(id, EntityKind::Dataset, vec![Entry::retract(Aspect::ColumnStats, sub_key)])]
         }
+        Change::Listing { kind, page, pages, members } => match context.listing {
+            Some(mark) => vec![context.listing_page(mark, *kind, (*page, *pages), members)],
+            // The decoder gives none without.
+            None => return Normalized::NoOp("hms_no_listing"),
+        },
         Change::Silent(reason) => return Normalized::NoOp(reason),
     };
     Normalized::Facts(facts)
 }
 
-fn alive(floor: bool) -> Statement {
-    existence(ExistenceState::Confirmed, floor)
-}
-
 fn dropped() -> Statement {
-    existence(ExistenceState::Dropped, true)
-}
-
-fn existence(state: ExistenceState, floor: bool) -> Statement {
-    Statement::Existence(Existence { state, evidence: Evidence::Owner, floor, scope: None })
+    let state = ExistenceState::Dropped;
+    Statement::Existence(Existence { state, evidence: Evidence::Owner, floor: true, scope: None })
 }
 
 /// The last entry of each register.
@@ -137,6 +142,36 @@ fn unique(entries: impl Iterator<Item = Entry>) -> Vec<Entry> {
 }
 
 impl Context<'_> {
+    /// It was created, or a listing found it: either way all that was said of it before is void.
+    fn created(&self, kind: ListedKind) -> Statement {
+        self.alive(kind, true)
+    }
+
+    /// It was there before.
+    fn altered_still(&self, kind: ListedKind) -> Statement {
+        self.alive(kind, false)
+    }
+
+    /// It is there, and so a listing that does not name it says that it is gone.
+    fn alive(&self, kind: ListedKind, floor: bool) -> Statement {
+        let evidence = if self.listing.is_some() { Evidence::Listing } else { Evidence::Owner };
+        let scope = Some(self.metastore.scope(kind));
+        Statement::Existence(Existence { state: ExistenceState::Confirmed, evidence, floor, scope })
+    }
+
+    fn listing_page(
+        &self,
+        mark: &ListingMark,
+        kind: ListedKind,
+        (page, pages): (u32, u32),
+        members: &[Listed],
+    ) -> Fact {
+        let members = members.iter().map(|listed| self.metastore.listed(kind, listed)).collect();
+        let listing = ListingPage { listing: mark.id.clone(), page, pages, members };
+        let entry = Entry::keyed(page.to_string(), Statement::Listing(listing));
+        self.fact(self.metastore.scope(kind), EntityKind::Scope, vec![entry])
+    }
+
     fn fact(&self, entity: EntityId, kind: EntityKind, entries: Vec<Entry>) -> Fact {
         Fact {
             entity,
@@ -193,14 +228,17 @@ impl Context<'_> {
     /// That the table's location is a name of it, from now on.
     fn location_alias(&self, table: &Object) -> Option<Fact> {
         let path = self.identity.location(location(table)?, &self.origin.topic)?;
-        let alias = AliasOf { kind: "location".to_owned(), valid_from: self.version.time };
+        // A listing finds what has been there for long.
+        let created = self.listing.and_then(|_| table.int("createTime")).filter(|seconds| *seconds > 0);
+        let valid_from = created.map_or(self.version.time, |seconds| seconds.saturating_mul(1_000_000));
+        let alias = AliasOf { kind: "location".to_owned(), valid_from };
         let entry = Entry::keyed(self.table_id(table).as_str(), Statement::AliasOf(alias));
         Some(self.fact(path, EntityKind::Dataset, vec![entry]))
     }
 
     fn altered(&self, before: &Object, after: &Object) -> Vec<Fact> {
         let (old, new) = (self.table_id(before), self.table_id(after));
-        let mut facts = vec![self.table(after, alive(false), Absent::Retract)];
+        let mut facts = vec![self.table(after, self.altered_still(ListedKind::Table), Absent::Retract)];
         if let Some(fact) = facts.first_mut() {
             fact.entries.extend(self.constraint_losses(before, after));
         }

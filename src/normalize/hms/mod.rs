@@ -82,6 +82,7 @@ impl HmsNormalizer {
             catalog: event.catalog.as_deref(),
             metastore: &metastore,
             identity: &self.identity,
+            listing: event.listing.as_ref(),
         };
         let normalized = events::facts(&context, &event.change);
         if let Normalized::Facts(facts) = &normalized {
@@ -104,8 +105,12 @@ impl HmsNormalizer {
     }
 
     fn version(&self, event: &HmsEvent, record: &RawRecord<'_>, value: &[u8]) -> Version {
-        let hash = Sha256::digest(value);
-        let first = hash.first_chunk::<8>().copied().unwrap_or_default();
+        let hash = match &event.listing {
+            // All that a listing says has one version: after the event with its id, before the next; a later listing of
+            // the same id after an earlier one.
+            Some(mark) => u64::from(u32::MAX) << 32 | u64::from(u32::try_from(mark.taken).unwrap_or(u32::MAX)),
+            None => u64::from_be_bytes(Sha256::digest(value).first_chunk().copied().unwrap_or_default()),
+        };
         let (time, seq) = match (event.event_time, event.event_id) {
             (Some(seconds), Some(id)) => (seconds.saturating_mul(1_000_000), id),
             // The Kafka listener gives no time and not always an id, but writes in order.
@@ -114,7 +119,7 @@ impl HmsNormalizer {
                 (millis.saturating_mul(1_000), record.origin.offset)
             }
         };
-        Version { epoch: self.epoch, time, seq, hash: u64::from_be_bytes(first) }
+        Version { epoch: self.epoch, time, seq, hash }
     }
 }
 

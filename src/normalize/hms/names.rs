@@ -1,5 +1,7 @@
 //! Ids of a metastore's databases, tables, functions and partitions. Knows no events.
 
+use crate::codec::hms::synthetic::{Listed, ListedKind};
+use crate::model::fact::{CONTAINERS_SCOPE, FUNCTIONS_SCOPE};
 use crate::model::id::{Canon, EntityId, IdError, canon, encode, partition_key};
 
 /// The catalog that ids leave out.
@@ -61,6 +63,26 @@ impl Metastore {
     /// A function: `hive://host:9083/db/functions/name`.
     pub fn function(&self, catalog: &str, database: &str, function: &str) -> EntityId {
         self.id(vec![database_segment(catalog, database), FUNCTIONS.to_owned(), identifier(function)])
+    }
+
+    /// The scope of listings of one kind of things: `hive://host:9083/@tables`, a name that no database has.
+    pub fn scope(&self, kind: ListedKind) -> EntityId {
+        let suffix = match kind {
+            ListedKind::Database => CONTAINERS_SCOPE,
+            ListedKind::Table => "@tables",
+            ListedKind::Function => FUNCTIONS_SCOPE,
+        };
+        self.id(vec![suffix.to_owned()])
+    }
+
+    /// What a listing names.
+    pub fn listed(&self, kind: ListedKind, listed: &Listed) -> EntityId {
+        let catalog = listed.catalog.as_deref().unwrap_or(DEFAULT_CATALOG);
+        match kind {
+            ListedKind::Database => self.container(catalog, &listed.database),
+            ListedKind::Table => self.table(catalog, &listed.database, &listed.name),
+            ListedKind::Function => self.function(catalog, &listed.database, &listed.name),
+        }
     }
 
     /// What an id names, if it is one of this metastore's.

@@ -65,7 +65,7 @@ fn start_all(site: &Site, api: &str) -> Running {
 }
 
 fn wait_ready(running: &mut Running) {
-    running.wait_until("everything is ready", |running| running.tasks_running() == 5);
+    running.wait_until("everything is ready", |running| running.tasks_running() == 8);
 }
 
 /// What readers see of one catalog.
@@ -243,7 +243,7 @@ fn a_rebuild_under_load_loses_and_doubles_nothing() {
     let rows = site.assert_tables_equal_topics();
     assert!(rows["datasets"] > 100, "{rows:?}");
     assert_eq!(site.rejected_rows(), 0);
-    running.wait_until("everything is well", |running| running.tasks_running() == 5);
+    running.wait_until("everything is well", |running| running.tasks_running() == 8);
     // The index of the running process, compared from outside once it has stopped.
     running.terminate();
     let said = site.expect_success(&["rebuild", "search", "--verify"]);

@@ -231,7 +231,7 @@ fn views_of_a_catalog_topic_that_was_created_again_name_their_rebuild() {
     site.expect_success(&["rebuild", "postgres", "--verify"]);
     site.expect_success(&["rebuild", "search", "--verify"]);
     let mut running = site.spawn(&["up"], &[]);
-    running.wait_until("everything is well", |running| running.tasks_running() == 5);
+    running.wait_until("everything is well", |running| running.tasks_running() == 8);
     site.produce(&events::site(1));
     site.quiet_digest();
     running.terminate();
@@ -355,7 +355,7 @@ fn a_full_disk_stops_what_needs_it_and_is_left_by_itself() {
         Some(_) => site.spawn(&["up"], &[]),
         None => site.spawn_limited(&["up"], 64),
     };
-    running.wait_until("everything is well", |running| running.tasks_running() == 5);
+    running.wait_until("everything is well", |running| running.tasks_running() == 8);
     site.produce(&events::site(0));
     site.quiet_digest();
 
@@ -378,7 +378,7 @@ fn a_full_disk_stops_what_needs_it_and_is_left_by_itself() {
         Some(disk) => disk.empty(),
         None => running.limit_files(4 << 20),
     }
-    running.wait_until("everything is well again", |running| running.tasks_running() == 5);
+    running.wait_until("everything is well again", |running| running.tasks_running() == 8);
     let digest = site.quiet_digest();
     running.terminate();
     site.assert_tables_equal_topics();

@@ -53,6 +53,10 @@ pub struct RunArgs {
 pub enum Role {
     /// Raw records become facts
     Normalize,
+    /// Query logs become facts
+    Sql,
+    /// SQL texts of views, models and jobs become lineage
+    Statements,
     /// Facts become the catalog
     Fold,
     /// The catalog becomes tables
@@ -64,12 +68,14 @@ pub(super) const POSTGRES_SINK: &str = "postgres";
 
 impl Role {
     /// Every role, in the order of the flow.
-    pub(super) const ALL: [Self; 3] = [Self::Normalize, Self::Fold, Self::Postgres];
+    pub(super) const ALL: [Self; 5] = [Self::Normalize, Self::Sql, Self::Statements, Self::Fold, Self::Postgres];
 
     /// Its name in the topology.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Normalize => "normalize",
+            Self::Sql => "sql",
+            Self::Statements => "statements",
             Self::Fold => "fold",
             Self::Postgres => POSTGRES_SINK,
         }
@@ -223,6 +229,8 @@ impl Process {
         for role in &plan.roles {
             match (role, &store) {
                 (Role::Normalize, _) => node.start_normalize().map_err(not_started)?,
+                (Role::Sql, _) => node.start_sql().map_err(not_started)?,
+                (Role::Statements, _) => node.start_statements().map_err(not_started)?,
                 (Role::Fold, _) => node.start_fold().map_err(not_started)?,
                 (Role::Postgres, Some(store)) => {
                     let (decoder, handle) = (node.decoder().clone(), runtime.handle().clone());

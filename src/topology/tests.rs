@@ -57,7 +57,7 @@ fn it_holds_what_the_fold_writes_and_the_design_promises() {
     assert_eq!(topology.topic("catalog.facts").unwrap().retention, Some(Duration::from_secs(7 * 86_400)));
     assert_eq!(topology.dead_letters_of("hms.notifications").unwrap().name, "hms.notifications.dlq");
     assert_eq!(topology.changelog_of("fold").unwrap().name, "tributary-fold-changelog");
-    assert_eq!(topology.of_role(Role::Raw).count(), 2);
+    assert_eq!(topology.of_role(Role::Raw).count(), 3);
     assert_eq!(topology.topic("_schemas").unwrap().partitions, 1);
 }
 
@@ -89,7 +89,12 @@ fn each_rule_finds_its_breach() {
     breaks("name = \"catalog.jobs\"", "name = \"catalog.runs\"", Rule::Names, "catalog.runs");
     breaks("name = \"catalog.jobs\"", "name = \"catalog_runs\"", Rule::Names, "catalog.runs");
     breaks("name = \"lineage\"\nkind", "name = \"search\"\nkind", Rule::Names, "search");
-    breaks("outputs = [\"catalog.facts\"]", "outputs = [\"catalog.fact\"]", Rule::Declared, "normalize");
+    breaks(
+        "\"catalog.facts\", \"catalog.statements\"",
+        "\"catalog.fact\", \"catalog.statements\"",
+        Rule::Declared,
+        "normalize",
+    );
     breaks("inputs = [\"hms.notifications\", \"openlineage.events\"]", "inputs = []", Rule::Shape, "normalize");
     breaks(
         "name = \"postgres\"\nkind = \"sink\"",
@@ -103,7 +108,25 @@ fn each_rule_finds_its_breach() {
         Rule::Companions,
         "postgres",
     );
-    breaks("outputs = [\"catalog.facts\"]", "outputs = [\"hms.notifications\"]", Rule::Shape, "normalize");
+    breaks("\"catalog.facts\", \"catalog.statements\"", "\"hms.notifications\"", Rule::Shape, "normalize");
+    breaks(
+        "inputs = [\"catalog.statements\"]\noutputs = [\"catalog.facts\"]\ntables = [\"catalog.datasets\"]",
+        "inputs = [\"catalog.statements\"]\noutputs = [\"catalog.facts\"]\ntables = [\"catalog.facts\"]",
+        Rule::Shape,
+        "statements",
+    );
+    breaks(
+        "inputs = [\"catalog.statements\"]\noutputs = [\"catalog.facts\"]\ntables = [\"catalog.datasets\"]",
+        "inputs = [\"catalog.statements\"]\noutputs = [\"catalog.facts\"]\ntables = [\"catalog.sets\"]",
+        Rule::Declared,
+        "statements",
+    );
+    breaks(
+        "of = \"sql\"\nkeyed_by = \"producer\"\npartitions = 4",
+        "of = \"sql\"\nkeyed_by = \"producer\"\npartitions = 3",
+        Rule::CoPartitioned,
+        "tributary-sql-changelog",
+    );
     breaks(
         "name = \"catalog.jobs\"\nrole = \"catalog\"\nkeyed_by = \"entity\"",
         "name = \"catalog.jobs\"\nrole = \"catalog\"\nkeyed_by = \"entity\"\npartitions = 8",
@@ -122,7 +145,12 @@ fn each_rule_finds_its_breach() {
         Rule::Cleanup,
         "catalog.jobs",
     );
-    breaks("retention = \"7d\"\n", "", Rule::Cleanup, "catalog.facts");
+    breaks(
+        "name = \"catalog.facts\"\nrole = \"facts\"\nkeyed_by = \"entity\"\nretention = \"7d\"\n",
+        "name = \"catalog.facts\"\nrole = \"facts\"\nkeyed_by = \"entity\"\n",
+        Rule::Cleanup,
+        "catalog.facts",
+    );
     breaks(
         "of = \"catalog.facts\"\nkeyed_by",
         "of = \"catalog.fact\"\nkeyed_by",
@@ -131,10 +159,15 @@ fn each_rule_finds_its_breach() {
     );
     breaks("of = \"catalog.facts\"\nkeyed_by", "of = \"catalog.fact\"\nkeyed_by", Rule::Companions, "fold");
     breaks("of = \"fold\"", "of = \"normalize\"", Rule::Companions, "fold");
-    breaks("max_message_bytes = \"9MiB\"", "max_message_bytes = \"8MiB\"", Rule::MessageSize, "catalog.facts.dlq");
     breaks(
-        "outputs = [\"catalog.facts\"]",
-        "outputs = [\"catalog.facts\", \"catalog.jobs\"]",
+        "max_message_bytes = \"9MiB\"\ndoc = \"Facts",
+        "max_message_bytes = \"8MiB\"\ndoc = \"Facts",
+        Rule::MessageSize,
+        "catalog.facts.dlq",
+    );
+    breaks(
+        "\"catalog.facts\", \"catalog.statements\"",
+        "\"catalog.facts\", \"catalog.statements\", \"catalog.jobs\"",
         Rule::OneWriter,
         "catalog.jobs",
     );
@@ -154,7 +187,7 @@ fn each_rule_finds_its_breach() {
 
 #[test]
 fn a_misspelt_topic_is_answered_with_the_right_one() {
-    let findings = changed("outputs = [\"catalog.facts\"]", "outputs = [\"catalog.fcats\"]");
+    let findings = changed("\"catalog.facts\", \"catalog.statements\"", "\"catalog.fcats\", \"catalog.statements\"");
     let text: Vec<String> = findings.iter().map(ToString::to_string).collect();
     assert!(
         text.contains(
@@ -190,10 +223,13 @@ fn settled() -> Actual {
             actual.registered.insert(topic.name.clone());
         }
     }
-    for (stage, topic) in
-        [("normalize", "hms.notifications"), ("normalize", "openlineage.events"), ("fold", "catalog.facts")]
+    for (stage, topic) in topology
+        .stages
+        .iter()
+        .filter(|stage| stage.kind.produces())
+        .flat_map(|stage| stage.inputs.iter().map(move |topic| (&*stage.name, topic)))
     {
-        actual.committed.extend((0..4).map(|partition| (group(stage), topic.to_owned(), partition)));
+        actual.committed.extend((0..4).map(|partition| (group(stage), topic.clone(), partition)));
     }
     actual
 }
@@ -210,7 +246,7 @@ fn an_empty_cluster_gets_everything_in_order() {
     let registered = plan.actions.iter().filter(|action| matches!(action, Action::RegisterSchemas { .. })).count();
     let commits: Vec<&Action> =
         plan.actions.iter().filter(|action| matches!(action, Action::CommitStart { .. })).collect();
-    assert_eq!((created, registered, commits.len()), (built_in().topics.len(), 16, 3));
+    assert_eq!((created, registered, commits.len()), (built_in().topics.len(), SUBJECTS.len(), 5));
     assert_eq!(created + registered + commits.len(), plan.actions.len());
     assert!(matches!(plan.actions.first(), Some(Action::CreateTopic { .. })));
     assert_eq!(
@@ -286,6 +322,28 @@ fn new_partitions_of_a_raw_topic_get_a_first_offset() {
 }
 
 #[test]
+fn state_lies_in_as_many_partitions_as_the_raw_topic_that_its_stage_reads() {
+    let with_logs = |partitions: u32| {
+        let mut actual = settled();
+        actual.topics.get_mut("warehouse.query-logs").unwrap().partitions = partitions;
+        actual
+    };
+    let mut actual = with_logs(12);
+    let plan = planned(&actual);
+    let grown = Action::AddPartitions { topic: "tributary-sql-changelog".into(), from: 4, to: 12 };
+    assert!(plan.actions.contains(&grown), "{plan:?}");
+    actual.topics.remove("tributary-sql-changelog");
+    let created = planned(&actual).actions.into_iter().find_map(|action| match action {
+        Action::CreateTopic { topic, partitions, .. } => Some((topic, partitions)),
+        _ => None,
+    });
+    assert_eq!(created, Some(("tributary-sql-changelog".to_owned(), 12)));
+    let refused = planned(&with_logs(2)).refusals;
+    assert_eq!(refused.len(), 1);
+    assert!(refused[0].to_string().contains("it has 4 partitions, its stage's input has 2"), "{}", refused[0]);
+}
+
+#[test]
 fn replicated_topics_ask_for_two_in_sync() {
     let topology = built_in();
     let datasets = topology.topic("catalog.datasets").unwrap();
@@ -309,6 +367,7 @@ fn pictures_hold_every_topic_and_stage() {
     }
     assert!(dot.starts_with("digraph") && dot.ends_with("}\n") && mermaid.starts_with("flowchart LR\n"));
     assert!(dot.contains("\"topic hms.notifications\" -> \"stage normalize\";"));
+    assert!(dot.contains("\"topic catalog.datasets\" -> \"stage sql\" [style=dotted"));
     assert!(dot.contains("\"stage normalize\" -> \"topic hms.notifications.dlq\" [color"));
     assert!(dot.contains("\"stage fold\" -> \"topic catalog.facts\" [style=dashed"));
     assert!(

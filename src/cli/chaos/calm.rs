@@ -31,7 +31,7 @@ pub(super) fn undisturbed(
     let watch = Watch::start(&context)?;
     watch.wait_quiet(limit)?;
     let process = site.process(Who::A)?;
-    let stages = ["normalize", "fold", "postgres"];
+    let stages = ["normalize", "sql", "statements", "fold", "postgres"];
     let outcomes: BTreeMap<_, _> = stages.iter().map(|stage| (*stage, process.outcomes(stage))).collect();
     site.terminate(Who::A)?;
     let mut calm = gather(&context, &folder.join("entries"))?;

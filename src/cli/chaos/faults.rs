@@ -175,7 +175,10 @@ impl Trial<'_> {
     /// Waits until a process deals with records, for a while: the other one may have all of them.
     fn wait_work(&mut self, who: Who) -> anyhow::Result<()> {
         let total = |process: &Running| {
-            ["normalize", "fold", "postgres"].iter().map(|stage| process.records(stage)).sum::<u64>()
+            ["normalize", "sql", "statements", "fold", "postgres"]
+                .iter()
+                .map(|stage| process.records(stage))
+                .sum::<u64>()
         };
         let before = total(self.site.process(who)?);
         let started = Instant::now();

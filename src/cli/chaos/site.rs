@@ -125,7 +125,7 @@ impl Site {
     pub fn spawn(&mut self, who: Who, failpoint: Option<&str>) -> anyhow::Result<()> {
         let roles: &[&str] = match who {
             Who::A => &["up"],
-            Who::B => &["run", "normalize", "fold", "postgres"],
+            Who::B => &["run", "normalize", "sql", "statements", "fold", "postgres"],
         };
         let mut command = self.command("data", roles);
         command.env("TRIBUTARY_DATA_DIR", self.data_folder(who)).env("TRIBUTARY_INSTANCE", who.to_string());

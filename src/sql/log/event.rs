@@ -183,7 +183,7 @@ pub struct QueryEvent<'a> {
 
 impl<'a> QueryEvent<'a> {
     /// An event of which no more is known than that it was.
-    pub(super) fn new(platform: Platform, instance: String, query_id: Cow<'a, str>, start: i64) -> Self {
+    pub(in crate::sql) fn new(platform: Platform, instance: String, query_id: Cow<'a, str>, start: i64) -> Self {
         let dialect = platform.dialect();
         Self {
             platform,

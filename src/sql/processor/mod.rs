@@ -1,0 +1,544 @@
+//! Query logs → facts: the core of the stage `sql` (design: model §4); and texts of views, models and jobs → lineage: the
+//! core of the stage `statements`. Pure: a record, the partition's state and the catalog's schemas go in, facts come out.
+//!
+//! - A query is counted once. Its id is kept for 8 days of event time; another record of it counts only if it says more.
+//! - Statements are bound in their session: temporary tables, `USE`, search paths and renames of earlier records hold. A
+//!   session ends with the log's own word or after 24 hours of event time without a record.
+//! - A statement that has begun (Postgres, Hive) is counted when a later record says how it ended.
+//! - What the platform itself says of tables read and written goes before what the text says.
+//! - A query that did not succeed has read what it names, and done nothing.
+//! - What engines keep about themselves (`information_schema`, `pg_catalog`, …) and what matches an ignore pattern
+//!   (`*__dbt_tmp`, …) is no dataset of the catalog: it stands in the query's text, and nowhere else. What was built under
+//!   such a name and renamed in the same session is followed to the name it got.
+//!
+//! May not know topics, clocks, or how schemas come about.
+
+mod answers;
+mod bound;
+mod effect;
+mod facts;
+mod kept;
+mod names;
+mod sitting;
+mod statements;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::log::{self, AccessPart, DurationLine, LogConfig, LogLine, Platform, QueryEvent, QueryStatus};
+use super::schemas::Schemas;
+use super::types::{StatementKind, StatementLineage};
+use super::Options;
+use crate::model::check::FactLimits;
+use crate::model::fact::{Fact, Origin};
+use crate::model::id::Identity;
+use crate::model::raw::{Normalized, RawRecord};
+use crate::model::reject::Rejection;
+use crate::model::state::{State, StateError};
+
+use answers::Answers;
+use effect::{Before, Effect, Effects};
+use facts::{Counted, JobText, Teller};
+use kept::{DAY, HOUR, Kept, Kind};
+use names::Names;
+use sitting::{Begun, Sitting};
+pub use statements::StatementBinder;
+
+/// Queries that were counted are known so long.
+const SEEN_FOR: i64 = 8 * DAY;
+/// Bytes of a stored text.
+const TEXT_BYTES: usize = 64 << 10;
+/// A record that is larger is not kept until its outcome comes.
+const BEGUN_BYTES: usize = 1 << 20;
+
+/// What an installation decides about queries.
+#[derive(Clone, Debug)]
+pub struct ProcessorConfig {
+    /// Names of datasets.
+    pub identity: Arc<Identity>,
+    /// Instances and limits of logs.
+    pub logs: LogConfig,
+    /// Limits of facts.
+    pub facts: FactLimits,
+    /// How texts are bound.
+    pub options: Options,
+    /// Whether texts are stored as they are, with their literals, which may be personal data.
+    pub keep_literals: bool,
+}
+
+/// Why a record could not be processed.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// It can never be.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The state could not be read.
+    #[error(transparent)]
+    State(#[from] StateError),
+}
+
+/// Makes facts of query logs.
+pub struct QueryProcessor {
+    config: ProcessorConfig,
+    answers: Answers,
+}
+
+/// A record on its way.
+struct Input<'a> {
+    topic: &'a str,
+    origin: &'a Origin,
+    timestamp_ms: Option<i64>,
+    /// First bytes of the hash of its value.
+    hash: u64,
+}
+
+impl Input<'_> {
+    /// An event time, which is not later than an hour after the broker took the record: clocks that run ahead must not end
+    /// what is kept for a time.
+    fn clamped(&self, time: i64) -> i64 {
+        let latest = self.timestamp_ms.and_then(|ms| ms.checked_mul(1_000)).map(|received| received.saturating_add(HOUR));
+        latest.map_or(time, |latest| time.min(latest))
+    }
+}
+
+impl QueryProcessor {
+    /// A processor that has seen nothing.
+    pub fn new(config: ProcessorConfig) -> Self {
+        Self { config, answers: Answers::default() }
+    }
+
+    /// What `record` says, with what is kept in `state` of the records before it, bound against `schemas`.
+    ///
+    /// # Errors
+    /// The record's rejection, or a state that cannot be read.
+    pub fn process(
+        &mut self,
+        record: &RawRecord<'_>,
+        schemas: &Schemas,
+        state: &mut dyn State,
+    ) -> Result<Normalized, ProcessError> {
+        let line = log::decode(record, &self.config.logs)?;
+        let value = record.value.unwrap_or_default();
+        let input = Input {
+            topic: &record.origin.topic,
+            origin: &record.origin,
+            timestamp_ms: record.timestamp_ms,
+            hash: hash(value),
+        };
+        let mut kept = Kept::new(state);
+        let mut facts = Vec::new();
+        let outcome = match line {
+            LogLine::NoOp(reason) => Err(reason),
+            LogLine::Query(event) if event.status == QueryStatus::Running => {
+                self.begins(&event, value, &input, schemas, &mut kept, &mut facts)?
+            }
+            LogLine::Query(event) => self.ended(*event, &input, schemas, &mut kept, &mut facts)?,
+            LogLine::Duration(line) => self.took(&line, &input, schemas, &mut kept, &mut facts)?,
+            LogLine::SessionEnd { platform, instance, session_id, at } => {
+                self.session_ends((&platform, &instance, &session_id), at, &input, schemas, &mut kept, &mut facts)?
+            }
+            LogLine::Accessed(part) => self.accessed(&part, &input, &mut kept, &mut facts)?,
+        };
+        match outcome {
+            _ if !facts.is_empty() => Ok(Normalized::Facts(facts)),
+            Err(reason) => Ok(Normalized::NoOp(reason)),
+            Ok(()) => Ok(Normalized::NoOp("told_this_hour")),
+        }
+    }
+
+    /// A statement begins. In a session it is kept until the session says more; of Hive, until the same query ends.
+    fn begins(
+        &mut self,
+        event: &QueryEvent<'_>,
+        value: &[u8],
+        input: &Input<'_>,
+        schemas: &Schemas,
+        kept: &mut Kept<'_>,
+        facts: &mut Vec<Fact>,
+    ) -> Result<Outcome, ProcessError> {
+        let time = input.clamped(event.start);
+        kept.advance(time)?;
+        if self.is_seen(event, event.richness, kept, time)? {
+            return Ok(Err("seen"));
+        }
+        let begun = Begun {
+            value: String::from_utf8_lossy(value).into_owned(),
+            timestamp_ms: input.timestamp_ms,
+            origin: input.origin.clone(),
+        };
+        match (&event.platform, &event.session_id) {
+            (Platform::Postgres, Some(session)) => {
+                let name = [event.platform.as_str(), &event.instance, session];
+                self.begun_succeeded(&name, None, (time, input), schemas, kept, facts)?;
+                if value.len() > BEGUN_BYTES {
+                    // Too large to wait for its duration.
+                    let event = QueryEvent { status: QueryStatus::Success, end: Some(event.start), ..event.clone() };
+                    return self.count(event, input, schemas, kept, facts);
+                }
+                let before = Sitting::open(kept, &name, time)?;
+                let sitting = Sitting { begun: Some(begun), ..before.clone() };
+                sitting.close(&before, kept, &name, time)?;
+                Ok(Err("waits_for_its_outcome"))
+            }
+            (Platform::Hive, _) if value.len() <= BEGUN_BYTES => {
+                let name = [event.instance.as_str(), &event.query_id];
+                let bytes = serde_json::to_vec(&begun).unwrap_or_default();
+                kept.put(Kind::Begun, &name, time.saturating_add(DAY), &bytes);
+                Ok(Err("waits_for_its_outcome"))
+            }
+            // The record that tells the outcome tells the rest as well.
+            _ => Ok(Err("running")),
+        }
+    }
+
+    /// A record that tells of a query and how it ended.
+    fn ended(
+        &mut self,
+        mut event: QueryEvent<'_>,
+        input: &Input<'_>,
+        schemas: &Schemas,
+        kept: &mut Kept<'_>,
+        facts: &mut Vec<Fact>,
+    ) -> Result<Outcome, ProcessError> {
+        let time = input.clamped(event.end.unwrap_or(event.start));
+        kept.advance(time)?;
+        if event.platform == Platform::Postgres
+            && let Some(session) = event.session_id.clone()
+        {
+            let name = [event.platform.as_str(), &event.instance, &session];
+            let before = Sitting::open(kept, &name, time)?;
+            let is_same = before.begun.as_ref().is_some_and(|begun| self.tells_of(begun, &event));
+            if is_same {
+                let begun = before.begun.clone();
+                Sitting { begun: None, ..before.clone() }.close(&before, kept, &name, time)?;
+                if let Some(begun) = begun
+                    && let Ok(LogLine::Query(first)) = log::decode(&begun.record(), &self.config.logs)
+                {
+                    let (query_id, start) = (first.query_id.into_owned(), first.start);
+                    event.start = start.min(event.start);
+                    event.query_id = query_id.into();
+                    return self.count(event, input, schemas, kept, facts);
+                }
+            }
+            self.begun_succeeded(&name, None, (time, input), schemas, kept, facts)?;
+        }
+        if event.platform == Platform::Hive {
+            let name = [event.instance.clone(), event.query_id.to_string()];
+            let name = [name[0].as_str(), name[1].as_str()];
+            let bytes = kept.get(Kind::Begun, &name, time)?;
+            if let Some(begun) = bytes.and_then(|bytes| serde_json::from_slice::<Begun>(&bytes).ok()) {
+                kept.remove(Kind::Begun, &name)?;
+                if let Ok(LogLine::Query(first)) = log::decode(&begun.record(), &self.config.logs) {
+                    let joined = with_beginning(event, *first);
+                    return self.count(joined, input, schemas, kept, facts);
+                }
+            }
+        }
+        self.count(event, input, schemas, kept, facts)
+    }
+
+    /// A statement of a session succeeded, in so long.
+    fn took(
+        &mut self,
+        line: &DurationLine<'_>,
+        input: &Input<'_>,
+        schemas: &Schemas,
+        kept: &mut Kept<'_>,
+        facts: &mut Vec<Fact>,
+    ) -> Result<Outcome, ProcessError> {
+        let time = input.clamped(line.end);
+        kept.advance(time)?;
+        let name = [Platform::Postgres.as_str(), &line.instance, &line.session_id];
+        if self.begun_succeeded(&name, Some(line), (time, input), schemas, kept, facts)? {
+            return Ok(Ok(()));
+        }
+        Ok(Err("duration_without_statement"))
+    }
+
+    fn session_ends(
+        &mut self,
+        (platform, instance, session): (&Platform, &str, &str),
+        at: i64,
+        input: &Input<'_>,
+        schemas: &Schemas,
+        kept: &mut Kept<'_>,
+        facts: &mut Vec<Fact>,
+    ) -> Result<Outcome, ProcessError> {
+        let time = input.clamped(at);
+        kept.advance(time)?;
+        let name = [platform.as_str(), instance, session];
+        self.begun_succeeded(&name, None, (time, input), schemas, kept, facts)?;
+        kept.remove(Kind::Session, &name)?;
+        Ok(Err("session_end"))
+    }
+
+    /// The statement that has begun in a session, if there is one, did what it says. Returns whether there was one.
+    fn begun_succeeded(
+        &mut self,
+        name: &[&str; 3],
+        line: Option<&DurationLine<'_>>,
+        (time, input): (i64, &Input<'_>),
+        schemas: &Schemas,
+        kept: &mut Kept<'_>,
+        facts: &mut Vec<Fact>,
+    ) -> Result<bool, ProcessError> {
+        let before = Sitting::open(kept, name, time)?;
+        let Some(begun) = before.begun.clone() else { return Ok(false) };
+        Sitting { begun: None, ..before.clone() }.close(&before, kept, name, time)?;
+        let Ok(LogLine::Query(first)) = log::decode(&begun.record(), &self.config.logs) else { return Ok(false) };
+        let mut event = *first;
+        event.status = QueryStatus::Success;
+        event.end = Some(line.map_or(event.start, |line| line.end.max(event.start)));
+        event.duration_us = line.map(|line| line.duration_us);
+        if let Some(told) = line.and_then(|line| line.statement_type.as_deref()) {
+            event.statement_type = Some(told.to_owned().into());
+        }
+        event.richness = event.rank();
+        // Its facts are those of the record that told of it.
+        let own = Input {
+            topic: input.topic,
+            origin: &begun.origin,
+            timestamp_ms: input.timestamp_ms,
+            hash: hash(begun.value.as_bytes()),
+        };
+        // A query that is over by now is no reason to refuse the record that says so.
+        match self.count(event, &own, schemas, kept, facts) {
+            Err(ProcessError::Rejected(_)) | Ok(_) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a record that tells of a failure is about the statement that has begun.
+    fn tells_of(&self, begun: &Begun, event: &QueryEvent<'_>) -> bool {
+        let Ok(LogLine::Query(first)) = log::decode(&begun.record(), &self.config.logs) else { return false };
+        first.query_id == event.query_id || (first.text.is_some() && first.text == event.text)
+    }
+
+    fn is_seen(
+        &self,
+        event: &QueryEvent<'_>,
+        richness: u8,
+        kept: &Kept<'_>,
+        time: i64,
+    ) -> Result<bool, StateError> {
+        let seen = kept.get(Kind::Seen, &[&event.instance, &event.query_id], time)?;
+        Ok(seen.and_then(|seen| seen.first().copied()).is_some_and(|known| known >= richness))
+    }
+
+    /// Counts a query that has ended.
+    fn count(
+        &mut self,
+        event: QueryEvent<'_>,
+        input: &Input<'_>,
+        schemas: &Schemas,
+        kept: &mut Kept<'_>,
+        facts: &mut Vec<Fact>,
+    ) -> Result<Outcome, ProcessError> {
+        let time = input.clamped(event.end.unwrap_or(event.start));
+        if self.is_seen(&event, event.richness, kept, time)? {
+            return Ok(Err("seen"));
+        }
+        kept.put(Kind::Seen, &[&event.instance, &event.query_id], time.saturating_add(SEEN_FOR), &[event.richness]);
+        let config = &self.config;
+        let instance = config.identity.instances().find(&event.instance).map(|known| known.namespace.clone());
+        let instance = instance.unwrap_or_else(|| event.instance.clone());
+        let text = event.text.as_deref().unwrap_or_default();
+        let name = event.session_id.as_deref().map(|session| [event.platform.as_str(), &event.instance, session]);
+        let before = match &name {
+            Some(name) => Sitting::open(kept, name, time)?,
+            None => Sitting::default(),
+        };
+        let mut sitting = before.clone();
+        sitting.told(&event.defaults);
+        let defaults = sitting.session.defaults.clone();
+        let names = Names::new(&config.identity, &instance, event.dialect, &defaults, input.topic);
+        let succeeded = event.status == QueryStatus::Success;
+
+        let mut session = sitting.session.clone();
+        let answer = self.answers.statements(text, event.dialect, &mut session, schemas, &names, &config.options);
+        let mut effects = Effects::of_statements(&answer.statements, text, &names);
+        effects.complete &= !event.truncated;
+        if succeeded {
+            sitting.session = session;
+            if name.is_some() {
+                let answers = &mut self.answers;
+                let identify = |statement: &StatementLineage| {
+                    let JobText { fingerprint, text } =
+                        job_text(answers, text, is_script(&answer.statements).then_some(statement.span), &event);
+                    Before { fingerprint, text }
+                };
+                sitting.follow(&answer.statements, identify, &mut effects, &names);
+            }
+            effects.correct(event.reads.as_deref(), event.writes.as_deref(), &names);
+        } else {
+            effects.correct(event.reads.as_deref(), None, &names);
+            effects.undone();
+        }
+        let is_test = event.named_job.as_ref().is_some_and(|job| {
+            job.tool == "dbt" && (job.name.starts_with("test.") || job.name.starts_with("unit_test."))
+        });
+        if is_test {
+            // It checks data and makes none.
+            effects.flows.clear();
+        }
+        if let Some(name) = &name {
+            sitting.close(&before, kept, name, time)?;
+        }
+        let normalised = (!text.is_empty()).then(|| self.answers.normalised(text, event.dialect));
+        let stored = normalised.as_ref().map(|known| {
+            let stored = if config.keep_literals { text } else { known.redacted.as_str() };
+            cut(stored, TEXT_BYTES).to_owned()
+        });
+        let bound = answer.asked.iter().filter_map(|(_, hash)| hash.as_ref());
+        let mut bound: Vec<String> = bound.map(|(id, hash)| format!("{id}@{hash}")).collect();
+        bound.sort();
+        bound.dedup();
+        let counted = Counted {
+            event: &event,
+            instance: &instance,
+            time,
+            origin: input.origin.clone(),
+            hash: input.hash,
+            fingerprint: normalised.as_ref().map(|known| known.fingerprint.clone()).unwrap_or_default(),
+            text: stored,
+            bound,
+        };
+        let teller = Teller { identity: &config.identity, limits: &config.facts, kept, counted };
+        let answers = &mut self.answers;
+        let text_of = |flow: &Effect| match &flow.before {
+            Some(before) => JobText { fingerprint: before.fingerprint.clone(), text: before.text.clone() },
+            None => job_text(answers, text, flow.span, &event),
+        };
+        let redacted = normalised.as_ref().filter(|_| !config.keep_literals);
+        let definition = match (redacted, is_script(&answer.statements)) {
+            (None, _) => text,
+            // Spans are those of the text as it was.
+            (Some(known), false) => known.redacted.as_str(),
+            (Some(_), true) => "",
+        };
+        let whole = whole_spans(&mut effects, definition.len(), redacted.is_some());
+        facts.append(&mut teller.tell(whole, definition, text_of)??);
+        Ok(Ok(()))
+    }
+
+    /// Tables that a query of another record read and wrote: lineage, without counting the query.
+    fn accessed(
+        &mut self,
+        part: &AccessPart<'_>,
+        input: &Input<'_>,
+        kept: &mut Kept<'_>,
+        facts: &mut Vec<Fact>,
+    ) -> Result<Outcome, ProcessError> {
+        let time = input.clamped(part.at);
+        kept.advance(time)?;
+        let config = &self.config;
+        let instance = config.identity.instances().find(&part.instance).map(|known| known.namespace.clone());
+        let instance = instance.unwrap_or_else(|| part.instance.clone());
+        let mut event =
+            QueryEvent::new(part.platform.clone(), part.instance.clone(), part.query_id.clone(), part.at);
+        event.named_job = part.named_job.clone();
+        let defaults = event.defaults.clone();
+        let names = Names::new(&config.identity, &instance, event.dialect, &defaults, input.topic);
+        let mut effects = Effects::default();
+        effects.correct(Some(&part.reads), Some(&part.writes), &names);
+        if effects.flows.iter().all(|flow| flow.inputs.is_empty() || flow.outputs.is_empty()) {
+            return Ok(Err("no_lineage"));
+        }
+        let counted = Counted {
+            event: &event,
+            instance: &instance,
+            time,
+            origin: input.origin.clone(),
+            hash: input.hash,
+            fingerprint: String::new(),
+            text: None,
+            bound: Vec::new(),
+        };
+        // Its text is in a record that may lie in another partition: what it connects is the job's name.
+        let tables = |flow: &Effect| {
+            let tables = Effect { edges: Default::default(), ..flow.clone() };
+            JobText { fingerprint: facts::edge_hash(&tables), text: String::new() }
+        };
+        let teller = Teller { identity: &config.identity, limits: &config.facts, kept, counted };
+        let mut told = teller.tell(&effects, "", tables)??;
+        told.retain(|fact| fact.kind != crate::model::fact::EntityKind::Query);
+        facts.append(&mut told);
+        Ok(Ok(()))
+    }
+}
+
+/// Facts were made, or a reason why there are none.
+type Outcome = Result<(), &'static str>;
+
+impl Begun {
+    fn record(&self) -> RawRecord<'_> {
+        let value = Some(self.value.as_bytes());
+        RawRecord { origin: self.origin.clone(), timestamp_ms: self.timestamp_ms, key: None, value }
+    }
+}
+
+/// The outcome of a query together with what its beginning told.
+fn with_beginning<'a>(event: QueryEvent<'a>, first: QueryEvent<'a>) -> QueryEvent<'a> {
+    let mut joined = QueryEvent {
+        start: first.start.min(event.start),
+        session_id: event.session_id.or(first.session_id),
+        user: event.user.or(first.user),
+        role: event.role.or(first.role),
+        application: event.application.or(first.application),
+        truncated: if event.text.is_some() { event.truncated } else { first.truncated },
+        text: event.text.or(first.text),
+        statement_type: event.statement_type.or(first.statement_type),
+        defaults: if event.defaults == Default::default() { first.defaults } else { event.defaults },
+        reads: event.reads.or(first.reads),
+        writes: event.writes.or(first.writes),
+        named_job: event.named_job.or(first.named_job),
+        ..event
+    };
+    joined.duration_us = joined.duration_us.or_else(|| joined.end.map(|end| end.saturating_sub(joined.start)));
+    joined.richness = joined.rank();
+    joined
+}
+
+/// Whether a text has several statements that do something.
+fn is_script(statements: &[StatementLineage]) -> bool {
+    let counts = |one: &&StatementLineage| {
+        !matches!(one.kind, StatementKind::Use | StatementKind::Set | StatementKind::Transaction | StatementKind::Other)
+    };
+    statements.iter().filter(counts).count() > 1
+}
+
+/// What a statement's job is called and reads: its text without literals.
+fn job_text(answers: &mut Answers, text: &str, span: Option<(usize, usize)>, event: &QueryEvent<'_>) -> JobText {
+    let part = span.and_then(|(from, to)| text.get(from..to)).unwrap_or(text);
+    let normalised = answers.normalised(part, event.dialect);
+    let fingerprint = normalised.fingerprint.clone();
+    JobText { fingerprint, text: cut(&normalised.text, TEXT_BYTES).to_owned() }
+}
+
+/// Redacting moves places: a statement that is the only one is the whole text.
+fn whole_spans(effects: &mut Effects, length: usize, redacted: bool) -> &Effects {
+    if redacted {
+        for ddl in &mut effects.ddl {
+            if let effect::Made::Created { span, .. } = &mut ddl.what {
+                *span = (0, length);
+            }
+        }
+    }
+    effects
+}
+
+/// At most so many bytes of a text.
+fn cut(text: &str, most: usize) -> &str {
+    if text.len() <= most {
+        return text;
+    }
+    let end = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    text.get(..end).unwrap_or_default()
+}
+
+fn hash(value: &[u8]) -> u64 {
+    Sha256::digest(value).iter().take(8).fold(0, |hash, &byte| (hash << 8) | u64::from(byte))
+}

@@ -4,12 +4,19 @@
 //! piece is bound in a [`Session`] against a [`Catalog`], and gives a [`StatementLineage`]. A bad statement never fails
 //! its script: it says `Failed` with a position, and the others go on.
 
+mod analyse;
+mod bind;
 mod front;
 pub mod log;
 mod schemas;
 mod types;
 
 pub use schemas::{Known, Schemas};
+mod session;
+mod types;
+
+pub use analyse::{Options, ScriptLineage, analyse, merge};
+pub use session::Session;
 pub use types::{
     Catalog, ColumnDef, ColumnLineage, ColumnRef, Defaults, Dialect, IndirectUse, JoinUse, Limits, NoCatalog, Position,
     SourceColumn, StatementKind, StatementLineage, Status, TableName, Transformation,

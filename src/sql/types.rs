@@ -256,6 +256,9 @@ pub struct StatementLineage {
     pub joins: Vec<JoinUse>,
     /// Columns that a CREATE TABLE declares (name, type as written), for the schema of its output.
     pub declares: Vec<ColumnDef>,
+    /// (old name, new name), in order: what a rename or an exchange of names did. Both ways for an exchange.
+    #[serde(default)]
+    pub renames: Vec<(TableName, TableName)>,
 }
 
 /// A column as the catalog knows it.

@@ -1,0 +1,186 @@
+//! Scripts: every statement of a text in its session, and one answer for all of them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+
+use super::bind::Binder;
+use super::front;
+use super::session::{Built, Session};
+use super::types::{
+    Catalog, ColumnLineage, Dialect, Limits, SourceColumn, StatementKind, StatementLineage, Status, TableName,
+    Transformation,
+};
+
+/// How to analyse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Bounds of the work.
+    pub limits: Limits,
+    /// Whether an alias of the same select list may be referred to; `None`: as the dialect has it.
+    pub lateral_column_alias: Option<bool>,
+    /// Whether to tell of columns that filter, join, group and sort.
+    pub usage: bool,
+    /// Whether the session goes on after this text.
+    pub remember: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { limits: Limits::default(), lateral_column_alias: None, usage: true, remember: true }
+    }
+}
+
+/// What the statements of a text read, write and derive, one after the other in `session`.
+pub fn analyse(
+    text: &str,
+    dialect: Dialect,
+    session: &mut Session,
+    catalog: &dyn Catalog,
+    options: &Options,
+) -> Vec<StatementLineage> {
+    let pieces = front::pieces(text, dialect, &options.limits);
+    let several = pieces.len() > 1 || pieces.iter().any(|piece| matches!(piece.body, front::Body::Block { .. }));
+    let mut lineages = Vec::with_capacity(pieces.len());
+    let mut binder = Binder::new(dialect, session, catalog, options);
+    let mut told = 0;
+    for piece in &pieces {
+        binder.piece(piece, &mut lineages);
+        if several || options.remember {
+            for lineage in &mut lineages[told..] {
+                binder.follow(lineage);
+            }
+        }
+        told = lineages.len();
+    }
+    binder.end();
+    lineages
+}
+
+impl Binder<'_> {
+    /// Keeps what was written, and gives to a rename what was written under the old name.
+    fn follow(&mut self, lineage: &mut StatementLineage) {
+        if lineage.renames.is_empty() {
+            for output in &lineage.outputs {
+                let columns =
+                    lineage.columns.iter().filter(|column| column.table.as_ref() == Some(output)).cloned().collect();
+                self.session().keep_built(output, Built { inputs: lineage.inputs.clone(), columns });
+            }
+            return;
+        }
+        let moved: Vec<(TableName, Option<Built>)> =
+            lineage.renames.iter().map(|(old, new)| (new.clone(), self.session().take_built(old))).collect();
+        for (new, built) in moved {
+            let Some(mut built) = built else { continue };
+            for column in &mut built.columns {
+                column.table = Some(new.clone());
+            }
+            lineage.outputs.push(new.clone());
+            lineage.inputs.extend(built.inputs.iter().filter(|&input| *input != new).cloned());
+            lineage.columns.extend(built.columns.iter().cloned());
+            self.session().keep_built(&new, built);
+        }
+        lineage.inputs.sort_unstable();
+        lineage.inputs.dedup();
+        lineage.outputs.sort_unstable();
+        lineage.outputs.dedup();
+    }
+}
+
+/// One answer for a text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ScriptLineage {
+    /// Tables read, sorted; no temporary ones.
+    pub inputs: Vec<TableName>,
+    /// Tables created or written, sorted, by their final names.
+    pub outputs: Vec<TableName>,
+    /// Target columns that have a source, in order of their first appearance.
+    pub columns: Vec<ColumnLineage>,
+    /// Why statements failed.
+    pub errors: Vec<String>,
+}
+
+/// Puts the answers of a text's statements into one: temporary tables are resolved away already, tables that are
+/// renamed have their last name, a target written twice has the sources of both.
+pub fn merge(statements: &[StatementLineage]) -> ScriptLineage {
+    let mut answer = ScriptLineage::default();
+    let mut places: HashMap<(Option<TableName>, Arc<str>), usize, FixedState> = HashMap::default();
+    let renames = statements.iter().any(|statement| !statement.renames.is_empty());
+    for (nth, statement) in statements.iter().enumerate() {
+        if let Status::Failed { reason, .. } = &statement.status {
+            answer.errors.push(reason.clone());
+        }
+        if !statement.renames.is_empty() {
+            // Its lineage is that of the statements before it, which get the new name below.
+            continue;
+        }
+        let last_name = |table: &TableName| {
+            if renames { renamed(table, &statements[nth + 1..]) } else { table.clone() }
+        };
+        answer.inputs.extend(statement.inputs.iter().map(last_name));
+        answer.outputs.extend(statement.outputs.iter().map(last_name));
+        for column in &statement.columns {
+            if column.sources.is_empty() {
+                continue;
+            }
+            let table = column.table.as_ref().map(last_name);
+            let place = *places.entry((table.clone(), Arc::clone(&column.column))).or_insert(answer.columns.len());
+            match answer.columns.get_mut(place) {
+                Some(known) => known.sources = joined(&known.sources, &column.sources),
+                None => answer.columns.push(ColumnLineage { table, ..column.clone() }),
+            }
+        }
+    }
+    // What was only renamed here was written elsewhere.
+    let dropped = |table: &TableName| dropped_after(table, statements);
+    answer.outputs.retain(|table| !dropped(table));
+    for list in [&mut answer.inputs, &mut answer.outputs] {
+        list.sort_unstable();
+        list.dedup();
+    }
+    answer
+}
+
+/// The name that a table has after these statements.
+fn renamed(table: &TableName, later: &[StatementLineage]) -> TableName {
+    let mut name = table.clone();
+    for statement in later {
+        // An exchange lists both ways: only one applies.
+        if let Some((_, new)) = statement.renames.iter().find(|(old, _)| *old == name) {
+            name = new.clone();
+        }
+    }
+    name
+}
+
+/// Whether the script ends without the table: made and dropped again.
+fn dropped_after(table: &TableName, statements: &[StatementLineage]) -> bool {
+    let touched = statements.iter().rposition(|statement| {
+        statement.outputs.contains(table) || statement.renames.iter().any(|(_, new)| new == table)
+    });
+    let dropped = statements
+        .iter()
+        .rposition(|statement| statement.kind == StatementKind::Drop && statement.subjects.contains(table));
+    matches!((touched, dropped), (Some(touched), Some(dropped)) if dropped > touched)
+}
+
+/// Both lists as one, sorted; the stronger way where a column is in both.
+fn joined(one: &[SourceColumn], other: &[SourceColumn]) -> Vec<SourceColumn> {
+    let mut all: Vec<SourceColumn> = one.iter().chain(other).cloned().collect();
+    all.sort_unstable_by(|one, other| {
+        one.column.cmp(&other.column).then_with(|| strength(other.how).cmp(&strength(one.how)))
+    });
+    all.dedup_by(|later, first| later.column == first.column);
+    all
+}
+
+fn strength(how: Transformation) -> u8 {
+    match how {
+        Transformation::Aggregation => 4,
+        Transformation::Transformation => 3,
+        Transformation::Identity => 2,
+        Transformation::Conditional => 1,
+        _ => 0,
+    }
+}

@@ -1,0 +1,626 @@
+//! One SELECT: its FROM, its select list with stars, and the clauses that decide about rows.
+
+use std::rc::Rc;
+
+use smallvec::SmallVec;
+use sqlparser::ast::{
+    ConnectByKind, Distinct, ExcludeSelectItem, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
+    GroupByWithModifier, NamedWindowExpr, ObjectName, ObjectNamePart, OrderBy, OrderByKind, RenameSelectItem, Select,
+    SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, Value, WildcardAdditionalOptions,
+};
+
+use crate::sql::types::{Dialect, Transformation};
+
+use super::Binder;
+use super::names::Sym;
+use super::relation::{Column, Found, Item, Relation};
+use super::scope::Scope;
+use super::sources::{Gathered, How, Sources};
+
+impl Binder<'_> {
+    pub(super) fn select(
+        &mut self,
+        select: &Select,
+        outer: Option<&Scope<'_>>,
+        order_by: Option<&OrderBy>,
+    ) -> Rc<Relation> {
+        if !self.enter() {
+            return Rc::clone(&self.nothing);
+        }
+        let mut scope = Scope::under(outer);
+        scope.lateral = self.options.lateral_column_alias.unwrap_or(matches!(
+            self.dialect,
+            Dialect::Snowflake
+                | Dialect::Redshift
+                | Dialect::Databricks
+                | Dialect::Spark
+                | Dialect::DuckDb
+                | Dialect::ClickHouse
+                | Dialect::Teradata
+        ));
+        for table in &select.from {
+            self.table_with_joins(&mut scope, table);
+        }
+        for view in &select.lateral_views {
+            self.lateral_view(&mut scope, view);
+        }
+        for named in &select.named_window {
+            let key = self.names.fold_key(&named.0);
+            let mut out = Gathered::default();
+            match &named.1 {
+                NamedWindowExpr::NamedWindow(other) => {
+                    let other = self.names.fold_key(other);
+                    if let Some((_, sources)) = scope.windows.iter().find(|(window, _)| *window == other) {
+                        out.add(sources, How::Window);
+                    }
+                }
+                NamedWindowExpr::WindowSpec(spec) => {
+                    let how = if self.want_columns { How::Window } else { How::Skip };
+                    self.window_spec(spec, &scope, how, &mut out);
+                }
+            }
+            scope.windows.push((key, out.finish()));
+        }
+        let relation = self.select_list(select, &mut scope);
+        self.select_clauses(select, &scope, &relation, order_by);
+        if let Some(into) = &select.into {
+            self.select_into(into, &relation);
+        }
+        self.leave();
+        relation
+    }
+
+    fn select_list(&mut self, select: &Select, scope: &mut Scope<'_>) -> Rc<Relation> {
+        let from_only = select.projection.is_empty() && select.flavor == SelectFlavor::FromFirstNoSelect;
+        // `SELECT *` over one derived table hands it on as it is.
+        if let [SelectItem::Wildcard(options)] = select.projection.as_slice()
+            && let [only] = scope.items.as_slice()
+            && scope.merged.is_empty()
+            && no_options(options)
+            && select.exclude.is_none()
+        {
+            return Rc::clone(&only.relation);
+        }
+        let mut items: Vec<Item> = Vec::with_capacity(select.projection.len());
+        if from_only {
+            self.all_columns(scope, &mut items);
+        }
+        for item in &select.projection {
+            if self.is_exhausted() {
+                break;
+            }
+            self.select_item(item, scope, &mut items);
+        }
+        if let Some(exclude) = &select.exclude {
+            let keys = self.excluded(exclude);
+            without(&mut items, 0, &keys);
+        }
+        Rc::new(Relation::new(items))
+    }
+
+    /// Adds what one item of a select list yields.
+    pub(super) fn select_item(&mut self, item: &SelectItem, scope: &mut Scope<'_>, items: &mut Vec<Item>) {
+        match item {
+            SelectItem::UnnamedExpr(expr) => {
+                if !self.want_columns {
+                    self.expr(expr, scope, How::Skip, &mut Gathered::default());
+                    return;
+                }
+                if self.assigned_variable(expr, scope) || self.columns_call(expr, None, scope, items) {
+                    return;
+                }
+                if let Some((root, path)) = struct_star(expr) {
+                    self.struct_columns(root, path, scope, items);
+                    return;
+                }
+                let sources = self.sources_of(expr, scope);
+                let name = match self.implied_name(expr) {
+                    Some(name) => name,
+                    None => self.generated_name(),
+                };
+                items.push(Item::Column(Column { name, key: self.names.key(name), sources }));
+            }
+            SelectItem::ExprWithAlias { expr, alias } => {
+                if !self.want_columns {
+                    self.expr(expr, scope, How::Skip, &mut Gathered::default());
+                    return;
+                }
+                let name = self.names.fold(alias);
+                if alias.value.starts_with('@') && alias.quote_style.is_none() {
+                    // T-SQL: an assignment to a variable, not a column.
+                    self.expr(expr, scope, How::Skip, &mut Gathered::default());
+                    return;
+                }
+                if self.columns_call(expr, Some(name), scope, items) {
+                    return;
+                }
+                let sources = self.sources_of(expr, scope);
+                let key = self.names.key(name);
+                scope.aliases.push((key, sources.clone()));
+                items.push(Item::Column(Column { name, key, sources }));
+            }
+            SelectItem::ExprWithAliases { expr, aliases } => {
+                let mut out = Gathered::default();
+                let how = if self.want_columns { How::Transformation } else { How::Skip };
+                self.expr(expr, scope, how, &mut out);
+                let sources = out.finish();
+                for alias in aliases {
+                    let name = self.names.fold(alias);
+                    let key = self.names.key(name);
+                    scope.aliases.push((key, sources.clone()));
+                    items.push(Item::Column(Column { name, key, sources: sources.clone() }));
+                }
+            }
+            SelectItem::Wildcard(options) => {
+                let start = items.len();
+                self.all_columns(scope, items);
+                self.star_options(options, scope, items, start);
+            }
+            SelectItem::QualifiedWildcard(kind, options) => {
+                let start = items.len();
+                match kind {
+                    SelectItemQualifiedWildcardKind::ObjectName(name) => self.qualified_columns(name, scope, items),
+                    SelectItemQualifiedWildcardKind::Expr(expr) => self.struct_columns(expr, &[], scope, items),
+                }
+                self.star_options(options, scope, items, start);
+            }
+        }
+    }
+
+    /// `SELECT @x = …`: nothing that a result would hold.
+    fn assigned_variable(&mut self, expr: &Expr, scope: &Scope<'_>) -> bool {
+        let Expr::BinaryOp { left, right, .. } = expr else { return false };
+        let Expr::Identifier(ident) = &**left else { return false };
+        if self.dialect != Dialect::TSql || !ident.value.starts_with('@') {
+            return false;
+        }
+        self.expr(right, scope, How::Skip, &mut Gathered::default());
+        true
+    }
+
+    /// `*`: merged columns first, then those of each item.
+    pub(super) fn all_columns(&mut self, scope: &Scope<'_>, items: &mut Vec<Item>) {
+        if !self.want_columns {
+            return;
+        }
+        for merged in &scope.merged {
+            let sources = merged.sources.clone();
+            items.push(Item::Column(Column { name: merged.name, key: merged.key, sources }));
+        }
+        for from in scope.items.iter().filter(|item| item.visible) {
+            self.step(from.relation.items.len());
+            if self.is_exhausted() {
+                return;
+            }
+            for item in &from.relation.items {
+                match item {
+                    Item::Column(column) if from.merged.contains(&column.key) => {}
+                    Item::Column(column) => items.push(Item::Column(column.clone())),
+                    Item::Star(star) => items.push(Item::Star(star.without(&from.merged))),
+                }
+            }
+        }
+    }
+
+    /// `t.*`, or the fields of a column of that name.
+    fn qualified_columns(&mut self, name: &ObjectName, scope: &Scope<'_>, items: &mut Vec<Item>) {
+        if !self.want_columns {
+            return;
+        }
+        let idents: Vec<_> = name
+            .0
+            .iter()
+            .filter_map(|part| match part {
+                ObjectNamePart::Identifier(ident) => Some(ident.clone()),
+                ObjectNamePart::Function(_) => None,
+            })
+            .collect();
+        let mut keys: SmallVec<[Sym; 4]> = idents.iter().map(|ident| self.names.fold_key(ident)).collect();
+        let Some(&last) = keys.last() else { return };
+        keys.push(last);
+        let mut level = Some(scope);
+        while let Some(at) = level {
+            if let Some((item, taken)) = self.qualified_item(at, &keys)
+                && taken == keys.len() - 1
+            {
+                let relation = Rc::clone(&item.relation);
+                self.step(relation.items.len());
+                items.extend(relation.items.iter().cloned());
+                return;
+            }
+            level = at.parent;
+        }
+        let expr = match idents.as_slice() {
+            [] => return,
+            [one] => Expr::Identifier(one.clone()),
+            _ => Expr::CompoundIdentifier(idents),
+        };
+        self.struct_columns(&expr, &[], scope, items);
+    }
+
+    /// EXCEPT, EXCLUDE, REPLACE, RENAME and ILIKE on what a star put after `start`.
+    fn star_options(
+        &mut self,
+        options: &WildcardAdditionalOptions,
+        scope: &Scope<'_>,
+        items: &mut Vec<Item>,
+        start: usize,
+    ) {
+        if no_options(options) || !self.want_columns {
+            return;
+        }
+        if let Some(ilike) = &options.opt_ilike {
+            let pattern = ilike.pattern.to_lowercase();
+            let names = &self.names;
+            let mut nth = 0;
+            items.retain(|item| {
+                nth += 1;
+                match item {
+                    Item::Column(column) if nth > start => like(&pattern, names.text(column.key)),
+                    _ => true,
+                }
+            });
+        }
+        let mut keys: Vec<Sym> = Vec::new();
+        if let Some(exclude) = &options.opt_exclude {
+            keys.extend(self.excluded(exclude));
+        }
+        if let Some(except) = &options.opt_except {
+            keys.push(self.names.fold_key(&except.first_element));
+            keys.extend(except.additional_elements.iter().map(|ident| self.names.fold_key(ident)));
+        }
+        without(items, start, &keys);
+        if let Some(replace) = &options.opt_replace {
+            for element in &replace.items {
+                let name = self.names.fold(&element.column_name);
+                let sources = self.sources_of(&element.expr, scope);
+                self.set_column(items, start, name, name, sources);
+            }
+        }
+        let renames: &[_] = match &options.opt_rename {
+            Some(RenameSelectItem::Single(one)) => std::slice::from_ref(one),
+            Some(RenameSelectItem::Multiple(many)) => many,
+            None => &[],
+        };
+        for rename in renames {
+            let old = self.names.fold(&rename.ident);
+            let new = self.names.fold(&rename.alias);
+            let key = self.names.key(old);
+            let relation = Relation::new(items[start..].to_vec());
+            let sources = match relation.find(key) {
+                Found::Column(column) => column.sources.clone(),
+                Found::Star(star) => star.column(&mut self.names, old),
+                Found::Ambiguous | Found::Nothing => continue,
+            };
+            self.set_column(items, start, old, new, sources);
+        }
+    }
+
+    /// Gives the column `old` a new name and new sources; takes it out of a star that may hold it.
+    pub(super) fn set_column(&mut self, items: &mut Vec<Item>, start: usize, old: Sym, new: Sym, sources: Sources) {
+        let old = self.names.key(old);
+        let column = Column { name: new, key: self.names.key(new), sources };
+        for item in &mut items[start..] {
+            if let Item::Column(known) = item
+                && known.key == old
+            {
+                *known = column;
+                return;
+            }
+        }
+        let star = items[start..].iter().position(|item| matches!(item, Item::Star(_)));
+        if let Some(at) = star {
+            without(items, start, &[old]);
+            items.insert(start + at, Item::Column(column));
+        }
+    }
+
+    fn excluded(&mut self, exclude: &ExcludeSelectItem) -> Vec<Sym> {
+        let names = match exclude {
+            ExcludeSelectItem::Single(one) => std::slice::from_ref(one),
+            ExcludeSelectItem::Multiple(many) => many,
+        };
+        names.iter().filter_map(|name| self.last_key(name)).collect()
+    }
+
+    /// Key of the last part of a name.
+    pub(super) fn last_key(&mut self, name: &ObjectName) -> Option<Sym> {
+        let sym = self.last_name(name)?;
+        Some(self.names.key(sym))
+    }
+
+    pub(super) fn last_name(&mut self, name: &ObjectName) -> Option<Sym> {
+        match name.0.last() {
+            Some(ObjectNamePart::Identifier(ident)) => Some(self.names.fold(ident)),
+            _ => None,
+        }
+    }
+
+    /// `COLUMNS('regex')`, alone or inside an expression: one column for each that matches.
+    fn columns_call(&mut self, expr: &Expr, alias: Option<Sym>, scope: &Scope<'_>, items: &mut Vec<Item>) -> bool {
+        if !matches!(self.dialect, Dialect::DuckDb | Dialect::ClickHouse) {
+            return false;
+        }
+        let Some(arg) = find_columns_call(expr, 0) else { return false };
+        let mut all = Vec::new();
+        self.all_columns(scope, &mut all);
+        match arg {
+            ColumnsArg::Pattern(pattern) => {
+                let Ok(regex) = regex::RegexBuilder::new(pattern).case_insensitive(true).size_limit(1 << 18).build()
+                else {
+                    return false;
+                };
+                all.retain(|item| match item {
+                    Item::Column(column) => regex.is_match(self.names.text(column.name)),
+                    Item::Star(_) => true,
+                });
+            }
+            ColumnsArg::Star(options) => {
+                if let Some(options) = options {
+                    self.star_options(options, scope, &mut all, 0);
+                }
+            }
+            ColumnsArg::Names(names) => {
+                let names: Vec<Sym> = names.iter().map(|name| self.names.intern(&name.to_lowercase())).collect();
+                all.retain(|item| match item {
+                    Item::Column(column) => names.contains(&column.key),
+                    Item::Star(_) => true,
+                });
+            }
+        }
+        let plain = matches!(expr, Expr::Function(function) if is_columns(function));
+        for item in &mut all {
+            if let Item::Column(column) = item {
+                if !plain {
+                    let how = if let Expr::Function(outer) = expr
+                        && let Some(ObjectNamePart::Identifier(name)) = outer.name.0.last()
+                        && super::functions::kind(&name.value) == super::functions::Kind::Aggregate
+                    {
+                        How::Aggregation
+                    } else {
+                        How::Transformation
+                    };
+                    column.sources = column.sources.used(how);
+                }
+                if let Some(alias) = alias
+                    && !self.names.text(alias).contains('\\')
+                {
+                    column.name = alias;
+                    column.key = self.names.key(alias);
+                }
+            }
+        }
+        items.extend(all);
+        true
+    }
+
+    /// WHERE, GROUP BY and the like: no values, but their columns and the tables of their subqueries.
+    fn select_clauses(
+        &mut self,
+        select: &Select,
+        scope: &Scope<'_>,
+        relation: &Rc<Relation>,
+        order_by: Option<&OrderBy>,
+    ) {
+        for expr in select.selection.iter().chain(&select.prewhere) {
+            self.indirect(expr, scope, Transformation::Filter);
+        }
+        for expr in select.having.iter().chain(&select.qualify) {
+            self.indirect(expr, scope, Transformation::Filter);
+        }
+        for connect in &select.connect_by {
+            match connect {
+                ConnectByKind::ConnectBy { relationships, .. } => {
+                    for expr in relationships {
+                        self.indirect(expr, scope, Transformation::Join);
+                    }
+                }
+                ConnectByKind::StartWith { condition, .. } => self.indirect(condition, scope, Transformation::Filter),
+            }
+        }
+        match &select.group_by {
+            GroupByExpr::All(_) => {}
+            GroupByExpr::Expressions(list, modifiers) => {
+                for expr in list {
+                    self.position_or_expr(expr, relation, scope, Transformation::GroupBy);
+                }
+                for modifier in modifiers {
+                    if let GroupByWithModifier::GroupingSets(expr) = modifier {
+                        self.indirect(expr, scope, Transformation::GroupBy);
+                    }
+                }
+            }
+        }
+        if let Some(Distinct::On(list)) = &select.distinct {
+            for expr in list {
+                self.position_or_expr(expr, relation, scope, Transformation::GroupBy);
+            }
+        }
+        for expr in select.cluster_by.iter().chain(&select.distribute_by) {
+            self.indirect(expr, scope, Transformation::Sort);
+        }
+        for by in &select.sort_by {
+            self.indirect(&by.expr, scope, Transformation::Sort);
+        }
+        if let Some(OrderBy { kind: OrderByKind::Expressions(list), .. }) = order_by {
+            for by in list {
+                self.position_or_expr(&by.expr, relation, scope, Transformation::Sort);
+            }
+        }
+    }
+
+    /// `GROUP BY 2` means an item of the select list.
+    fn position_or_expr(&mut self, expr: &Expr, relation: &Rc<Relation>, scope: &Scope<'_>, how: Transformation) {
+        if let Expr::Value(value) = expr
+            && let Value::Number(number, _) = &value.value
+        {
+            if let Some(column) =
+                number.to_string().parse::<usize>().ok().and_then(|nth| relation.at(nth.checked_sub(1)?))
+            {
+                let sources = column.sources.clone();
+                self.use_indirectly(&sources, how);
+            }
+            return;
+        }
+        self.indirect(expr, scope, how);
+    }
+
+    /// An expression that decides about rows.
+    pub(super) fn indirect(&mut self, expr: &Expr, scope: &Scope<'_>, how: Transformation) {
+        if self.options.usage && self.want_columns {
+            let mut out = Gathered::default();
+            self.expr(expr, scope, How::Transformation, &mut out);
+            let sources = out.finish();
+            self.use_indirectly(&sources, how);
+            if matches!(how, Transformation::Join | Transformation::Filter) {
+                self.equated(expr, scope);
+            }
+        } else {
+            let before = std::mem::replace(&mut self.want_columns, false);
+            self.expr(expr, scope, How::Skip, &mut Gathered::default());
+            self.want_columns = before;
+        }
+    }
+
+    pub(super) fn use_indirectly(&mut self, sources: &Sources, how: Transformation) {
+        if self.options.usage {
+            self.answer.indirect.extend(sources.as_slice().iter().map(|source| (source.column(), how)));
+        }
+    }
+}
+
+fn no_options(options: &WildcardAdditionalOptions) -> bool {
+    options.opt_ilike.is_none()
+        && options.opt_exclude.is_none()
+        && options.opt_except.is_none()
+        && options.opt_replace.is_none()
+        && options.opt_rename.is_none()
+}
+
+/// Takes columns out of what lies after `start`.
+pub(super) fn without(items: &mut Vec<Item>, start: usize, keys: &[Sym]) {
+    if keys.is_empty() {
+        return;
+    }
+    let mut nth = 0;
+    items.retain_mut(|item| {
+        nth += 1;
+        if nth <= start {
+            return true;
+        }
+        match item {
+            Item::Column(column) => !keys.contains(&column.key),
+            Item::Star(star) => {
+                *star = star.without(keys);
+                true
+            }
+        }
+    });
+}
+
+/// The argument of COLUMNS.
+enum ColumnsArg<'e> {
+    Pattern(&'e str),
+    Star(Option<&'e WildcardAdditionalOptions>),
+    Names(Vec<&'e str>),
+}
+
+fn is_columns(function: &sqlparser::ast::Function) -> bool {
+    matches!(function.name.0.last(), Some(ObjectNamePart::Identifier(name)) if name.value.eq_ignore_ascii_case("columns"))
+}
+
+fn find_columns_call(expr: &Expr, depth: usize) -> Option<ColumnsArg<'_>> {
+    if depth > 8 {
+        return None;
+    }
+    match expr {
+        Expr::Function(function) => {
+            let FunctionArguments::List(list) = &function.args else { return None };
+            if !is_columns(function) {
+                return list.args.iter().find_map(|arg| match arg {
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => find_columns_call(expr, depth + 1),
+                    _ => None,
+                });
+            }
+            match list.args.as_slice() {
+                [FunctionArg::Unnamed(FunctionArgExpr::Wildcard)] => Some(ColumnsArg::Star(None)),
+                [FunctionArg::Unnamed(FunctionArgExpr::WildcardWithOptions(options))] => {
+                    Some(ColumnsArg::Star(Some(options)))
+                }
+                [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value)))] => match &value.value {
+                    Value::SingleQuotedString(text) => Some(ColumnsArg::Pattern(text)),
+                    _ => None,
+                },
+                [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Array(array)))] => Some(ColumnsArg::Names(
+                    array
+                        .elem
+                        .iter()
+                        .filter_map(|expr| match expr {
+                            Expr::Value(value) => match &value.value {
+                                Value::SingleQuotedString(text) => Some(text.as_str()),
+                                _ => None,
+                            },
+                            Expr::Identifier(ident) => Some(ident.value.as_str()),
+                            _ => None,
+                        })
+                        .collect(),
+                )),
+                args => {
+                    let names: Vec<&str> = args
+                        .iter()
+                        .filter_map(|arg| match arg {
+                            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(ident))) => {
+                                Some(ident.value.as_str())
+                            }
+                            _ => None,
+                        })
+                        .collect();
+                    if names.is_empty() { None } else { Some(ColumnsArg::Names(names)) }
+                }
+            }
+        }
+        Expr::BinaryOp { left, right, .. } => {
+            find_columns_call(left, depth + 1).or_else(|| find_columns_call(right, depth + 1))
+        }
+        Expr::Nested(expr) | Expr::Cast { expr, .. } | Expr::UnaryOp { expr, .. } => find_columns_call(expr, depth + 1),
+        _ => None,
+    }
+}
+
+/// `(col).*`, `col.field.*` where the parser gives them as field access ending in a star.
+fn struct_star(expr: &Expr) -> Option<(&Expr, &[sqlparser::ast::AccessExpr])> {
+    let Expr::CompoundFieldAccess { root, access_chain } = expr else { return None };
+    match access_chain.as_slice() {
+        [path @ .., sqlparser::ast::AccessExpr::Dot(Expr::Wildcard(_))] => Some((root, path)),
+        _ => None,
+    }
+}
+
+/// SQL's LIKE with `%` and `_`, on lower-case text.
+pub(super) fn like(pattern: &str, text: &str) -> bool {
+    let pattern: Vec<char> = pattern.chars().collect();
+    let text: Vec<char> = text.chars().collect();
+    let (mut p, mut t) = (0, 0);
+    let mut back: Option<(usize, usize)> = None;
+    while t < text.len() {
+        match pattern.get(p) {
+            Some('%') => {
+                back = Some((p, t));
+                p += 1;
+            }
+            Some(&c) if c == '_' || c == text[t] => {
+                p += 1;
+                t += 1;
+            }
+            _ => match back {
+                Some((percent, at)) => {
+                    p = percent + 1;
+                    t = at + 1;
+                    back = Some((percent, at + 1));
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|&c| c == '%')
+}

@@ -1,0 +1,689 @@
+//! FROM items that are made rather than read: table functions, UNNEST, JSON and XML tables, PIVOT, UNPIVOT,
+//! MATCH_RECOGNIZE, lateral views.
+
+use std::rc::Rc;
+
+use sqlparser::ast::{
+    Expr, ExprWithAlias, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, JsonTableColumn,
+    LateralView, ObjectName, ObjectNamePart, PivotValueSource, RowsPerMatch, TableAlias, TableFactor, Value,
+};
+
+use crate::sql::types::{Dialect, Transformation};
+
+use super::Binder;
+use super::names::Sym;
+use super::relation::{Column, Found, Item, Relation, Star};
+use super::scope::{FromItem, Scope};
+use super::select::without;
+use super::sources::{Gathered, How, Sources};
+
+impl Binder<'_> {
+    pub(super) fn function_args(&mut self, args: &[FunctionArg], scope: &Scope<'_>, out: &mut Gathered) {
+        let how = if self.want_columns { How::Transformation } else { How::Skip };
+        for arg in args {
+            let (FunctionArg::Named { arg, .. } | FunctionArg::ExprNamed { arg, .. } | FunctionArg::Unnamed(arg)) = arg;
+            if let FunctionArgExpr::Expr(expr) = arg {
+                self.expr(expr, scope, how, out);
+            }
+        }
+    }
+
+    /// A table function by name, with columns where they are known to be fixed.
+    pub(super) fn table_function(
+        &mut self,
+        scope: &mut Scope<'_>,
+        name: &ObjectName,
+        args: &[FunctionArg],
+        alias: Option<&TableAlias>,
+        ordinality: bool,
+    ) {
+        let last = match name.0.last() {
+            Some(
+                ObjectNamePart::Identifier(ident)
+                | ObjectNamePart::Function(sqlparser::ast::ObjectNamePartFunction { name: ident, .. }),
+            ) => ident.value.to_ascii_lowercase(),
+            None => String::new(),
+        };
+        // TABLE(f(…)) is f.
+        if let ("table" | "lateral", [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Function(inner)))]) =
+            (last.as_str(), args)
+        {
+            let inner_args = match &inner.args {
+                FunctionArguments::List(list) => list.args.as_slice(),
+                _ => &[],
+            };
+            self.table_function(scope, &inner.name, inner_args, alias, ordinality);
+            return;
+        }
+        let mut out = Gathered::default();
+        self.function_args(args, scope, &mut out);
+        let value = out.finish();
+        let relation = self.function_relation(&last, args, alias, &value, ordinality);
+        let known_by = match alias {
+            Some(alias) => self.names.fold_key(&alias.name),
+            None => self.names.intern(&last),
+        };
+        scope.items.push(FromItem::new(Some(known_by), None, relation));
+    }
+
+    fn function_relation(
+        &mut self,
+        name: &str,
+        args: &[FunctionArg],
+        alias: Option<&TableAlias>,
+        value: &Sources,
+        ordinality: bool,
+    ) -> Rc<Relation> {
+        if let Some(alias) = alias
+            && !alias.columns.is_empty()
+        {
+            return self.element_relation(Some(alias), None, value.clone());
+        }
+        let fixed: &[&str] = match name {
+            "flatten" => &["seq", "key", "path", "index", "value", "this"],
+            "split_to_table" => &["seq", "index", "value"],
+            "openjson" => &["key", "value", "type"],
+            "string_split" => &["value", "ordinal"],
+            "json_each" | "jsonb_each" | "json_each_text" | "jsonb_each_text" => &["key", "value"],
+            "json_array_elements"
+            | "jsonb_array_elements"
+            | "json_array_elements_text"
+            | "jsonb_array_elements_text" => &["value"],
+            "posexplode" | "posexplode_outer" => &["pos", "col"],
+            "explode" | "explode_outer" => &["col"],
+            "variant_explode" | "variant_explode_outer" => &["pos", "key", "value"],
+            _ => &[],
+        };
+        if !fixed.is_empty() {
+            let mut items: Vec<Item> = Vec::with_capacity(fixed.len() + 1);
+            for column in fixed {
+                let name = self.names.intern(column);
+                let sources = if matches!(*column, "seq" | "pos" | "ordinal") { Sources::None } else { value.clone() };
+                items.push(Item::Column(Column { name, key: name, sources }));
+            }
+            return Rc::new(Relation::new(items));
+        }
+        match name {
+            "json_tuple" => {
+                let items = (0..args.len().saturating_sub(1))
+                    .map(|nth| {
+                        let name = self.names.intern(&format!("c{nth}"));
+                        Item::Column(Column { name, key: name, sources: value.clone() })
+                    })
+                    .collect();
+                Rc::new(Relation::new(items))
+            }
+            "generate_series"
+            | "range"
+            | "sequence"
+            | "generate_date_array"
+            | "generate_array"
+            | "unnest"
+            | "generate_timestamp_array"
+            | "regexp_split_to_table"
+            | "string_to_table"
+            | "generate_subscripts"
+            | "json_object_keys"
+            | "jsonb_object_keys"
+            | "values" => {
+                let relation = self.element_relation(alias, Some(name), value.clone());
+                if ordinality { self.with_ordinality(&relation) } else { relation }
+            }
+            _ => Rc::new(Relation::weak(value.clone())),
+        }
+    }
+
+    fn with_ordinality(&mut self, relation: &Relation) -> Rc<Relation> {
+        let mut items = relation.items.clone();
+        let name = self.names.intern("ordinality");
+        items.push(Item::Column(Column { name, key: name, sources: Sources::None }));
+        Rc::new(Relation::new(items))
+    }
+
+    /// Hive's and Spark's LATERAL VIEW.
+    pub(super) fn lateral_view(&mut self, scope: &mut Scope<'_>, view: &LateralView) {
+        let mut out = Gathered::default();
+        let how = if self.want_columns { How::Transformation } else { How::Skip };
+        let mut name = String::new();
+        let mut args: &[FunctionArg] = &[];
+        match &view.lateral_view {
+            Expr::Function(Function { name: function, args: FunctionArguments::List(list), .. }) => {
+                name = function.to_string().to_ascii_lowercase();
+                args = &list.args;
+                self.function_args(args, scope, &mut out);
+            }
+            expr => self.expr(expr, scope, how, &mut out),
+        }
+        let value = out.finish();
+        let alias = self.last_key(&view.lateral_view_name);
+        let relation = if view.lateral_col_alias.is_empty() {
+            let fixed = self.function_relation(&name, args, None, &value, false);
+            match alias {
+                // `LATERAL VIEW explode(a) AS c`: the one name is read as the column's.
+                Some(key) if fixed.items.len() <= 1 => {
+                    let column = Item::Column(Column { name: key, key, sources: value.clone() });
+                    let rest = Item::Star(Star { value, except: Some(Rc::from([key])), ..Star::default() });
+                    Rc::new(Relation::new(vec![column, rest]))
+                }
+                _ => fixed,
+            }
+        } else {
+            let position = name.starts_with("posexplode");
+            let items = view
+                .lateral_col_alias
+                .iter()
+                .enumerate()
+                .map(|(nth, ident)| {
+                    let name = self.names.fold(ident);
+                    let sources = if position && nth == 0 { Sources::None } else { value.clone() };
+                    Item::Column(Column { name, key: self.names.key(name), sources })
+                })
+                .collect();
+            Rc::new(Relation::new(items))
+        };
+        scope.items.push(FromItem::new(alias, None, relation));
+    }
+
+    /// The FROM items that are neither tables nor subqueries.
+    pub(super) fn special_factor(&mut self, scope: &mut Scope<'_>, factor: &TableFactor) {
+        match factor {
+            TableFactor::TableFunction { expr, alias } => match expr {
+                Expr::Function(function) => {
+                    let args = match &function.args {
+                        FunctionArguments::List(list) => list.args.as_slice(),
+                        FunctionArguments::Subquery(query) => {
+                            let relation = self.query(query, Some(scope));
+                            let relation = self.with_alias_columns(relation, alias.as_ref());
+                            self.push(scope, alias.as_ref(), None, relation);
+                            return;
+                        }
+                        FunctionArguments::None => &[],
+                    };
+                    self.table_function(scope, &function.name, args, alias.as_ref(), false);
+                }
+                Expr::Value(value) => {
+                    // TABLE('db.t')
+                    if let Value::SingleQuotedString(text) = &value.value {
+                        let written = self.names.written_text(text);
+                        let (table, relation) = self.read_written(written);
+                        self.push(scope, alias.as_ref(), table, relation);
+                    }
+                }
+                expr => {
+                    let value = self.sources_of(expr, scope).used(How::Transformation);
+                    let relation = self.element_relation(alias.as_ref(), Some("column_value"), value);
+                    self.push(scope, alias.as_ref(), None, relation);
+                }
+            },
+            TableFactor::Function { name, args, alias, with_ordinality, .. } => {
+                self.table_function(scope, name, args, alias.as_ref(), *with_ordinality);
+            }
+            TableFactor::UNNEST { alias, array_exprs, with_offset, with_offset_alias, with_ordinality } => {
+                self.unnest(
+                    scope,
+                    alias.as_ref(),
+                    array_exprs,
+                    *with_offset,
+                    with_offset_alias.as_ref(),
+                    *with_ordinality,
+                );
+            }
+            TableFactor::JsonTable { json_expr, columns, alias, .. } => {
+                let value = self.value_of(json_expr, scope);
+                let mut items = Vec::new();
+                self.json_columns(columns, &value, &mut items);
+                self.push(scope, alias.as_ref(), None, Rc::new(Relation::new(items)));
+            }
+            TableFactor::OpenJsonTable { json_expr, columns, alias, .. } => {
+                let value = self.value_of(json_expr, scope);
+                let items = if columns.is_empty() {
+                    ["key", "value", "type"]
+                        .into_iter()
+                        .map(|column| {
+                            let name = self.names.intern(column);
+                            Item::Column(Column { name, key: name, sources: value.clone() })
+                        })
+                        .collect()
+                } else {
+                    columns.iter().map(|column| self.made_column(&column.name, value.clone())).collect()
+                };
+                let relation = self.with_alias_columns(Rc::new(Relation::new(items)), alias.as_ref());
+                self.push(scope, alias.as_ref(), None, relation);
+            }
+            TableFactor::XmlTable { row_expression, passing, columns, alias, .. } => {
+                let mut out = Gathered::default();
+                let how = if self.want_columns { How::Transformation } else { How::Skip };
+                self.expr(row_expression, scope, how, &mut out);
+                for argument in &passing.arguments {
+                    self.expr(&argument.expr, scope, how, &mut out);
+                }
+                let value = out.finish();
+                let items = columns.iter().map(|column| self.made_column(&column.name, value.clone())).collect();
+                let relation = self.with_alias_columns(Rc::new(Relation::new(items)), alias.as_ref());
+                self.push(scope, alias.as_ref(), None, relation);
+            }
+            TableFactor::Pivot { table, aggregate_functions, value_column, value_source, alias, .. } => {
+                let input = self.input_of(scope, table);
+                let relation = self.pivot(scope, &input, aggregate_functions, value_column, value_source);
+                let relation = self.with_alias_columns(relation, alias.as_ref());
+                self.push_made(scope, alias.as_ref(), table, relation);
+            }
+            TableFactor::Unpivot { table, value, name, columns, alias, .. } => {
+                let input = self.input_of(scope, table);
+                let values: Vec<&Expr> = match value {
+                    Expr::Tuple(list) => list.iter().collect(),
+                    Expr::Nested(inner) => vec![inner],
+                    other => vec![other],
+                };
+                let values: Vec<Ident> = values
+                    .into_iter()
+                    .filter_map(|value| match value {
+                        Expr::Identifier(ident) => Some(ident.clone()),
+                        _ => None,
+                    })
+                    .collect();
+                let groups: Vec<&Expr> = columns.iter().map(|column| &column.expr).collect();
+                let relation = self.unpivot(&input, &values, name, &groups);
+                let relation = self.with_alias_columns(relation, alias.as_ref());
+                self.push_made(scope, alias.as_ref(), table, relation);
+            }
+            TableFactor::UnpivotExpr { expression, value_alias, attribute_alias } => {
+                let value = self.value_of(expression, scope);
+                let mut items = vec![self.made_column(value_alias, value.clone())];
+                if let Some(attribute) = attribute_alias {
+                    items.push(self.made_column(attribute, value));
+                }
+                scope.items.push(FromItem::new(None, None, Rc::new(Relation::new(items))));
+            }
+            TableFactor::MatchRecognize { .. } => self.match_recognize(scope, factor),
+            TableFactor::SemanticView { name, dimensions, metrics, facts, where_clause, alias } => {
+                let (table, relation) = self.read_named(name);
+                let inner = Scope::of(Some(scope), FromItem::new(None, table, Rc::clone(&relation)));
+                let mut items = Vec::new();
+                for expr in dimensions.iter().chain(metrics).chain(facts) {
+                    if let Some(name) = self.implied_name(expr) {
+                        let sources = self.sources_of(expr, &inner);
+                        items.push(Item::Column(Column { name, key: self.names.key(name), sources }));
+                    }
+                }
+                if let Some(expr) = where_clause {
+                    self.indirect(expr, &inner, Transformation::Filter);
+                }
+                items.extend(relation.items.iter().filter(|item| matches!(item, Item::Star(_))).cloned());
+                self.push(scope, alias.as_ref(), table, Rc::new(Relation::new(items)));
+            }
+            // Tables, subqueries and joins are the caller's.
+            TableFactor::Table { .. } | TableFactor::Derived { .. } | TableFactor::NestedJoin { .. } => {}
+        }
+    }
+
+    /// A computed value's sources.
+    fn value_of(&mut self, expr: &Expr, scope: &Scope<'_>) -> Sources {
+        let mut out = Gathered::default();
+        let how = if self.want_columns { How::Transformation } else { How::Skip };
+        self.expr(expr, scope, how, &mut out);
+        out.finish()
+    }
+
+    fn made_column(&mut self, ident: &Ident, sources: Sources) -> Item {
+        let name = self.names.fold(ident);
+        Item::Column(Column { name, key: self.names.key(name), sources })
+    }
+
+    fn json_columns(&mut self, columns: &[JsonTableColumn], value: &Sources, items: &mut Vec<Item>) {
+        if !self.enter() {
+            return;
+        }
+        for column in columns {
+            match column {
+                JsonTableColumn::Named(named) => {
+                    let item = self.made_column(&named.name, value.clone());
+                    items.push(item);
+                }
+                JsonTableColumn::ForOrdinality(name) => {
+                    let item = self.made_column(name, Sources::None);
+                    items.push(item);
+                }
+                JsonTableColumn::Nested(nested) => self.json_columns(&nested.columns, value, items),
+            }
+        }
+        self.leave();
+    }
+
+    fn unnest(
+        &mut self,
+        scope: &mut Scope<'_>,
+        alias: Option<&TableAlias>,
+        arrays: &[Expr],
+        with_offset: bool,
+        offset_alias: Option<&Ident>,
+        ordinality: bool,
+    ) {
+        let values: Vec<Sources> = arrays.iter().map(|array| self.value_of(array, scope)).collect();
+        let mut all = Gathered::default();
+        for value in &values {
+            all.add(value, How::Identity);
+        }
+        let all = all.finish();
+        let relation = match alias {
+            Some(alias) if !alias.columns.is_empty() => {
+                // Several arrays give one column each; one array of rows gives all of them.
+                let given = alias.columns.len();
+                let mut items = Vec::with_capacity(given);
+                for (nth, column) in alias.columns.iter().enumerate() {
+                    let sources = match values.get(nth) {
+                        Some(value) if values.len() > 1 => value.clone(),
+                        None if values.len() > 1 => Sources::None,
+                        _ if ordinality && given > 1 && nth + 1 == given => Sources::None,
+                        _ => all.clone(),
+                    };
+                    let item = self.made_column(&column.name, sources);
+                    items.push(item);
+                }
+                Rc::new(Relation::new(items))
+            }
+            _ => self.element_relation(alias, Some("unnest"), all),
+        };
+        self.push(scope, alias, None, relation);
+        if with_offset {
+            let name = match offset_alias {
+                Some(ident) => self.names.fold(ident),
+                None => self.names.intern("offset"),
+            };
+            let column = Item::Column(Column { name, key: self.names.key(name), sources: Sources::None });
+            scope.items.push(FromItem::new(None, None, Rc::new(Relation::new(vec![column]))));
+        }
+    }
+
+    /// The relation of a FROM item that PIVOT and the like work on.
+    fn input_of(&mut self, scope: &Scope<'_>, table: &TableFactor) -> Rc<Relation> {
+        let mut inner = Scope::under(Some(scope));
+        self.factor(&mut inner, table, true);
+        if let [only] = inner.items.as_slice()
+            && inner.merged.is_empty()
+        {
+            return Rc::clone(&only.relation);
+        }
+        let mut items = Vec::new();
+        self.all_columns(&inner, &mut items);
+        Rc::new(Relation::new(items))
+    }
+
+    /// Known by its own alias, else by the name or alias of what it was made from.
+    fn push_made(
+        &mut self,
+        scope: &mut Scope<'_>,
+        alias: Option<&TableAlias>,
+        from: &TableFactor,
+        relation: Rc<Relation>,
+    ) {
+        let key = match alias {
+            Some(alias) => Some(self.names.fold_key(&alias.name)),
+            None => match from {
+                TableFactor::Table { alias: Some(alias), .. } | TableFactor::Derived { alias: Some(alias), .. } => {
+                    Some(self.names.fold_key(&alias.name))
+                }
+                TableFactor::Table { name, .. } => self.last_key(name),
+                _ => None,
+            },
+        };
+        scope.items.push(FromItem::new(key, None, relation));
+    }
+
+    pub(super) fn pivot(
+        &mut self,
+        scope: &Scope<'_>,
+        input: &Rc<Relation>,
+        aggregates: &[ExprWithAlias],
+        value_columns: &[Expr],
+        source: &PivotValueSource,
+    ) -> Rc<Relation> {
+        let inner = Scope::of(Some(scope), FromItem::new(None, None, Rc::clone(input)));
+        let mut used: Vec<Sym> = Vec::new();
+        let mut made: Vec<(Option<Sym>, Sources)> = Vec::new();
+        for aggregate in aggregates {
+            let sources = self.value_of(&aggregate.expr, &inner);
+            self.columns_in(&aggregate.expr, &mut used);
+            let alias = aggregate.alias.as_ref().map(|alias| self.names.fold(alias));
+            made.push((alias, sources));
+        }
+        for column in value_columns {
+            self.columns_in(column, &mut used);
+            self.indirect(column, &inner, Transformation::GroupBy);
+        }
+        let mut items: Vec<Item> = input.items.clone();
+        without(&mut items, 0, &used);
+        let values: Vec<String> = match source {
+            PivotValueSource::List(list) => list.iter().map(|value| self.pivot_name(value)).collect(),
+            PivotValueSource::Any(_) => Vec::new(),
+            PivotValueSource::Subquery(query) => {
+                self.query(query, Some(&inner));
+                Vec::new()
+            }
+        };
+        if matches!(source, PivotValueSource::List(_)) {
+            for value in &values {
+                for (alias, sources) in &made {
+                    let name = match alias {
+                        None => value.clone(),
+                        Some(alias) => {
+                            let alias = self.names.text(*alias);
+                            if self.dialect == Dialect::BigQuery {
+                                format!("{alias}_{value}")
+                            } else if made.len() == 1
+                                && matches!(self.dialect, Dialect::Spark | Dialect::Databricks | Dialect::Redshift)
+                            {
+                                value.clone()
+                            } else {
+                                format!("{value}_{alias}")
+                            }
+                        }
+                    };
+                    let name = self.names.intern(&name);
+                    items.push(Item::Column(Column { name, key: self.names.key(name), sources: sources.clone() }));
+                }
+            }
+        } else {
+            let mut all = Gathered::default();
+            for (_, sources) in &made {
+                all.add(sources, How::Identity);
+            }
+            items.push(Item::Star(Star { value: all.finish(), ..Star::default() }));
+        }
+        Rc::new(Relation::new(items))
+    }
+
+    /// The name of the column that a pivoted value becomes.
+    fn pivot_name(&mut self, value: &ExprWithAlias) -> String {
+        if let Some(alias) = &value.alias {
+            let name = self.names.fold(alias);
+            return self.names.text(name).to_string();
+        }
+        match &value.expr {
+            Expr::Identifier(ident) => {
+                let name = self.names.fold(ident);
+                self.names.text(name).to_string()
+            }
+            Expr::Value(literal) => match &literal.value {
+                Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) => match self.dialect {
+                    Dialect::Snowflake | Dialect::Oracle => format!("'{text}'"),
+                    _ => text.clone(),
+                },
+                other => match self.dialect {
+                    Dialect::BigQuery => format!("_{other}"),
+                    _ => other.to_string(),
+                },
+            },
+            other => other.to_string(),
+        }
+    }
+
+    /// Keys of the columns that stand in an expression, for those that PIVOT uses up.
+    fn columns_in(&mut self, expr: &Expr, used: &mut Vec<Sym>) {
+        match expr {
+            Expr::Identifier(ident) => used.push(self.names.fold_key(ident)),
+            Expr::CompoundIdentifier(idents) => {
+                if let Some(last) = idents.last() {
+                    used.push(self.names.fold_key(last));
+                }
+            }
+            Expr::Nested(inner) | Expr::Cast { expr: inner, .. } | Expr::UnaryOp { expr: inner, .. } => {
+                self.columns_in(inner, used)
+            }
+            Expr::BinaryOp { left, right, .. } => {
+                if self.enter() {
+                    self.columns_in(left, used);
+                    self.columns_in(right, used);
+                    self.leave();
+                }
+            }
+            Expr::Tuple(list) => {
+                for expr in list {
+                    self.columns_in(expr, used);
+                }
+            }
+            Expr::Function(function) => {
+                if let FunctionArguments::List(list) = &function.args {
+                    for arg in &list.args {
+                        if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg {
+                            self.columns_in(expr, used);
+                        }
+                    }
+                }
+            }
+            Expr::Case { operand, conditions, else_result, .. } => {
+                for expr in operand.iter().chain(else_result) {
+                    self.columns_in(expr, used);
+                }
+                for when in conditions {
+                    self.columns_in(&when.condition, used);
+                    self.columns_in(&when.result, used);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Rows out of columns: the value columns and the column of names are made of all the columns turned.
+    pub(super) fn unpivot(
+        &mut self,
+        input: &Rc<Relation>,
+        values: &[Ident],
+        name: &Ident,
+        groups: &[&Expr],
+    ) -> Rc<Relation> {
+        let width = values.len().max(1);
+        let mut gathered: Vec<Gathered> = (0..width).map(|_| Gathered::default()).collect();
+        let mut all = Gathered::default();
+        let mut used: Vec<Sym> = Vec::new();
+        for group in groups {
+            let parts: &[Expr] = match group {
+                Expr::Tuple(list) => list,
+                other => std::slice::from_ref(*other),
+            };
+            for (nth, part) in parts.iter().enumerate() {
+                let part = if let Expr::Nested(inner) = part { inner } else { part };
+                let Some(column) = self.implied_name(part) else { continue };
+                let key = self.names.key(column);
+                used.push(key);
+                let sources = match input.find(key) {
+                    Found::Column(column) => column.sources.clone(),
+                    Found::Star(star) => star.column(&mut self.names, column),
+                    Found::Ambiguous | Found::Nothing => continue,
+                };
+                gathered[nth.min(width - 1)].add(&sources, How::Identity);
+                all.add(&sources, How::Conditional);
+            }
+        }
+        let mut items = input.items.clone();
+        without(&mut items, 0, &used);
+        let item = self.made_column(name, all.finish());
+        items.push(item);
+        for (value, sources) in values.iter().zip(gathered) {
+            let item = self.made_column(value, sources.finish());
+            items.push(item);
+        }
+        Rc::new(Relation::new(items))
+    }
+
+    fn match_recognize(&mut self, scope: &mut Scope<'_>, factor: &TableFactor) {
+        let TableFactor::MatchRecognize {
+            table, partition_by, order_by, measures, rows_per_match, symbols, alias, ..
+        } = factor
+        else {
+            return;
+        };
+        let input = self.input_of(scope, table);
+        let mut inner = Scope::of(Some(scope), FromItem::new(None, None, Rc::clone(&input)));
+        // `A.price` means the rows that matched A. A symbol may stand in the pattern only.
+        let mut named: Vec<Sym> = symbols.iter().map(|symbol| self.names.fold_key(&symbol.symbol)).collect();
+        for measure in measures {
+            qualifiers(&measure.expr, 0, &mut |ident| {
+                let key = self.names.fold_key(ident);
+                if !named.contains(&key) {
+                    named.push(key);
+                }
+            });
+        }
+        for symbol in named {
+            let mut item = FromItem::new(Some(symbol), None, Rc::clone(&input));
+            item.visible = false;
+            inner.items.push(item);
+        }
+        let mut items: Vec<Item> = Vec::new();
+        if matches!(rows_per_match, Some(RowsPerMatch::AllRows(_))) {
+            items.extend(input.items.iter().cloned());
+        } else {
+            for expr in partition_by {
+                if let Some(name) = self.implied_name(expr) {
+                    let sources = self.sources_of(expr, &inner);
+                    items.push(Item::Column(Column { name, key: self.names.key(name), sources }));
+                }
+            }
+        }
+        for measure in measures {
+            let sources = self.value_of(&measure.expr, &inner);
+            let item = self.made_column(&measure.alias, sources);
+            items.push(item);
+        }
+        for by in order_by {
+            self.indirect(&by.expr, &inner, Transformation::Sort);
+        }
+        for symbol in symbols {
+            self.indirect(&symbol.definition, &inner, Transformation::Filter);
+        }
+        let relation = self.with_alias_columns(Rc::new(Relation::new(items)), alias.as_ref());
+        self.push_made(scope, alias.as_ref(), table, relation);
+    }
+}
+
+/// First parts of compound names in an expression.
+fn qualifiers(expr: &Expr, depth: usize, found: &mut impl FnMut(&Ident)) {
+    if depth > 16 {
+        return;
+    }
+    match expr {
+        Expr::CompoundIdentifier(idents) => {
+            if let [first, _, ..] = idents.as_slice() {
+                found(first);
+            }
+        }
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } | Expr::UnaryOp { expr: inner, .. } => {
+            qualifiers(inner, depth + 1, found);
+        }
+        Expr::BinaryOp { left, right, .. } => {
+            qualifiers(left, depth + 1, found);
+            qualifiers(right, depth + 1, found);
+        }
+        Expr::Function(function) => {
+            if let FunctionArguments::List(list) = &function.args {
+                for arg in &list.args {
+                    if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg {
+                        qualifiers(expr, depth + 1, found);
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+}

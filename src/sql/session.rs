@@ -1,0 +1,137 @@
+//! The state of a session: what one statement leaves for the next.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::types::{ColumnLineage, Defaults, SourceColumn, TableName};
+
+/// At most so many of each are kept; the oldest go first.
+const KEPT: usize = 512;
+/// Lineage of more columns than this is not kept for a later rename.
+const KEPT_COLUMNS: usize = 2_000;
+
+/// What the statements of a session so far leave behind: defaults, temporary tables with their lineage, the columns of
+/// tables it made, and the lineage of what it wrote (for a later rename). Can be stored and taken up again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Session {
+    /// Where unqualified names belong now.
+    pub defaults: Defaults,
+    pub(in crate::sql) temps: BTreeMap<String, SavedTemp>,
+    schemas: BTreeMap<String, Kept<Vec<Arc<str>>>>,
+    built: BTreeMap<String, Kept<Built>>,
+    /// Counts what was kept, to know the oldest.
+    sequence: u64,
+}
+
+/// A temporary table or view.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::sql) struct SavedTemp {
+    /// Its resolved name.
+    pub(in crate::sql) name: TableName,
+    pub(in crate::sql) columns: Vec<SavedColumn>,
+    /// Tables whose columns it may hold beside the known ones.
+    pub(in crate::sql) open: Vec<TableName>,
+    /// Base tables it was made from.
+    pub(in crate::sql) bases: Vec<TableName>,
+    pub(in crate::sql) declared: bool,
+}
+
+/// A column of a temporary table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::sql) struct SavedColumn {
+    pub(in crate::sql) name: Arc<str>,
+    pub(in crate::sql) sources: Vec<SourceColumn>,
+}
+
+/// Something kept, with the order in which it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept<T> {
+    nth: u64,
+    value: T,
+}
+
+/// What was written to a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::sql) struct Built {
+    pub(in crate::sql) inputs: Vec<TableName>,
+    pub(in crate::sql) columns: Vec<ColumnLineage>,
+}
+
+impl Session {
+    /// A session that begins with these defaults.
+    pub fn new(defaults: Defaults) -> Self {
+        Self { defaults, ..Self::default() }
+    }
+
+    /// Temporary tables in it.
+    pub fn temporary_tables(&self) -> usize {
+        self.temps.len()
+    }
+
+    pub(in crate::sql) fn keep_temp(&mut self, key: &str, temp: SavedTemp) {
+        if self.temps.len() >= KEPT && !self.temps.contains_key(key) {
+            self.temps.pop_first();
+        }
+        self.temps.insert(key.to_owned(), temp);
+    }
+
+    pub(in crate::sql) fn schema(&self, table: &TableName) -> Option<&[Arc<str>]> {
+        if self.schemas.is_empty() {
+            return None;
+        }
+        self.schemas.get(&table.to_string().to_lowercase()).map(|kept| kept.value.as_slice())
+    }
+
+    pub(in crate::sql) fn keep_schema(&mut self, table: &TableName, columns: Vec<Arc<str>>) {
+        self.sequence += 1;
+        let kept = Kept { nth: self.sequence, value: columns };
+        self.schemas.insert(table.to_string().to_lowercase(), kept);
+        drop_oldest(&mut self.schemas);
+    }
+
+    pub(in crate::sql) fn forget(&mut self, table: &TableName) {
+        if !self.schemas.is_empty() {
+            self.schemas.remove(&table.to_string().to_lowercase());
+        }
+    }
+
+    pub(in crate::sql) fn keep_built(&mut self, table: &TableName, built: Built) {
+        if built.columns.len() > KEPT_COLUMNS {
+            return;
+        }
+        self.sequence += 1;
+        let key = table.to_string().to_lowercase();
+        // A second INSERT adds to the first.
+        let built = match self.built.remove(&key) {
+            Some(mut earlier) => {
+                earlier.value.inputs.extend(built.inputs);
+                earlier.value.inputs.sort_unstable();
+                earlier.value.inputs.dedup();
+                earlier.value.columns.extend(built.columns);
+                earlier.value.columns.truncate(KEPT_COLUMNS);
+                earlier.value
+            }
+            None => built,
+        };
+        self.built.insert(key, Kept { nth: self.sequence, value: built });
+        drop_oldest(&mut self.built);
+    }
+
+    pub(in crate::sql) fn take_built(&mut self, table: &TableName) -> Option<Built> {
+        if self.built.is_empty() {
+            return None;
+        }
+        self.built.remove(&table.to_string().to_lowercase()).map(|kept| kept.value)
+    }
+}
+
+fn drop_oldest<T>(map: &mut BTreeMap<String, Kept<T>>) {
+    if map.len() > KEPT
+        && let Some(oldest) = map.iter().min_by_key(|(_, kept)| kept.nth).map(|(key, _)| key.clone())
+    {
+        map.remove(&oldest);
+    }
+}

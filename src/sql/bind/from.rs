@@ -370,7 +370,7 @@ impl Binder<'_> {
     }
 
     /// ClickHouse's ARRAY JOIN: columns that stand for their elements, or new ones made of them.
-    fn array_join(&mut self, scope: &mut Scope<'_>, factor: &TableFactor) {
+    pub(super) fn array_join(&mut self, scope: &mut Scope<'_>, factor: &TableFactor) {
         let (expr, alias) = match factor {
             TableFactor::Table { name, alias, args: None, .. } => {
                 let idents: Vec<_> = name

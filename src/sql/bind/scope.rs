@@ -289,10 +289,33 @@ impl Binder<'_> {
         if let Some(column) = relation.at(position.checked_sub(1)?) {
             return Some(column.sources.clone());
         }
+        // Only a file's columns are really known by their number.
         match relation.find(name) {
-            Found::Star(star) => Some(star.column(&mut self.names, name)),
+            Found::Star(star) if star.origins.iter().all(|&origin| self.is_file(origin)) => {
+                Some(star.column(&mut self.names, name))
+            }
             _ => None,
         }
+    }
+
+    fn is_file(&self, table: TableId) -> bool {
+        matches!(self.names.table_name(table).parts.as_slice(), [only] if only.starts_with('@') || only.contains('/'))
+    }
+
+    /// The name of the column that a select item `$2` or `t.$2` hands on.
+    pub(super) fn positional_name(&self, scope: &Scope<'_>, idents: &[Ident]) -> Option<Sym> {
+        let (last, qualifier) = idents.split_last()?;
+        let position = positional(&last.value)?;
+        let item = match qualifier {
+            [] => scope.items.first(),
+            [.., alias] => scope.items.iter().find(|item| {
+                item.alias.is_some_and(|key| self.names.text(key).eq_ignore_ascii_case(&alias.value))
+                    || item.table.is_some_and(|table| {
+                        self.names.table_name(table).parts.last().is_some_and(|part| part.eq_ignore_ascii_case(&alias.value))
+                    })
+            }),
+        };
+        Some(item?.relation.at(position.checked_sub(1)?)?.name)
     }
 
     /// Names that are no columns although they stand where one could: unquoted built-in values.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use smallvec::SmallVec;
 use sqlparser::ast::{
     ConnectByKind, Distinct, ExcludeSelectItem, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
-    GroupByWithModifier, NamedWindowExpr, ObjectName, ObjectNamePart, OrderBy, OrderByKind, RenameSelectItem, Select,
+    GroupByWithModifier, JoinOperator, NamedWindowExpr, ObjectName, ObjectNamePart, OrderBy, OrderByKind, RenameSelectItem, Select,
     SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, Value, WildcardAdditionalOptions,
 };
 
@@ -38,8 +38,18 @@ impl Binder<'_> {
                 | Dialect::ClickHouse
                 | Dialect::Teradata
         ));
+        let mut arrays = false;
         for table in &select.from {
+            if arrays && table.joins.is_empty() {
+                // The next array of ARRAY JOIN a, b.
+                self.array_join(&mut scope, &table.relation);
+                continue;
+            }
             self.table_with_joins(&mut scope, table);
+            arrays = matches!(
+                table.joins.last().map(|join| &join.join_operator),
+                Some(JoinOperator::ArrayJoin | JoinOperator::LeftArrayJoin | JoinOperator::InnerArrayJoin)
+            );
         }
         for view in &select.lateral_views {
             self.lateral_view(&mut scope, view);
@@ -114,7 +124,12 @@ impl Binder<'_> {
                     return;
                 }
                 let sources = self.sources_of(expr, scope);
-                let name = match self.implied_name(expr) {
+                let positional = match expr {
+                    Expr::Identifier(ident) => self.positional_name(scope, std::slice::from_ref(ident)),
+                    Expr::CompoundIdentifier(idents) => self.positional_name(scope, idents),
+                    _ => None,
+                };
+                let name = match positional.or_else(|| self.implied_name(expr)) {
                     Some(name) => name,
                     None => self.generated_name(),
                 };

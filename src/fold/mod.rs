@@ -28,6 +28,7 @@ mod routes;
 mod run;
 mod slots;
 mod support;
+mod usage;
 mod view;
 
 #[cfg(test)]
@@ -45,6 +46,7 @@ use cache::Cache;
 pub use names::Patterns;
 pub use output::blank_origins;
 pub use quiesce::{Folded, fold_all};
+pub use usage::UsageLimits;
 
 use crate::model::fact::{EntityKind, Fact};
 use crate::model::record::CatalogOutput;
@@ -59,13 +61,21 @@ pub struct FoldConfig {
     pub ignored: Patterns,
     /// Prefixes of ids on servers of which it is configured that case does not count: there spellings cannot collide.
     pub case_blind: Vec<String>,
+    /// How much is kept of the use of datasets.
+    pub usage: UsageLimits,
     /// Entities of each kind that are kept in memory between facts; a shortcut that changes nothing else.
     pub remembered: usize,
 }
 
 impl Default for FoldConfig {
     fn default() -> Self {
-        Self { history: 4, ignored: Patterns::default(), case_blind: Vec::new(), remembered: 2_000 }
+        Self {
+            history: 4,
+            ignored: Patterns::default(),
+            case_blind: Vec::new(),
+            usage: UsageLimits::default(),
+            remembered: 2_000,
+        }
     }
 }
 
@@ -94,32 +104,44 @@ pub struct Folder {
     config: FoldConfig,
     entities: Cache<entity::Known>,
     jobs: Cache<job::Known>,
+    usage: usage::Usage,
 }
 
 impl Folder {
     /// A folder with this configuration.
     pub fn new(config: FoldConfig) -> Self {
         let (entities, jobs) = (Cache::new(config.remembered), Cache::new(config.remembered));
-        Self { config, entities, jobs }
+        Self { config, entities, jobs, usage: usage::Usage::default() }
     }
 
-    /// Folds one fact; adds what it causes to `out`.
+    /// Folds one fact of partition `part` of the facts; adds what it causes to `out`.
     ///
     /// # Errors
     /// The state cannot be read; nothing was decided then, the caller drops the transaction.
     pub fn apply(
         &mut self,
+        part: i32,
         fact: &Fact,
         state: &mut dyn State,
         out: &mut FoldOutput,
     ) -> Result<FoldOutcome, StateError> {
         match fact.kind {
+            EntityKind::Dataset if usage::is_part(fact) => self.usage.receive(part, fact, state),
             EntityKind::Dataset | EntityKind::Container | EntityKind::Function => {
                 entity::apply(&self.config, &mut self.entities, fact, state, out)
             }
             EntityKind::Job => job::apply(&mut self.jobs, fact, state, out),
             EntityKind::Scope => listing::apply(fact, state, out),
-            EntityKind::Query => Ok(FoldOutcome::NoOp("unchanged")),
+            EntityKind::Query => self.usage.query(part, fact, state, out),
         }
+    }
+
+    /// Ends a batch of partition `part`: adds to `out` what its facts have caused together. Must be called before what they
+    /// wrote to `state` is kept.
+    ///
+    /// # Errors
+    /// As [`Folder::apply`].
+    pub fn flush(&mut self, part: i32, state: &mut dyn State, out: &mut FoldOutput) -> Result<(), StateError> {
+        self.usage.flush(part, &self.config.usage, state, out)
     }
 }

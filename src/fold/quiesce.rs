@@ -27,7 +27,7 @@ pub struct Folded {
 }
 
 impl Folded {
-    /// Folds one fact and everything it forwards.
+    /// Folds one fact and everything it forwards, within a batch that [`Folded::settle`] ends.
     ///
     /// # Errors
     /// The state is unreadable.
@@ -48,11 +48,33 @@ impl Folded {
     /// The state is unreadable.
     pub fn fold_one(&mut self, folder: &mut Folder, fact: &Fact) -> Result<Vec<Fact>, StateError> {
         let mut out = FoldOutput::default();
-        let outcome = folder.apply(fact, &mut self.state, &mut out)?;
+        let outcome = folder.apply(0, fact, &mut self.state, &mut out)?;
         self.facts += 1;
         if let FoldOutcome::NoOp(reason) = outcome {
             *self.no_ops.entry(reason).or_default() += 1;
         }
+        Ok(self.publish(out))
+    }
+
+    /// Ends the batch, and all those that follow from it.
+    ///
+    /// # Errors
+    /// The state is unreadable.
+    pub fn settle(&mut self, folder: &mut Folder) -> Result<(), StateError> {
+        loop {
+            let mut out = FoldOutput::default();
+            folder.flush(0, &mut self.state, &mut out)?;
+            let forwarded = self.publish(out);
+            if forwarded.is_empty() {
+                return Ok(());
+            }
+            for fact in &forwarded {
+                self.fold(folder, fact)?;
+            }
+        }
+    }
+
+    fn publish(&mut self, out: FoldOutput) -> Vec<Fact> {
         self.published += out.records.len();
         for record in out.records {
             match record.value {
@@ -65,7 +87,7 @@ impl Folded {
                 }
             }
         }
-        Ok(out.forwarded)
+        out.forwarded
     }
 }
 
@@ -79,5 +101,6 @@ pub fn fold_all<'a>(config: FoldConfig, facts: impl IntoIterator<Item = &'a Fact
     for fact in facts {
         folded.fold(&mut folder, fact)?;
     }
+    folded.settle(&mut folder)?;
     Ok(folded)
 }

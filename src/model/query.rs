@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::id::{EntityId, encode};
+use super::id::{EntityId, encode, join_key};
 
 /// How long readers see how a dataset was used on a day, from the end of that day.
 pub const USAGE_TTL: i64 = 400 * DAY;
@@ -179,6 +179,13 @@ pub struct JoinUse {
     pub queries: i64,
 }
 
+/// The key of a query's record: `instance|query id`, both encoded as in its id.
+pub fn query_record_key(query: &EntityId) -> String {
+    let path = query.as_str().strip_prefix("query://").unwrap_or(query.as_str());
+    let (instance, id) = path.split_once('/').unwrap_or(("", path));
+    join_key(&[instance, id])
+}
+
 /// The day, UTC, of an event time: days since 1970.
 pub fn day_of(time: i64) -> i64 {
     time.div_euclid(DAY)
@@ -272,5 +279,6 @@ mod tests {
         }
         let id = EntityId::query("snowflake://org-account", "01b/2");
         assert_eq!(id.as_str(), "query://snowflake:%2F%2Forg-account/01b%2F2");
+        assert_eq!(query_record_key(&id), "snowflake:%2F%2Forg-account|01b%2F2");
     }
 }

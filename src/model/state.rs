@@ -13,6 +13,12 @@ pub trait State {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
     /// All entries whose key starts with `prefix`, in key order.
     fn scan(&self, prefix: &[u8]) -> Result<Entries, StateError>;
+    /// The first `limit` entries whose key starts with `prefix`, in key order.
+    fn scan_first(&self, prefix: &[u8], limit: usize) -> Result<Entries, StateError> {
+        let mut entries = self.scan(prefix)?;
+        entries.truncate(limit);
+        Ok(entries)
+    }
     /// Sets `key`; the runtime writes one changelog record for each key changed in a transaction.
     fn put(&mut self, key: Vec<u8>, value: Vec<u8>);
     /// Removes `key`; a changelog tombstone.
@@ -20,6 +26,11 @@ pub trait State {
     /// Since when nothing but the writes through this handle has changed the state: whoever remembers what he read or
     /// wrote may go on relying on it while the epoch is the same.
     fn epoch(&self) -> &Epoch;
+    /// As [`State::epoch`], but goes on while single records are taken back, until a whole transaction is. Who relies on it
+    /// must read again at the end of the transaction what its records have left in the state.
+    fn transaction(&self) -> &Epoch {
+        self.epoch()
+    }
 }
 
 /// A stretch of a state's life without undoing, reopening or copying. Equal only to its own clones.
@@ -90,6 +101,11 @@ impl State for MemoryState {
             .take_while(|(key, _)| key.starts_with(prefix))
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect())
+    }
+
+    fn scan_first(&self, prefix: &[u8], limit: usize) -> Result<Entries, StateError> {
+        let under = self.entries.range(prefix.to_vec()..).take_while(|(key, _)| key.starts_with(prefix));
+        Ok(under.take(limit).map(|(key, value)| (key.clone(), value.clone())).collect())
     }
 
     fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {

@@ -16,12 +16,20 @@ pub struct Overlay {
     transaction: Changes,
     record: Changes,
     epoch: Epoch,
+    /// See [`State::transaction`].
+    whole: Epoch,
 }
 
 impl Overlay {
     /// No changes over `store`.
     pub fn new(store: LocalStore) -> Self {
-        Self { store, transaction: Changes::new(), record: Changes::new(), epoch: Epoch::begin() }
+        Self {
+            store,
+            transaction: Changes::new(),
+            record: Changes::new(),
+            epoch: Epoch::begin(),
+            whole: Epoch::begin(),
+        }
     }
 
     /// Makes ready to read; call before the first record of a transaction.
@@ -73,6 +81,7 @@ impl Overlay {
         self.transaction.clear();
         self.record.clear();
         self.epoch = Epoch::begin();
+        self.whole = Epoch::begin();
     }
 
     /// The store below.
@@ -90,11 +99,41 @@ impl State for Overlay {
     }
 
     fn scan(&self, prefix: &[u8]) -> Result<Entries, StateError> {
-        let stored = self.store.scan(prefix)?;
+        Ok(self.merged(self.store.scan(prefix)?, prefix))
+    }
+
+    fn scan_first(&self, prefix: &[u8], limit: usize) -> Result<Entries, StateError> {
+        // Each change hides at most one entry of the store, so that enough of them are left.
+        let changes = under(&self.record, prefix).count() + under(&self.transaction, prefix).count();
+        let mut entries = self.merged(self.store.scan_first(prefix, limit.saturating_add(changes))?, prefix);
+        entries.truncate(limit);
+        Ok(entries)
+    }
+
+    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.record.insert(key, Some(value));
+    }
+
+    fn delete(&mut self, key: Vec<u8>) {
+        self.record.insert(key, None);
+    }
+
+    fn epoch(&self) -> &Epoch {
+        &self.epoch
+    }
+
+    fn transaction(&self) -> &Epoch {
+        &self.whole
+    }
+}
+
+impl Overlay {
+    /// What the store holds under `prefix` with the changes of both layers.
+    fn merged(&self, stored: Entries, prefix: &[u8]) -> Entries {
         let mut upper = under(&self.record, prefix).peekable();
         let mut lower = under(&self.transaction, prefix).peekable();
         if upper.peek().is_none() && lower.peek().is_none() {
-            return Ok(stored);
+            return stored;
         }
         let mut merged = Vec::with_capacity(stored.len());
         for (key, value) in stored {
@@ -115,19 +154,7 @@ impl State for Overlay {
             }
         }
         take_below(&mut upper, &mut lower, None, &mut merged);
-        Ok(merged)
-    }
-
-    fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
-        self.record.insert(key, Some(value));
-    }
-
-    fn delete(&mut self, key: Vec<u8>) {
-        self.record.insert(key, None);
-    }
-
-    fn epoch(&self) -> &Epoch {
-        &self.epoch
+        merged
     }
 }
 
@@ -267,7 +294,12 @@ mod tests {
                     }
                 }
                 for prefix in [&[][..], &[0], &[1], &[2, 6], &[9]] {
-                    prop_assert_eq!(state.scan(prefix).expect("readable"), record.scan(prefix).expect("map"));
+                    let all = record.scan(prefix).expect("map");
+                    for limit in [0, 1, 3] {
+                        let first = &all[..limit.min(all.len())];
+                        prop_assert_eq!(&state.scan_first(prefix, limit).expect("readable"), first);
+                    }
+                    prop_assert_eq!(state.scan(prefix).expect("readable"), all);
                 }
                 for k in 0..12 {
                     prop_assert_eq!(state.get(&key(k)).expect("readable"), record.get(&key(k)).expect("map"));

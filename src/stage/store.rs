@@ -266,9 +266,14 @@ impl LocalStore {
 
     /// The entries under `prefix` in key order, as of the last [`Self::refresh`].
     pub fn scan(&self, prefix: &[u8]) -> Result<Entries, StateError> {
+        self.scan_first(prefix, usize::MAX)
+    }
+
+    /// The first `limit` of them.
+    pub fn scan_first(&self, prefix: &[u8], limit: usize) -> Result<Entries, StateError> {
         let Some(table) = self.table()? else { return Ok(Vec::new()) };
         let mut entries = Vec::new();
-        for entry in table.range::<&[u8]>(prefix..).map_err(|e| self.state_error(e.into()))? {
+        for entry in table.range::<&[u8]>(prefix..).map_err(|e| self.state_error(e.into()))?.take(limit) {
             let (key, value) = entry.map_err(|e| self.state_error(e.into()))?;
             if !key.value().starts_with(prefix) {
                 break;

@@ -293,8 +293,15 @@ impl Core {
 
     /// Commits the open transaction. What goes wrong is left in `undo`, `fault` and `cause`.
     pub(super) fn commit(&mut self, timeout: Duration) {
-        let Some(open) = self.open.take() else { return };
+        let Some(mut open) = self.open.take() else { return };
         let started = Instant::now();
+        if let Err(fault) = self.flush(&mut open) {
+            self.open = Some(open);
+            self.need(Undo::Rewind, fault.to_string());
+            self.fault = Some(fault).filter(|fault| !matches!(fault, Fault::Transient(_)));
+            self.gauge.close(Instant::now());
+            return;
+        }
         match self.try_commit(&open, timeout) {
             Ok(offsets) => {
                 metrics::histogram!("stage_commit_seconds", "stage" => self.spec.stage.clone())
@@ -308,6 +315,30 @@ impl Core {
             }
         }
         self.gauge.close(Instant::now());
+    }
+
+    /// Lets the transform end the batch in each partition that gave records to it.
+    fn flush(&mut self, open: &mut Open) -> Result<(), Fault> {
+        let Logic::Keyed(transform) = &mut self.logic else { return Ok(()) };
+        for key in &open.touched {
+            let Some(state) = self.partitions.get_mut(key).and_then(|partition| partition.overlay.as_mut()) else {
+                continue;
+            };
+            self.outputs.clear();
+            let flush = AssertUnwindSafe(|| transform.flush(key.partition, state, &mut self.outputs));
+            let flushed = catch_unwind(flush).unwrap_or_else(|panic| Err(defect(&*panic).into()));
+            flushed.and_then(|()| self.outputs.take_fault().map_or(Ok(()), Err)).map_err(|fault| match fault {
+                // No record can be put aside for it.
+                Fault::Poison(rejection) => Fault::fatal(format!("the batch of {key} cannot be ended: {rejection}")),
+                other => other,
+            })?;
+            state.accept_record();
+            for (output, is_compacted) in self.outputs.take_records() {
+                open.batch.produced += u64::from(self.outbox.add(output, is_compacted));
+            }
+        }
+        failpoint::hit("stage.flush.after");
+        Ok(())
     }
 
     fn try_commit(&mut self, open: &Open, timeout: Duration) -> Result<BTreeMap<TopicPartition, i64>, CommitError> {

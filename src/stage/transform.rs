@@ -20,4 +20,12 @@ pub trait KeyedTransform: Send {
     /// As [`Transform::apply`]; `state` is that of the record's partition. After an `Err` none of the record's writes
     /// to it are kept.
     fn apply(&mut self, record: &StageRecord, state: &mut dyn State, outputs: &mut Outputs) -> Result<(), Fault>;
+
+    /// Ends a batch: called for each partition that gave records to it, before it is committed. What was applied before
+    /// an abort is not followed by it; whoever remembers what is to be done here holds it by [`State::transaction`], and
+    /// reads again in `state` what of it was kept. Must do little more than the batch has brought. There is no record to
+    /// blame: a fault ends the task, unless it is transient.
+    fn flush(&mut self, _partition: i32, _state: &mut dyn State, _outputs: &mut Outputs) -> Result<(), Fault> {
+        Ok(())
+    }
 }

@@ -124,7 +124,23 @@ impl KeyedTransform for FoldStage {
         check_read(&fact, &self.limits)?;
         check_place(&fact, record, outputs)?;
         let mut folded = FoldOutput::default();
-        let outcome = self.folder.apply(&fact, state, &mut folded)?;
+        let outcome = self.folder.apply(record.partition, &fact, state, &mut folded)?;
+        self.send(folded, outputs)?;
+        if let FoldOutcome::NoOp(reason) = outcome {
+            outputs.no_op(reason);
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, partition: i32, state: &mut dyn State, outputs: &mut Outputs) -> Result<(), Fault> {
+        let mut folded = FoldOutput::default();
+        self.folder.flush(partition, state, &mut folded)?;
+        self.send(folded, outputs)
+    }
+}
+
+impl FoldStage {
+    fn send(&self, folded: FoldOutput, outputs: &mut Outputs) -> Result<(), Fault> {
         for output in folded.records {
             let value = match &output.value {
                 Some(record) => {
@@ -143,9 +159,6 @@ impl KeyedTransform for FoldStage {
         }
         for fact in &folded.forwarded {
             send_fact(outputs, fact, self.ids.facts)?;
-        }
-        if let FoldOutcome::NoOp(reason) = outcome {
-            outputs.no_op(reason);
         }
         Ok(())
     }

@@ -145,7 +145,7 @@ impl Filling<'_> {
             queue.push_back(fact);
             while let Some(fact) = queue.pop_front() {
                 let mut out = FoldOutput::default();
-                folder.apply(&fact, &mut state, &mut out).because(Reason::Internal)?;
+                folder.apply(partition, &fact, &mut state, &mut out).because(Reason::Internal)?;
                 // Nothing of what is generated belongs to another entity.
                 queue.extend(out.forwarded);
                 for output in out.records {
@@ -346,7 +346,7 @@ mod tests {
         let mut keys: BTreeSet<(CatalogTopic, String)> = BTreeSet::new();
         for fact in (Generator { args: &args }).facts() {
             let mut out = FoldOutput::default();
-            folder.apply(&fact, &mut state, &mut out).unwrap();
+            folder.apply(0, &fact, &mut state, &mut out).unwrap();
             assert_eq!(out.forwarded, []);
             keys.extend(out.records.into_iter().map(|output| (output.topic, output.key)));
         }

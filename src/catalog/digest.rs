@@ -17,8 +17,17 @@ use crate::model::record::{CatalogRecord, CatalogTopic};
 const ARRIVAL_FIELDS: [&str; 4] = ["origin", "via", "schema_version", "late"];
 
 /// Maps whose keys are the users' own words: not searched for arrival fields.
-const FREE_MAPS: [&str; 7] =
-    ["properties", "constraints", "facets", "native", "dataset_versions", "dependencies", "column_stats"];
+const FREE_MAPS: [&str; 9] = [
+    "properties",
+    "constraints",
+    "facets",
+    "native",
+    "dataset_versions",
+    "dependencies",
+    "column_stats",
+    "columns",
+    "filters",
+];
 
 /// Digest classes of the design, §9.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -166,7 +175,12 @@ impl fmt::Display for Digest {
 }
 
 fn expired(record: &CatalogRecord, now: i64) -> bool {
-    matches!(record, CatalogRecord::Run(run) if run.expires_at <= now)
+    match record {
+        CatalogRecord::Run(run) => run.expires_at <= now,
+        CatalogRecord::Query(query) => query.expires_at <= now,
+        CatalogRecord::Usage(usage) => usage.expires_at <= now,
+        _ => false,
+    }
 }
 
 /// What a digest sees of a record: its fields in canonical order, without those that say how it arrived.
@@ -184,6 +198,8 @@ pub fn canonical(record: &CatalogRecord) -> Value {
         CatalogRecord::ColumnLineage(record) => serde_json::to_value(record),
         CatalogRecord::Alias(record) => serde_json::to_value(record),
         CatalogRecord::Quality(record) => serde_json::to_value(record),
+        CatalogRecord::Query(record) => serde_json::to_value(record),
+        CatalogRecord::Usage(record) => serde_json::to_value(record),
         CatalogRecord::Change(record) => serde_json::to_value(record),
     };
     let mut value = value.expect("catalog records have string keys only");

@@ -21,7 +21,7 @@ pub use search::{SearchSink, SearchSinkOptions, VisiblePositions};
 use crate::model::record::CatalogTopic;
 
 /// Topics of the `postgres` sink: all of them.
-pub const POSTGRES_TOPICS: [CatalogTopic; 13] = CatalogTopic::ALL;
+pub const POSTGRES_TOPICS: [CatalogTopic; 15] = CatalogTopic::ALL;
 /// Topics that the search index follows.
 pub const SEARCH_TOPICS: [CatalogTopic; 2] = [CatalogTopic::Datasets, CatalogTopic::DatasetStats];
 /// Topics that the lineage graph follows.

@@ -32,7 +32,9 @@ pub fn as_stored(mut record: CatalogRecord) -> CatalogRecord {
         CatalogRecord::SchemaVersion(_)
         | CatalogRecord::Lineage(_)
         | CatalogRecord::ColumnLineage(_)
-        | CatalogRecord::Alias(_) => {}
+        | CatalogRecord::Alias(_)
+        | CatalogRecord::Query(_)
+        | CatalogRecord::Usage(_) => {}
     }
     if holds_zero(&record) { without_zeros(record) } else { record }
 }
@@ -96,6 +98,8 @@ fn without_zeros(record: CatalogRecord) -> CatalogRecord {
         CatalogRecord::ColumnLineage(r) => CatalogRecord::ColumnLineage(clean(r)),
         CatalogRecord::Alias(r) => CatalogRecord::Alias(clean(r)),
         CatalogRecord::Quality(r) => CatalogRecord::Quality(clean(r)),
+        CatalogRecord::Query(r) => CatalogRecord::Query(clean(r)),
+        CatalogRecord::Usage(r) => CatalogRecord::Usage(clean(r)),
         CatalogRecord::Change(r) => CatalogRecord::Change(clean(r)),
     }
 }

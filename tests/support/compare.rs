@@ -17,7 +17,7 @@ use tributary::topology::snapshot;
 use super::site::Site;
 
 /// Table and key column of each topic.
-const TABLES: [(CatalogTopic, &str, &str); 13] = [
+const TABLES: [(CatalogTopic, &str, &str); 15] = [
     (CatalogTopic::Datasets, "datasets", "id"),
     (CatalogTopic::DatasetStats, "dataset_stats", "id"),
     (CatalogTopic::Containers, "containers", "id"),
@@ -30,6 +30,8 @@ const TABLES: [(CatalogTopic, &str, &str); 13] = [
     (CatalogTopic::ColumnLineage, "column_lineage_edges", "key"),
     (CatalogTopic::Aliases, "aliases", "key"),
     (CatalogTopic::Quality, "dataset_quality", "key"),
+    (CatalogTopic::Queries, "query_logs", "key"),
+    (CatalogTopic::Usage, "dataset_usage_daily", "key"),
     (CatalogTopic::Changes, "changes", "id"),
 ];
 

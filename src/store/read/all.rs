@@ -12,6 +12,7 @@ use super::rows::{
     AliasRow, ChangeRow, ColumnLineageRow, JobRow, LineageRow, OriginRow, PartitionRow, QualityRow, RunRow,
     SchemaVersionRow, StatsRow, texts,
 };
+use super::usage::{QueryRow, UsageRow};
 use super::{ReadError, Reader, reading};
 use crate::model::record::{CatalogRecord, ContainerRecord, FunctionRecord};
 use crate::store::Position;
@@ -23,7 +24,7 @@ const FETCH: &str = "FETCH 2000 FROM all_rows";
 /// A table without child tables, its key column, and how a row of it becomes a record.
 type Plain = (&'static str, &'static str, fn(&PgRow) -> Result<CatalogRecord, sqlx::Error>);
 
-const PLAIN: [Plain; 10] = [
+const PLAIN: [Plain; 12] = [
     ("dataset_stats", "id", |row| Ok(CatalogRecord::DatasetStats(Box::new(StatsRow::from_row(row)?.into())))),
     ("partitions", "key", |row| Ok(CatalogRecord::Partition(Box::new(PartitionRow::from_row(row)?.into())))),
     ("functions", "id", |row| Ok(CatalogRecord::Function(Box::new(FunctionRow::from_row(row)?.into())))),
@@ -37,6 +38,8 @@ const PLAIN: [Plain; 10] = [
     }),
     ("aliases", "key", |row| Ok(CatalogRecord::Alias(Box::new(AliasRow::from_row(row)?.into())))),
     ("dataset_quality", "key", |row| Ok(CatalogRecord::Quality(Box::new(QualityRow::from_row(row)?.into())))),
+    ("query_logs", "key", |row| Ok(CatalogRecord::Query(Box::new(QueryRow::from_row(row)?.into())))),
+    ("dataset_usage_daily", "key", |row| Ok(CatalogRecord::Usage(Box::new(UsageRow::from_row(row)?.into())))),
     ("changes", "id", |row| Ok(CatalogRecord::Change(Box::new(ChangeRow::from_row(row)?.into())))),
 ];
 

@@ -24,6 +24,8 @@ fn table_of(topic: CatalogTopic) -> (&'static str, &'static str) {
         CatalogTopic::ColumnLineage => ("column_lineage_edges", "key"),
         CatalogTopic::Aliases => ("aliases", "key"),
         CatalogTopic::Quality => ("dataset_quality", "key"),
+        CatalogTopic::Queries => ("query_logs", "key"),
+        CatalogTopic::Usage => ("dataset_usage_daily", "key"),
         CatalogTopic::Changes => ("changes", "id"),
     }
 }

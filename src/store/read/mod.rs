@@ -8,6 +8,7 @@ mod hashes;
 mod jobs;
 mod lineage;
 mod rows;
+mod usage;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 pub use datasets::{DatasetBundle, DatasetCard, UnresolvedPage};
 pub use hashes::{row_key, row_of};
 pub use jobs::{JobBundle, RunPage};
+pub use usage::{FrequentQuery, QueryPage};
 
 /// Reads the catalog's tables. Cheap to clone: all clones share the pool.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use sqlx::{PgConnection, Row};
 
 use super::rows::{OnConflict, Rows};
 use super::tables::{DatasetHashes, RowWriter, child_hash};
-use super::{BatchOutcome, Prepared};
+use super::{BatchOutcome, Prepared, queries};
 use crate::model::fact::{Origin, Owner};
 use crate::model::record::{CatalogRecord, CatalogTopic, DatasetRecord};
 use crate::store::text::Cleaner;
@@ -32,6 +32,7 @@ pub(super) async fn apply(
         let changed = match topic {
             CatalogTopic::Datasets => datasets(connection, part, &mut cleaner).await?,
             CatalogTopic::Containers | CatalogTopic::Jobs => with_owners(connection, topic, part, &mut cleaner).await?,
+            CatalogTopic::Queries => queries::write(connection, part, &mut cleaner).await?,
             _ => plain(topic, part, &mut cleaner).write(connection).await?,
         };
         outcome.written += changed;
@@ -56,11 +57,16 @@ fn table(topic: CatalogTopic) -> (&'static str, &'static str) {
         CatalogTopic::ColumnLineage => ("column_lineage_edges", "key"),
         CatalogTopic::Aliases => ("aliases", "key"),
         CatalogTopic::Quality => ("dataset_quality", "key"),
+        CatalogTopic::Queries => ("query_logs", "key"),
+        CatalogTopic::Usage => ("dataset_usage_daily", "key"),
         CatalogTopic::Changes => ("changes", "id"),
     }
 }
 
 async fn delete(connection: &mut PgConnection, topic: CatalogTopic, gone: &[&Prepared<'_>]) -> Result<(), sqlx::Error> {
+    if topic == CatalogTopic::Queries {
+        return queries::delete(connection, gone).await;
+    }
     let ids: Vec<&str> = gone.iter().map(|p| p.write.key.as_str()).collect();
     let keys: Vec<[u8; 16]> = gone.iter().map(|p| p.key_hash).collect();
     let by_id: &[&'static str] = match topic {
@@ -95,6 +101,7 @@ async fn delete(connection: &mut PgConnection, topic: CatalogTopic, gone: &[&Pre
         CatalogTopic::ColumnLineage => "DELETE FROM column_lineage_edges WHERE key = ANY($1)",
         CatalogTopic::Aliases => "DELETE FROM aliases WHERE key = ANY($1)",
         CatalogTopic::Quality => "DELETE FROM dataset_quality WHERE key = ANY($1)",
+        CatalogTopic::Usage => "DELETE FROM dataset_usage_daily WHERE key = ANY($1)",
         _ => return Ok(()),
     };
     sqlx::query(by_key).bind(&keys).execute(&mut *connection).await?;
@@ -117,9 +124,16 @@ fn plain<'a>(topic: CatalogTopic, part: &'a [Prepared<'a>], cleaner: &mut Cleane
             Some(CatalogRecord::ColumnLineage(r)) => row.column_lineage(p.key_hash, r, p.row_hash),
             Some(CatalogRecord::Alias(r)) => row.alias(p.key_hash, r, p.row_hash),
             Some(CatalogRecord::Quality(r)) => row.quality(p.key_hash, r, p.row_hash),
+            Some(CatalogRecord::Usage(r)) => row.usage(p.key_hash, r, p.row_hash),
             Some(CatalogRecord::Change(r)) => row.change(r, p.row_hash),
             // Written by their own functions; `check` has made sure that records lie in their topics.
-            Some(CatalogRecord::Dataset(_) | CatalogRecord::Container(_) | CatalogRecord::Job(_)) | None => {}
+            Some(
+                CatalogRecord::Dataset(_)
+                | CatalogRecord::Container(_)
+                | CatalogRecord::Job(_)
+                | CatalogRecord::Query(_),
+            )
+            | None => {}
         }
     }
     rows

@@ -1,6 +1,7 @@
 //! Atomic batch writes: rows and positions together, or nothing.
 
 mod apply;
+mod queries;
 mod rows;
 mod tables;
 

@@ -36,6 +36,8 @@ pub(super) fn check_times(record: &CatalogRecord) -> Result<(), OutOfRange> {
         CatalogRecord::Run(r) => [("expires_at", r.expires_at), ("expires_at", r.expires_at)],
         CatalogRecord::Quality(r) => [("time", r.time), ("time", r.time)],
         CatalogRecord::Change(r) => [("time", r.time), ("time", r.time)],
+        CatalogRecord::Query(r) => [("ended_at", r.ended_at), ("expires_at", r.expires_at)],
+        CatalogRecord::Usage(r) => [("expires_at", r.expires_at), ("expires_at", r.expires_at)],
         _ => [("", 0), ("", 0)],
     };
     for (field, micros) in required {
@@ -43,6 +45,7 @@ pub(super) fn check_times(record: &CatalogRecord) -> Result<(), OutOfRange> {
     }
     let optional: Vec<(&'static str, Option<i64>)> = match record {
         CatalogRecord::DatasetStats(r) => vec![("last_write", r.last_write)],
+        CatalogRecord::Query(r) => vec![("started_at", Some(r.started_at))],
         CatalogRecord::Alias(r) => vec![("valid_from", r.valid_from), ("valid_to", r.valid_to)],
         CatalogRecord::ColumnLineage(r) => vec![("first_seen", r.first_seen), ("last_seen", r.last_seen)],
         CatalogRecord::Run(r) => vec![
@@ -374,6 +377,66 @@ impl<'a> RowWriter<'_, 'a> {
         self.opt_json_text("value", Some(&r.value));
         self.time("time", r.time);
         self.text("run", &r.run);
+        self.origin(&r.origin);
+        self.end(row_hash);
+    }
+
+    pub(super) fn query(&mut self, key: [u8; 16], r: &'a QueryRecord, row_hash: [u8; 16]) {
+        self.rows.hash("key", key);
+        self.text("id", &r.id);
+        self.text("platform", &r.platform);
+        self.text("instance", &r.instance);
+        self.text("query_id", &r.query_id);
+        self.opt_text("session", &r.session);
+        self.opt_text("user_name", &r.user);
+        self.opt_text("application", &r.application);
+        self.time("started_at", r.started_at);
+        self.time("ended_at", r.ended_at);
+        self.text("status", &r.status);
+        self.opt_text("error", &r.error);
+        self.text("statement_type", &r.statement_type);
+        self.text("fingerprint", &r.fingerprint);
+        self.opt_text("query_text", &r.text);
+        self.opt_text("job_id", &r.job);
+        self.json("reads", &r.reads);
+        self.json("writes", &r.writes);
+        self.big("row_count", r.rows);
+        self.big("bytes_read", r.bytes);
+        self.big("duration_us", r.duration_us);
+        self.json("bound", &r.bound);
+        self.text("source", &r.source);
+        self.time("expires_at", r.expires_at);
+        self.origin(&r.origin);
+        self.end(row_hash);
+    }
+
+    /// One dataset that a query read or wrote.
+    pub(super) fn query_dataset(&mut self, key: [u8; 16], r: &'a QueryRecord, dataset: &'a str) {
+        self.text("dataset_id", dataset);
+        self.time("ended_at", r.ended_at);
+        self.rows.hash("query_key", key);
+        self.text("fingerprint", &r.fingerprint);
+        self.time("expires_at", r.expires_at);
+        self.rows.end();
+    }
+
+    pub(super) fn usage(&mut self, key: [u8; 16], r: &'a UsageRecord, row_hash: [u8; 16]) {
+        self.rows.hash("key", key);
+        self.text("dataset_id", &r.dataset);
+        self.text("day", &r.day);
+        self.big("queries", Some(r.queries));
+        self.big("failed", Some(r.failed));
+        self.big("writes", Some(r.writes));
+        self.big("row_count", Some(r.rows));
+        self.big("bytes_read", Some(r.bytes));
+        self.big("duration_us", Some(r.duration_us));
+        self.big("distinct_users", Some(r.distinct_users));
+        self.bool("users_exact", r.users_exact);
+        self.json("users", &r.users);
+        self.json("columns", &r.columns);
+        self.json("filters", &r.filters);
+        self.json("joins", &r.joins);
+        self.time("expires_at", r.expires_at);
         self.origin(&r.origin);
         self.end(row_hash);
     }

@@ -336,3 +336,61 @@ async fn jobs_runs_and_changes() {
     assert_eq!(changes["changes"][0]["after"], json!({"schema_version": 3}));
     assert_eq!(ok(&app, "/api/v1/changes?limit=1").await["changes"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn usage_is_summed_up_over_the_names_of_a_dataset() {
+    let app = app().await;
+    let days = "from=2026-01-01&to=2026-01-31";
+    let usage = ok(&app, &format!("/api/v1/datasets/{}/usage?{days}", enc(ORDERS))).await;
+    assert_eq!(usage, ok(&app, &format!("/api/v1/usage?id={}&{days}", enc(ORDERS))).await);
+    assert_eq!(
+        (&usage["canonical_id"], &usage["from"], &usage["to"]),
+        (&json!(ORDERS), &json!("2026-01-01"), &json!("2026-01-31"))
+    );
+    let day = |day: &str, queries: i64, failed: i64, users: i64| {
+        json!({"day": day, "queries": queries, "failed": failed, "writes": 0, "users": users, "users_exact": true,
+               "rows": 7 * queries, "bytes": 0, "duration_ms": 2000 * queries})
+    };
+    assert_eq!(usage["days"], json!([day("2026-01-02", 7, 2, 2), day("2026-01-04", 1, 1, 1)]), "one has expired");
+    assert_eq!((&usage["total"]["queries"], &usage["total"]["users"]), (&json!(8), &json!(2)));
+    assert_eq!(
+        usage["users"],
+        json!([{"user": "bob", "queries": 5, "failed": 0, "columns": [{"column": "id", "queries": 5}]},
+               {"user": "ann", "queries": 3, "failed": 0, "columns": [{"column": "id", "queries": 3}]}])
+    );
+    assert_eq!(
+        usage["columns"],
+        json!([{"column": "id", "queries": 8, "filters": 0}, {"column": "day", "queries": 0, "filters": 3}])
+    );
+    assert_eq!(
+        usage["joins"],
+        json!([{"column": "id", "other": "hive://h:9083/raw/events", "other_column": "order_id", "queries": 3}])
+    );
+    let (status, problem) = get(&app, &format!("/api/v1/usage?id={}&from=2026-01-32", enc(ORDERS))).await;
+    assert_eq!((status, &problem["details"]["parameter"]), (StatusCode::BAD_REQUEST, &json!("from")));
+    assert_eq!(get(&app, "/api/v1/usage?id=hive://h:9083/no/where").await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn queries_of_a_dataset_come_with_the_frequent_ones() {
+    let app = app().await;
+    let list = ok(&app, &format!("/api/v1/datasets/{}/queries", enc(ORDERS))).await;
+    assert_eq!(each(&list["queries"], "query_id"), ["3", "2", "1"], "newest first, one has expired");
+    assert_eq!(list["has_more"], json!(false));
+    let frequent: Vec<_> =
+        list["frequent"].as_array().unwrap().iter().map(|f| (&f["queries"], &f["last"]["query_id"])).collect();
+    assert_eq!(frequent, [(&json!(2), &json!("3")), (&json!(1), &json!("2"))]);
+    let page = ok(&app, &format!("/api/v1/dataset-queries?dataset={}&limit=1&offset=1", enc(ORDERS))).await;
+    assert_eq!((each(&page["queries"], "query_id"), &page["has_more"]), (vec![&json!("2")], &json!(true)));
+    let id = list["queries"][1]["id"].as_str().unwrap();
+    let query = ok(&app, &format!("/api/v1/queries/{}", enc(id))).await;
+    assert_eq!(query, ok(&app, &format!("/api/v1/queries?id={}", enc(id))).await);
+    assert_eq!(query, list["queries"][1]);
+    assert_eq!((&query["user"], &query["duration_ms"]), (&json!("bob"), &json!(2000)));
+    assert_eq!(
+        (&query["started_at"], &query["ended_at"]),
+        (&json!("2026-01-03T01:00:00Z"), &json!("2026-01-03T01:00:02Z"))
+    );
+    let (status, problem) = get(&app, &format!("/api/v1/queries/{}", enc("query://trino:%2F%2Ft:8080/old"))).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::NOT_FOUND, &json!("query_not_found")), "expired");
+}

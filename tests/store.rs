@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use sqlx::{Connection, Executor, PgConnection, Row};
 use tributary::dev::{Servers, Stack};
 use tributary::graph::EdgeKey;
-use tributary::model::fact::{Origin, Owner, Tag};
+use tributary::model::fact::{JoinUse, Origin, Owner, Tag, UserUse};
 use tributary::model::record::*;
 use tributary::store::*;
 
@@ -361,6 +361,56 @@ fn one_of_each() -> Vec<CatalogWrite> {
             })),
         ),
         (
+            "postgres:%2F%2Fh|1",
+            CatalogRecord::Query(Box::new(QueryRecord {
+                id: s("query://postgres:%2F%2Fh/1"),
+                platform: s("postgres"),
+                instance: s("postgres://h"),
+                query_id: s("1"),
+                session: None,
+                user: Some(s("ann")),
+                application: None,
+                started_at: 5,
+                ended_at: 1_500_005,
+                status: s("success"),
+                error: None,
+                statement_type: s("INSERT"),
+                fingerprint: s("00ff00ff00ff00ff"),
+                text: Some(s("insert into d select x from e where y = ?")),
+                job: None,
+                reads: vec![s("e"), s("d")],
+                writes: vec![s("d")],
+                rows: Some(3),
+                bytes: None,
+                duration_us: Some(1_500_000),
+                bound: vec![s("d@ab")],
+                source: s("query_log/postgres"),
+                expires_at: 9_000_000_000_000_000,
+                origin: origin(12),
+            })),
+        ),
+        (
+            "d|2026-11-26",
+            CatalogRecord::Usage(Box::new(UsageRecord {
+                dataset: s("d"),
+                day: s("2026-11-26"),
+                queries: 3,
+                failed: 1,
+                writes: 1,
+                rows: 3,
+                bytes: 0,
+                duration_us: 1_500_000,
+                distinct_users: 1,
+                users_exact: true,
+                users: vec![UserUse { user: s("ann"), queries: 3, failed: 1, columns: [(s("id"), 3)].into() }],
+                columns: [(s("id"), 3), (s("x"), 1)].into(),
+                filters: [(s("x"), 1)].into(),
+                joins: vec![JoinUse { column: s("id"), other: s("e"), other_column: s("d_id"), queries: 2 }],
+                expires_at: 9_000_000_000_000_000,
+                origin: origin(13),
+            })),
+        ),
+        (
             "d",
             CatalogRecord::Change(Box::new(ChangeRecord {
                 id: s("change1"),
@@ -387,9 +437,9 @@ async fn every_topic_has_its_table_and_its_tombstones_empty_it() {
     let db = Database::new().await;
     let writes = one_of_each();
     let outcome = db.store.apply_batch(SINK, &writes, &[]).await.unwrap();
-    assert_eq!(outcome, BatchOutcome { written: 13, ..BatchOutcome::default() });
+    assert_eq!(outcome, BatchOutcome { written: 15, ..BatchOutcome::default() });
     let again = db.store.apply_batch(SINK, &writes, &[]).await.unwrap();
-    assert_eq!(again, BatchOutcome { unchanged: 13, ..BatchOutcome::default() });
+    assert_eq!(again, BatchOutcome { unchanged: 15, ..BatchOutcome::default() });
 
     let one = ["1"];
     assert_eq!(db.text("SELECT count(*) FROM catalog_runs WHERE duration = interval '1.5 s'").await, one);
@@ -417,28 +467,61 @@ async fn every_topic_has_its_table_and_its_tombstones_empty_it() {
                  USING (job_id, source_dataset_id, target_dataset_id)
                  WHERE c.last_seen = l.last_seen AND c.first_seen = '1970-01-01 00:00:00.000004Z'";
     assert_eq!(db.text(times).await, one, "as the table edge was");
+    let used = "SELECT dataset_id AS a, fingerprint AS b FROM query_datasets ORDER BY 1";
+    assert_eq!(db.text(used).await, ["d|00ff00ff00ff00ff", "e|00ff00ff00ff00ff"], "each once");
+    let users = "SELECT count(*) FROM catalog_user_usage WHERE day = '2026-11-26' AND user_name = 'ann' AND failed = 1
+                 AND columns = '{\"id\": 3}'";
+    assert_eq!(db.text(users).await, one);
+    let columns = "SELECT column_path AS a, (queries * 10 + filters)::text AS b FROM catalog_column_usage ORDER BY 1";
+    assert_eq!(db.text(columns).await, ["id|30", "x|11"]);
+    let joins = "SELECT count(*) FROM catalog_joins WHERE other_dataset_id = 'e' AND other_column_path = 'd_id' AND queries = 2";
+    assert_eq!(db.text(joins).await, one);
+    let all = "SELECT count(*) FROM catalog_queries q, catalog_usage u WHERE q.duration_seconds = u.duration_seconds";
+    assert_eq!(db.text(all).await, one);
     assert_eq!(
         db.text("SELECT entity_kind AS a, name AS b FROM owners ORDER BY 1").await,
         ["container|x", "dataset|team:shop", "job|z"]
     );
     let views =
         db.text("SELECT table_name AS a FROM information_schema.views WHERE table_schema = 'public' ORDER BY 1").await;
-    assert_eq!(views.len(), 13, "{views:?}");
+    assert_eq!(views.len(), 18, "{views:?}");
 
     let tombstones: Vec<CatalogWrite> = writes.iter().map(|w| CatalogWrite { value: None, ..w.clone() }).collect();
     let outcome = db.store.apply_batch(SINK, &tombstones, &[]).await.unwrap();
-    assert_eq!(outcome, BatchOutcome { deleted: 13, ..BatchOutcome::default() });
+    assert_eq!(outcome, BatchOutcome { deleted: 15, ..BatchOutcome::default() });
     let left = db
         .count(
             "SELECT (SELECT count(*) FROM datasets) + (SELECT count(*) FROM dataset_stats) + (SELECT count(*) FROM containers)
              + (SELECT count(*) FROM partitions) + (SELECT count(*) FROM functions) + (SELECT count(*) FROM schema_versions)
              + (SELECT count(*) FROM jobs) + (SELECT count(*) FROM runs) + (SELECT count(*) FROM lineage_edges)
              + (SELECT count(*) FROM column_lineage_edges) + (SELECT count(*) FROM aliases)
-             + (SELECT count(*) FROM dataset_quality) + (SELECT count(*) FROM owners) + (SELECT count(*) FROM columns)",
+             + (SELECT count(*) FROM query_logs) + (SELECT count(*) FROM query_datasets)
+             + (SELECT count(*) FROM dataset_usage_daily) + (SELECT count(*) FROM dataset_quality) + (SELECT count(*) FROM owners) + (SELECT count(*) FROM columns)",
         )
         .await;
     assert_eq!(left, 0);
     assert_eq!(db.count("SELECT count(*) FROM changes").await, 1, "changes are history and stay");
+}
+
+#[tokio::test]
+async fn a_query_that_is_told_anew_leaves_the_datasets_it_does_not_use() {
+    let db = Database::new().await;
+    let first = one_of_each().into_iter().find(|write| write.topic == CatalogTopic::Queries).unwrap();
+    let mut second = first.clone();
+    let Some(CatalogRecord::Query(record)) = &mut second.value else { panic!() };
+    (record.reads, record.ended_at) = (vec!["f".to_owned()], 7);
+    db.store.apply_batch(SINK, &[first], &[]).await.unwrap();
+    let outcome = db.store.apply_batch(SINK, std::slice::from_ref(&second), &[]).await.unwrap();
+    assert_eq!(outcome, BatchOutcome { written: 1, ..BatchOutcome::default() });
+    let used = "SELECT dataset_id AS a FROM query_datasets WHERE ended_at < '1970-01-01 00:00:01Z' ORDER BY 1";
+    assert_eq!(db.text(used).await, ["d", "f"]);
+    assert_eq!(db.count("SELECT count(*) FROM query_datasets").await, 2);
+    let reader = db.store.reader();
+    let id = "query://postgres:%2F%2Fh/1";
+    let read = reader.query(id, chrono::DateTime::UNIX_EPOCH).await.unwrap();
+    assert_eq!(read.map(|record| CatalogRecord::Query(record.into())), second.value);
+    let late = chrono::DateTime::from_timestamp_micros(9_000_000_000_000_000).unwrap();
+    assert_eq!(reader.query(id, late).await.unwrap(), None, "it has expired");
 }
 
 #[tokio::test]

@@ -64,6 +64,24 @@ function neighbours(list) {
     `${n.confidence} %${n.stale ? ", stale" : ""}`, n.last_seen, origin(n.origin)]));
 }
 
+// Asked apart, as the queries of a busy dataset take a moment.
+function usage(parameter) {
+  const place = el("div", {});
+  Promise.all([api("/api/v1/usage?limit=10&id=" + parameter), api("/api/v1/dataset-queries?limit=10&dataset=" + parameter)]).then(([used, list]) => {
+    const total = used.total;
+    const when = `${used.from} to ${used.to}`;
+    if (!total.queries && !total.writes && !list.queries.length) return;
+    const parts = [el("p", {}, `${when}: ${total.queries} queries (${total.failed} failed) by ${total.users_exact ? "" : "about "}${total.users} users, written by ${total.writes}.`)];
+    if (used.users.length) parts.push(table(["User", "Queries", "Columns"], used.users.map((u) => [u.user, String(u.queries), u.columns.slice(0, 5).map((c) => c.column).join(", ")])));
+    if (used.columns.length) parts.push(table(["Column", "Queries", "As filter"], used.columns.map((c) => [c.column, String(c.queries), String(c.filters)])));
+    if (used.joins.length) parts.push(table(["Joined by", "With", "Its column", "Queries"], used.joins.map((j) => [j.column, datasetLink(j.other), j.other_column, String(j.queries)])));
+    if (list.frequent.length) parts.push(table(["Times", "Frequent query"], list.frequent.map((f) => [String(f.queries), el("td", {}, el("pre", {}, text(f.last.text)))])));
+    if (list.queries.length) parts.push(table(["When", "User", "Status", "Query"], list.queries.map((q) => [q.ended_at, text(q.user), q.status, el("td", {}, el("pre", {}, text(q.text || q.query_id)))])));
+    place.append(section("Usage", ...parts));
+  }, () => {});
+  return place;
+}
+
 async function dataset(id) {
   const parameter = encodeURIComponent(id);
   const [page, history] = await Promise.all([api("/api/v1/datasets?id=" + parameter), api("/api/v1/schema-history?id=" + parameter)]);
@@ -94,6 +112,7 @@ async function dataset(id) {
     section("Made of", neighbours(page.lineage.upstream)),
     section("Used for", neighbours(page.lineage.downstream)),
     closure,
+    usage(parameter),
     section("Schema history", table(["Version", "When", "Level", "Changes", "Record"], history.versions.slice().reverse().map((v) => [
       String(v.ordinal) + (v.late ? " (late)" : ""), v.time,
       el("td", { class: v.breaking ? "bad" : null }, v.level + (v.breaking ? ", breaking" : "")),

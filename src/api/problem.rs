@@ -92,6 +92,7 @@ impl From<CatalogError> for ApiError {
                 Self::new(StatusCode::NOT_FOUND, "dataset_not_found", message).with("suggestions", suggestions)
             }
             CatalogError::JobNotFound { .. } => Self::new(StatusCode::NOT_FOUND, "job_not_found", message),
+            CatalogError::QueryNotFound { .. } => Self::new(StatusCode::NOT_FOUND, "query_not_found", message),
             CatalogError::ColumnNotFound { columns, .. } => {
                 Self::new(StatusCode::NOT_FOUND, "column_not_found", message).with("columns", columns)
             }

@@ -17,6 +17,12 @@ pub enum CatalogError {
         /// As asked for.
         id: String,
     },
+    /// No query has this id, or it has expired.
+    #[error("no query has the id '{id}', or it has expired")]
+    QueryNotFound {
+        /// As asked for.
+        id: String,
+    },
     /// The dataset has no such column.
     #[error("the dataset '{dataset}' has no column '{column}'")]
     ColumnNotFound {

@@ -16,6 +16,7 @@ pub mod ports;
 mod resolve;
 mod search;
 mod unresolved;
+mod usage;
 pub mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ use chrono::Utc;
 
 use crate::graph::{self, Direction as Way, Walk, WalkLimits};
 use crate::model::id::Identity;
+use crate::model::query::day_of;
 use crate::model::record::{ColumnLineageRecord, DatasetRecord, LineageRecord};
 use crate::search::Found;
 use crate::store::read::{ReadError, Reader};
@@ -32,14 +34,15 @@ use lineage::{JobHead, NodeHead, Walks, Wardrobe};
 use ports::{LineageGraph, SearchIndex};
 use resolve::{canonical_at, spellings};
 use view::{
-    ChangeList, ClosureView, DatasetPage, Direction, JobPage, Level, LineageView, RunList, SchemaHistory, SearchPage,
-    UnresolvedItem, UnresolvedList,
+    ChangeList, ClosureView, DatasetPage, DatasetUsage, Direction, JobPage, Level, LineageView, QueryList, QueryView,
+    RunList, SchemaHistory, SearchPage, UnresolvedItem, UnresolvedList,
 };
 
 pub use error::CatalogError;
 pub use impact::{MAX_AFFECTED, MAX_COLUMNS};
 pub use lineage::{LineageQuery, MAX_DEPTH};
 pub use search::{MAX_LIMIT, MAX_WINDOW, SearchQuery};
+pub use usage::MAX_USAGE_DAYS;
 
 /// Most hops from alias to alias.
 const MAX_ALIAS_HOPS: usize = 8;
@@ -192,6 +195,38 @@ impl Catalog {
         }
         let runs = page.runs.into_iter().map(job::run).collect();
         Ok(RunList { job_id: job_id.to_owned(), total: page.total, runs })
+    }
+
+    /// How a dataset was used from day to day, by any spelling of its id; lists hold the first `limit`.
+    pub async fn usage(
+        &self,
+        asked: &str,
+        (from, to): (Option<&str>, Option<&str>),
+        limit: usize,
+    ) -> Result<DatasetUsage, CatalogError> {
+        search::check_limit(limit)?;
+        let now = Utc::now();
+        let days = usage::days(from, to, day_of(now.timestamp_micros()))?;
+        let id = self.resolve(asked).await?.id;
+        let records = self.reader.usage(&id, (&days.0, &days.1), now).await.map_err(postgres)?;
+        Ok(usage::usage(asked, &id, days, &records, limit))
+    }
+
+    /// The queries that read or wrote a dataset, newest first, and the most frequent ones; by any spelling of its id.
+    pub async fn queries(&self, asked: &str, limit: usize, offset: usize) -> Result<QueryList, CatalogError> {
+        search::check_limit(limit)?;
+        let id = self.resolve(asked).await?.id;
+        let page = (as_i64(limit), as_i64(offset));
+        let page = self.reader.queries(&id, page, as_i64(limit), Utc::now()).await.map_err(postgres)?;
+        Ok(usage::queries(asked, &id, page))
+    }
+
+    /// A query.
+    pub async fn query(&self, id: &str) -> Result<QueryView, CatalogError> {
+        let missing = || CatalogError::QueryNotFound { id: id.to_owned() };
+        storable(id).then_some(()).ok_or_else(missing)?;
+        let record = self.reader.query(id, Utc::now()).await.map_err(postgres)?;
+        record.map(usage::query).ok_or_else(missing)
     }
 
     /// What changed, newest first; of one entity if it is given.

@@ -9,8 +9,10 @@ use tributary::api::{ApiOptions, ApiParts, EventProducer, ProduceError, ProduceF
 use tributary::catalog::Catalog;
 use tributary::dev::{Servers, Stack};
 use tributary::graph::{EdgeKey, Graph};
-use tributary::model::fact::{Origin, Owner, Tag, Version};
+use tributary::model::fact::{JoinUse, Origin, Owner, Tag, UserUse, Version};
+use tributary::model::id::EntityId;
 use tributary::model::id::{Identity, IdentityConfig, InstanceConfig};
+use tributary::model::query::{parse_day, query_record_key};
 use tributary::model::record::*;
 use tributary::search::{IndexOp, IndexWriter, Searcher};
 use tributary::store::{CatalogWrite, Store, StoreOptions};
@@ -338,6 +340,73 @@ fn change(id: &str, kind: &str, time: i64, after: &str) -> ChangeRecord {
     }
 }
 
+/// A query of the orders under one of their names, an hour into a day of 2026.
+fn query(
+    id: &str,
+    user: &str,
+    day: &str,
+    fingerprint: &str,
+    (reads, writes): (&str, &str),
+    expires_at: i64,
+) -> QueryRecord {
+    let start = parse_day(day).unwrap() * DAY + HOUR;
+    let list = |text: &str| text.split_whitespace().map(str::to_owned).collect();
+    QueryRecord {
+        id: EntityId::query("trino://t:8080", id).as_str().to_owned(),
+        platform: s("trino"),
+        instance: s("trino://t:8080"),
+        query_id: s(id),
+        session: None,
+        user: Some(s(user)),
+        application: Some(s("bi")),
+        started_at: start,
+        ended_at: start + 2_000_000,
+        status: s("success"),
+        error: None,
+        statement_type: s("SELECT"),
+        fingerprint: s(fingerprint),
+        text: Some(format!("select * from orders /* {fingerprint} */ where day = ?")),
+        job: None,
+        reads: list(reads),
+        writes: list(writes),
+        rows: Some(7),
+        bytes: None,
+        duration_us: Some(2_000_000),
+        bound: Vec::new(),
+        source: s("query_log/trino"),
+        expires_at,
+        origin: Origin { topic: s("warehouse.query-logs"), partition: 0, offset: 1 },
+    }
+}
+
+fn usage(dataset: &str, day: &str, users: &[(&str, i64)], expires_at: i64) -> UsageRecord {
+    let user = |(user, queries): &(&str, i64)| UserUse {
+        user: s(user),
+        queries: *queries,
+        failed: 0,
+        columns: [(s("id"), *queries)].into(),
+    };
+    let queries = users.iter().map(|(_, queries)| queries).sum();
+    UsageRecord {
+        dataset: s(dataset),
+        day: s(day),
+        queries,
+        failed: 1,
+        writes: 0,
+        rows: 7 * queries,
+        bytes: 0,
+        duration_us: 2_000_000 * queries,
+        distinct_users: users.len() as i64,
+        users_exact: true,
+        users: users.iter().map(user).collect(),
+        columns: [(s("id"), queries)].into(),
+        filters: [(s("day"), 1)].into(),
+        joins: vec![JoinUse { column: s("id"), other: s(EVENTS), other_column: s("order_id"), queries: 1 }],
+        expires_at,
+        origin: Origin { topic: s("warehouse.query-logs"), partition: 0, offset: 1 },
+    }
+}
+
 /// All records under the keys that the fold gives them.
 fn records() -> Vec<(String, CatalogRecord)> {
     let mut all = Vec::new();
@@ -409,6 +478,27 @@ fn records() -> Vec<(String, CatalogRecord)> {
         origin: spark(0, 9),
     };
     all.push((format!("{ORDERS}|id_unique"), CatalogRecord::Quality(Box::new(quality))));
+    let path = "s3://lake/warehouse/orders";
+    for record in [
+        query("old", "ann", "2026-01-01", "f1", (ORDERS, ""), START + DAY),
+        query("1", "ann", "2026-01-02", "f1", (ORDERS, ""), FAR),
+        query("2", "bob", "2026-01-03", "f2", (path, DAILY), FAR),
+        query("3", "ann", "2026-01-04", "f1", (ORDERS, ORDERS), FAR),
+        query("4", "eve", "2026-01-05", "f3", (DAILY, ""), FAR),
+    ] {
+        let key = query_record_key(&EntityId::from_canonical(record.id.as_str()));
+        all.push((key, CatalogRecord::Query(Box::new(record))));
+    }
+    for record in [
+        usage(ORDERS, "2026-01-01", &[("old", 9)], START + DAY),
+        usage(ORDERS, "2026-01-02", &[("ann", 2), ("bob", 1)], FAR),
+        usage(path, "2026-01-02", &[("bob", 4)], FAR),
+        usage(ORDERS, "2026-01-04", &[("ann", 1)], FAR),
+        usage(ORDERS, "2026-02-04", &[("ann", 1)], FAR),
+        usage(DAILY, "2026-01-04", &[("eve", 1)], FAR),
+    ] {
+        all.push((format!("{}|{}", record.dataset, record.day), CatalogRecord::Usage(Box::new(record))));
+    }
     for record in [
         change("c1", "created", START, r#"{"schema_version": 1}"#),
         change("c2", "schema_changed", START + 2 * DAY, r#"{"schema_version": 3}"#),

@@ -8,6 +8,7 @@ mod lineage;
 mod search;
 mod system;
 mod unresolved;
+mod usage;
 
 use std::sync::Arc;
 
@@ -74,6 +75,12 @@ pub(super) fn all() -> OpenApiRouter<AppState> {
         .routes(routes!(jobs::runs_by_query))
         .routes(routes!(jobs::changes))
         .routes(routes!(unresolved::unresolved))
+        .routes(routes!(usage::usage))
+        .routes(routes!(usage::usage_by_query))
+        .routes(routes!(usage::queries))
+        .routes(routes!(usage::queries_by_query))
+        .routes(routes!(usage::query))
+        .routes(routes!(usage::query_by_query))
         .routes(routes!(system::live))
         .routes(routes!(system::live_alias))
         .routes(routes!(system::ready))

@@ -9,6 +9,7 @@ mod job;
 mod lineage;
 mod search;
 mod unresolved;
+mod usage;
 
 use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,7 @@ pub use job::*;
 pub use lineage::*;
 pub use search::*;
 pub use unresolved::*;
+pub use usage::*;
 
 use crate::model::fact;
 

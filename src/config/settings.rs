@@ -20,6 +20,8 @@ use super::{ConfigError, Effective, Loaded, Origin, Problem, value};
 const MAX_DEPTH: usize = 100;
 /// An id has to fit an index entry of Postgres, of which three must fit a page.
 const MAX_NAME_BYTES: usize = 2_600;
+/// More users, each with the longest names, could make a part of a dataset's usage too large for its topic.
+const MAX_USAGE_USERS: usize = 500;
 
 /// All settings, checked.
 #[derive(Clone, Debug)]
@@ -239,6 +241,8 @@ pub struct Limits {
     pub facet_bytes: usize,
     /// Most edges of lineage that one event tells.
     pub edges: usize,
+    /// Users of a dataset on a day that each partition lists; of more it knows roughly how many they are.
+    pub usage_users: usize,
 }
 
 /// Airflow deployments whose listeners write to `airflow.events`.
@@ -576,6 +580,7 @@ fn typed(from: &mut Reader) -> Option<Config> {
         from.count("limits.facets"),
         from.bytes("limits.facet_bytes"),
         from.count("limits.edges"),
+        from.count_up_to("limits.usage_users", MAX_USAGE_USERS),
     );
     let airflow_namespace = from.text("airflow.namespace");
     let hms: Vec<HmsSource> = from.list("hms").unwrap_or_default();
@@ -604,6 +609,7 @@ fn typed(from: &mut Reader) -> Option<Config> {
             facets: limits.7?,
             facet_bytes: limits.8?,
             edges: limits.9?,
+            usage_users: limits.10?,
         },
         airflow: Airflow { namespace: airflow_namespace? },
         hms,

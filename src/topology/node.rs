@@ -9,7 +9,7 @@ use crate::codec::Limits;
 use crate::codec::avro::{Decoder, RawSubject};
 use crate::codec::hms::HmsLimits;
 use crate::config::Config;
-use crate::fold::{FoldConfig, Folder, Patterns};
+use crate::fold::{FoldConfig, Folder, Patterns, UsageLimits};
 use crate::kafka::KafkaConfig;
 use crate::model::check::FactLimits;
 use crate::model::id::{IdError, Identity};
@@ -160,7 +160,8 @@ impl Node {
             let spec = self.stage_spec("fold", task)?;
             let ignored = self.config.identity.ignore.clone().map_or_else(Patterns::default, Patterns::new);
             let case_blind = self.identity.instances().with_case_sensitive(false);
-            let folder = Folder::new(FoldConfig { ignored, case_blind, ..FoldConfig::default() });
+            let usage = UsageLimits { users: self.config.limits.usage_users, ..UsageLimits::default() };
+            let folder = Folder::new(FoldConfig { ignored, case_blind, usage, ..FoldConfig::default() });
             let stage = FoldStage::new(folder, Arc::clone(&self.decoder), self.ids.clone(), fact_limits(&self.config));
             self.add(spawn_keyed(&self.kafka, spec, Box::new(stage), self.stop.clone())?);
         }

@@ -14,6 +14,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::fact::{Aspect, EntityKind, Entry, Fact, JoinUse, Origin, QueryRun, Source, Statement, Version};
@@ -124,7 +125,12 @@ impl Usage {
         let key = query_key(&fact.entity);
         let known: Option<Seen> = state.get(&key)?.map(|bytes| from_json(&key, &bytes)).transpose()?;
         let seen = Seen::of(fact, query);
-        if known.as_ref().is_some_and(|known| known.rank >= seen.rank) {
+        // One record may have been bound twice, to other schemas: then, too, what stands does not depend on the order.
+        let stands = |known: &Seen| match known.rank.cmp(&seen.rank) {
+            Ordering::Equal => json(&known.counted) >= json(&seen.counted),
+            other => other == Ordering::Greater,
+        };
+        if known.as_ref().is_some_and(stands) {
             return Ok(FoldOutcome::NoOp("unchanged"));
         }
         state.put(key, json(&seen));

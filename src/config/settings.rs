@@ -54,6 +54,10 @@ pub struct Config {
     pub hms: Vec<HmsSource>,
     /// Servers and accounts known by name, those of `hms` among them; rewrites of ids; ignored names.
     pub identity: IdentityConfig,
+    /// Servers whose query logs come in, by platform.
+    pub query_logs: BTreeMap<String, QueryLogSource>,
+    /// Whether texts of queries are stored with their literals.
+    pub keep_literals: bool,
     /// Settings of stages and sinks that have any; see [`Config::stage`].
     pub stages: BTreeMap<String, Stage>,
 }
@@ -268,6 +272,15 @@ pub struct HmsSource {
     pub names: Vec<String>,
 }
 
+/// The servers of one platform whose query logs come in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueryLogSource {
+    /// Namespace of the datasets of records that name no server.
+    pub instance: Option<String>,
+    /// From a server as records name it to the namespace of its datasets.
+    pub servers: BTreeMap<String, String>,
+}
+
 /// How a stage or sink works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stage {
@@ -449,6 +462,40 @@ impl Reader {
         stages
     }
 
+    fn query_logs(&mut self) -> BTreeMap<String, QueryLogSource> {
+        let mut sources: BTreeMap<String, QueryLogSource> = BTreeMap::new();
+        for (path, said) in self.layers.said.clone() {
+            let names: Vec<&str> = path.0.iter().map(String::as_str).collect();
+            let (platform, server) = match names.as_slice() {
+                ["sources", "query_logs", platform, "instance"] => (*platform, None),
+                ["sources", "query_logs", platform, "servers", server] => (*platform, Some((*server).to_owned())),
+                _ => continue,
+            };
+            let namespace = plain_text(&said.value).and_then(|text| match text.contains("://") || text == "bigquery" {
+                true => Ok(text),
+                false => Err(format!("{text:?} must be a namespace such as postgres://host:5432")),
+            });
+            match (namespace, server) {
+                (Ok(namespace), None) => sources.entry(platform.to_owned()).or_default().instance = Some(namespace),
+                (Ok(namespace), Some(server)) => {
+                    sources.entry(platform.to_owned()).or_default().servers.insert(server, namespace);
+                }
+                (Err(message), _) => {
+                    self.problems.push(Problem { path: Some(path), origin: Some(said.origin), message });
+                }
+            }
+        }
+        sources
+    }
+
+    fn switch(&mut self, path: &str) -> Option<bool> {
+        self.parsed(path, |value| match plain_text(value)?.as_str() {
+            "true" | "yes" => Ok(true),
+            "false" | "no" => Ok(false),
+            other => Err(format!("{other:?} is neither true nor false")),
+        })
+    }
+
     fn database_url(&mut self) -> Option<SecretString> {
         let url = self.secret("database.url");
         let password = self.secret("database.password");
@@ -587,6 +634,8 @@ fn typed(from: &mut Reader) -> Option<Config> {
     check_hms(from, &hms);
     let identity = identity(from, &hms);
     let stages = from.stages();
+    let query_logs = from.query_logs();
+    let keep_literals = from.switch("sql.keep_literals");
     Some(Config {
         instance,
         data_dir: data_dir?,
@@ -614,6 +663,8 @@ fn typed(from: &mut Reader) -> Option<Config> {
         airflow: Airflow { namespace: airflow_namespace? },
         hms,
         identity,
+        query_logs,
+        keep_literals: keep_literals?,
         stages,
     })
 }

@@ -143,12 +143,13 @@ impl Schemas {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::sql) mod tests {
     use super::*;
     use crate::model::fact::Origin;
     use crate::model::record::ColumnRecord;
 
-    pub(crate) fn dataset(id: &str, columns: &[&str]) -> DatasetRecord {
+    /// A dataset's record with these columns.
+    pub(in crate::sql) fn dataset(id: &str, columns: &[&str]) -> DatasetRecord {
         let column = |(ordinal, name): (usize, &&str)| ColumnRecord {
             path: (*name).to_owned(),
             name: (*name).to_owned(),

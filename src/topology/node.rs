@@ -10,6 +10,8 @@ use crate::codec::avro::{Decoder, RawSubject};
 use crate::codec::hms::HmsLimits;
 use crate::config::Config;
 use crate::fold::{FoldConfig, Folder, Patterns, UsageLimits};
+use crate::config::{Config, QueryLogSource};
+use crate::fold::{FoldConfig, Folder, Patterns};
 use crate::kafka::KafkaConfig;
 use crate::model::check::FactLimits;
 use crate::model::id::{IdError, Identity};
@@ -18,6 +20,9 @@ use crate::normalize::hms::{HmsNormalizer, HmsSourceConfig};
 use crate::normalize::openlineage::{OpenLineageConfig, OpenLineageNormalizer};
 use crate::registry::client::RegistryClient;
 use crate::sink::{SchemaSink, SharedSchemas};
+use crate::sql::log::{LogConfig, LogInstances};
+use crate::sql::processor::{ProcessorConfig, QueryProcessor, StatementBinder};
+use crate::sql::{self, Options};
 use crate::stage::{
     BatchLimits, DataDir, InputTopic, OutputTopic, Sink, StageSpec, StopToken, Table, TaskHandle, TaskState,
     TaskStatus, Timeouts, spawn_follower, spawn_keyed, spawn_sink, spawn_transform,
@@ -27,7 +32,7 @@ use super::load::{Role, Stage, Topology};
 use super::readable::{self, ReadableError, Reading};
 use super::rebuild::Source;
 use super::schemas::{RegistrySchemas, SubjectError, register_all};
-use super::stages::{FoldStage, NormalizeStage, RawSource, SchemaIds};
+use super::stages::{FoldStage, NormalizeStage, RawSource, SchemaIds, SqlStage, StatementStage};
 
 /// The topic of metastore notifications unless the configuration names others.
 const HMS_TOPIC: &str = "hms.notifications";
@@ -148,6 +153,40 @@ impl Node {
             sources.insert(AIRFLOW_TOPIC.to_owned(), RawSource::Airflow(Box::new(AirflowNormalizer::new(airflow))));
             spec.inputs.retain(|input| sources.contains_key(&input.name));
             let stage = NormalizeStage::new(sources, Arc::clone(&self.decoder), &self.ids);
+            self.add(spawn_transform(&self.kafka, spec, Box::new(stage), self.stop.clone())?);
+        }
+        Ok(())
+    }
+
+    /// Starts the tasks of stage `sql`.
+    pub fn start_sql(&mut self) -> Result<(), NodeError> {
+        for task in 0..self.config.stage("sql").tasks {
+            let mut spec = self.stage_spec("sql", task)?;
+            let (schemas, table) = self.schemas(&self.stage("sql")?.tables.clone())?;
+            spec.tables.push(table);
+            let processor = QueryProcessor::new(ProcessorConfig {
+                identity: Arc::clone(&self.identity),
+                logs: self.logs(),
+                facts: fact_limits(&self.config),
+                options: self.sql_options(),
+                keep_literals: self.config.keep_literals,
+            });
+            let stage = SqlStage::new(processor, schemas, &self.ids);
+            self.add(spawn_keyed(&self.kafka, spec, Box::new(stage), self.stop.clone())?);
+        }
+        Ok(())
+    }
+
+    /// Starts the tasks of stage `statements`.
+    pub fn start_statements(&mut self) -> Result<(), NodeError> {
+        self.check_inputs("statements")?;
+        for task in 0..self.config.stage("statements").tasks {
+            let mut spec = self.stage_spec("statements", task)?;
+            let (schemas, table) = self.schemas(&self.stage("statements")?.tables.clone())?;
+            spec.tables.push(table);
+            let limits = fact_limits(&self.config);
+            let binder = StatementBinder::new(Arc::clone(&self.identity), limits.clone(), self.sql_options());
+            let stage = StatementStage::new(binder, schemas, Arc::clone(&self.decoder), &self.ids, limits);
             self.add(spawn_transform(&self.kafka, spec, Box::new(stage), self.stop.clone())?);
         }
         Ok(())
@@ -323,6 +362,25 @@ impl Node {
 
     fn timeouts(&self) -> Timeouts {
         Timeouts { drain: self.config.shutdown_timeout, ..Timeouts::default() }
+    }
+
+    fn logs(&self) -> LogConfig {
+        let instances = |source: &QueryLogSource| LogInstances {
+            instance: source.instance.clone(),
+            servers: source.servers.clone(),
+        };
+        let sources = self.config.query_logs.iter();
+        LogConfig {
+            platforms: sources.map(|(platform, source)| (platform.clone(), instances(source))).collect(),
+            json: json_limits(&self.config),
+            name_bytes: self.config.limits.name_bytes,
+        }
+    }
+
+    /// One statement must not say more than a fact can hold.
+    fn sql_options(&self) -> Options {
+        let limits = sql::Limits { edges: self.config.limits.edges, ..sql::Limits::default() };
+        Options { limits, ..Options::default() }
     }
 
     fn hms_limits(&self) -> HmsLimits {

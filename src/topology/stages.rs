@@ -1,7 +1,7 @@
 //! The pure cores as stages: bytes in, bytes out. Knows codecs and cores, nothing of clients and threads.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use crate::codec::avro::{self, DecodeError, Decoder, RawSubject};
 use crate::fold::{FoldOutcome, FoldOutput, Folder};
@@ -14,6 +14,8 @@ use crate::model::state::State;
 use crate::normalize::airflow::AirflowNormalizer;
 use crate::normalize::hms::HmsNormalizer;
 use crate::normalize::openlineage::OpenLineageNormalizer;
+use crate::sink::SharedSchemas;
+use crate::sql::processor::{ProcessError, QueryProcessor, StatementBinder};
 use crate::stage::{Fault, KeyedTransform, Output, Outputs, StageRecord, Transform, origin_of};
 
 /// The topic of facts.
@@ -98,6 +100,84 @@ impl Transform for NormalizeStage {
         }
         Ok(())
     }
+}
+
+/// Query logs → facts.
+pub struct SqlStage {
+    processor: QueryProcessor,
+    schemas: SharedSchemas,
+    ids: SchemaIds,
+}
+
+impl SqlStage {
+    /// A stage that processes query logs with `processor` against `schemas`.
+    pub fn new(processor: QueryProcessor, schemas: SharedSchemas, ids: &SchemaIds) -> Self {
+        Self { processor, schemas, ids: ids.clone() }
+    }
+}
+
+impl KeyedTransform for SqlStage {
+    fn apply(&mut self, record: &StageRecord, state: &mut dyn State, outputs: &mut Outputs) -> Result<(), Fault> {
+        let raw = RawRecord {
+            origin: origin_of(record),
+            timestamp_ms: record.timestamp_ms,
+            key: record.key.as_deref(),
+            value: record.value.as_deref(),
+        };
+        let schemas = self.schemas.read().unwrap_or_else(PoisonError::into_inner);
+        let normalized = self.processor.process(&raw, &schemas, state).map_err(|error| match error {
+            ProcessError::Rejected(rejection) => Fault::Poison(rejection),
+            ProcessError::State(error) => error.into(),
+        })?;
+        send_all(outputs, normalized, self.ids.facts)
+    }
+}
+
+/// Facts that hold SQL → facts of lineage.
+pub struct StatementStage {
+    binder: StatementBinder,
+    schemas: SharedSchemas,
+    decoder: Arc<Decoder>,
+    ids: SchemaIds,
+    limits: FactLimits,
+}
+
+impl StatementStage {
+    /// A stage that binds statements with `binder` against `schemas`.
+    pub fn new(
+        binder: StatementBinder,
+        schemas: SharedSchemas,
+        decoder: Arc<Decoder>,
+        ids: &SchemaIds,
+        limits: FactLimits,
+    ) -> Self {
+        Self { binder, schemas, decoder, ids: ids.clone(), limits }
+    }
+}
+
+impl Transform for StatementStage {
+    fn apply(&mut self, record: &StageRecord, outputs: &mut Outputs) -> Result<(), Fault> {
+        let value = record.value.as_deref().ok_or_else(|| {
+            Rejection::new(ReasonCode::EmptyValue, "", "a fact has no value; who else writes to this topic?")
+        })?;
+        let fact = self.decoder.fact(value).map_err(decode_fault)?;
+        check_read(&fact, &self.limits)?;
+        let schemas = self.schemas.read().unwrap_or_else(PoisonError::into_inner);
+        let normalized = self.binder.bind(&fact, &schemas)?;
+        send_all(outputs, normalized, self.ids.facts)
+    }
+}
+
+fn send_all(outputs: &mut Outputs, normalized: Normalized, schema: u32) -> Result<(), Fault> {
+    match normalized {
+        Normalized::NoOp(reason) => outputs.no_op(reason),
+        Normalized::Facts(facts) => {
+            for fact in &facts {
+                send_fact(outputs, fact, schema)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Facts → catalog records and forwarded facts.

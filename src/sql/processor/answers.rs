@@ -1,5 +1,5 @@
 //! Texts that were bound before. A memory that changes no answer: an entry counts only while everything that was asked
-//! of the catalog would be answered as it was, and only texts that neither needed nor changed their session are kept.
+//! of the catalog would be answered as it was, and only texts that did not need what their session had done before.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -25,6 +25,8 @@ const EDGES: usize = 2_000;
 pub(super) struct Answer {
     pub statements: Vec<StatementLineage>,
     pub asked: Asked,
+    /// The session afterwards, if it is another one than before.
+    after: Option<Session>,
 }
 
 type Key = [u8; 32];
@@ -53,18 +55,22 @@ impl Answers {
         options: &Options,
     ) -> Arc<Answer> {
         let catalog = Bound::new(schemas, names);
-        let plain = Session { defaults: session.defaults.clone(), ..Session::default() };
+        let plain = Session::new(session.defaults.clone());
         let is_kept = text.len() <= TEXT_BYTES && *session == plain;
-        let key = is_kept.then(|| key(text, dialect, Some(&session.defaults)));
+        let key = is_kept.then(|| key(text, dialect, Some((&session.defaults, options.remember))));
         if let Some(known) = key.as_ref().and_then(|key| self.bound.get(key))
             && catalog.still_holds(&known.asked)
         {
+            if let Some(after) = &known.after {
+                *session = after.clone();
+            }
             return Arc::clone(known);
         }
         let statements = analyse(text, dialect, session, &catalog, options);
         let edges: usize = statements.iter().flat_map(|one| &one.columns).map(|column| column.sources.len() + 1).sum();
-        let answer = Arc::new(Answer { statements, asked: catalog.asked() });
-        if let Some(key) = key.filter(|_| *session == plain && edges <= EDGES) {
+        let after = (*session != plain).then(|| session.clone());
+        let answer = Arc::new(Answer { statements, asked: catalog.asked(), after });
+        if let Some(key) = key.filter(|_| edges <= EDGES) {
             self.bound.put(key, Arc::clone(&answer));
         }
         answer
@@ -85,14 +91,15 @@ impl Answers {
     }
 }
 
-fn key(text: &str, dialect: Dialect, defaults: Option<&Defaults>) -> Key {
+fn key(text: &str, dialect: Dialect, session: Option<(&Defaults, bool)>) -> Key {
     let mut hash = Sha256::new();
     hash.update([dialect as u8]);
     let part = |hash: &mut Sha256, part: &str| {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part.as_bytes());
     };
-    if let Some(defaults) = defaults {
+    if let Some((defaults, remember)) = session {
+        hash.update([u8::from(remember)]);
         part(&mut hash, defaults.database.as_deref().unwrap_or("\u{0}"));
         defaults.schemas.iter().for_each(|schema| part(&mut hash, schema));
     }

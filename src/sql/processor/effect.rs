@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::super::log::Access;
 use super::super::types::{
-    ColumnLineage, ColumnRef, IndirectUse, SourceColumn, StatementKind, StatementLineage, Status, TableName, Transformation,
+    ColumnLineage, ColumnRef, IndirectUse, SourceColumn, StatementKind, StatementLineage, Status, TableName,
+    Transformation,
 };
 use super::names::{Named, Names};
 use crate::model::fact::{Column, ColumnEdge, JoinedColumn};
@@ -26,13 +29,15 @@ pub(super) struct Effect {
     pub edges: BTreeSet<ColumnEdge>,
     /// The statement's place in the text; `None` if it is the whole text's.
     pub span: Option<(usize, usize)>,
-    /// The statement as it was told before, if another one has put what it made under this name.
-    pub before: Option<Before>,
+    /// Number of the statement in its text.
+    pub nth: usize,
+    /// The statement whose flow it is, if this one has only put what that one made under another name.
+    pub maker: Option<Maker>,
 }
 
-/// Whose effect it is that a later statement made visible.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Before {
+/// A statement that has made a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Maker {
     pub fingerprint: String,
     pub text: String,
 }
@@ -72,10 +77,10 @@ impl Effects {
     pub fn of_statements(statements: &[StatementLineage], text: &str, names: &Names<'_>) -> Self {
         let mut effects = Self { complete: !statements.is_empty(), ..Self::default() };
         let is_script = statements.iter().filter(|one| !is_frame(one.kind)).count() > 1;
-        for statement in statements {
+        for (nth, statement) in statements.iter().enumerate() {
             effects.complete &= statement.status == Status::Complete;
             effects.read(statement, names);
-            effects.written(statement, names, is_script);
+            effects.written(statement, nth, names, is_script);
             effects.made(statement, text, names);
             if effects.kind.is_none_or(is_frame) {
                 effects.kind = Some(statement.kind);
@@ -128,10 +133,10 @@ impl Effects {
             }
             self.flows.retain(|flow| !flow.outputs.is_empty());
         } else {
-            let before = self.flows.iter().find_map(|flow| flow.before.clone());
+            let maker = self.flows.iter().find_map(|flow| flow.maker.clone());
             self.flows.clear();
             if !self.writes.is_empty() {
-                self.flows.push(Effect { inputs, outputs: self.writes.clone(), edges, span: None, before });
+                self.flows.push(Effect { inputs, outputs: self.writes.clone(), edges, span: None, nth: 0, maker });
             }
         }
     }
@@ -190,14 +195,14 @@ impl Effects {
         Some(named)
     }
 
-    fn written(&mut self, statement: &StatementLineage, names: &Names<'_>, is_script: bool) {
-        if matches!(statement.kind, StatementKind::Rename | StatementKind::Drop) {
+    fn written(&mut self, statement: &StatementLineage, nth: usize, names: &Names<'_>, is_script: bool) {
+        if statement.kind == StatementKind::Drop {
             return;
         }
         let span = is_script.then_some(statement.span);
         if let Some(effect) = self.flow(statement, &statement.outputs, names) {
             self.writes.extend(effect.outputs.iter().cloned());
-            self.flows.push(Effect { span, ..effect });
+            self.flows.push(Effect { span, nth, ..effect });
         }
         let emptied = matches!(statement.kind, StatementKind::Truncate | StatementKind::Delete);
         for subject in statement.subjects.iter().filter(|_| emptied) {
@@ -246,13 +251,8 @@ impl Effects {
             effect.inputs.extend(self.named(table, names).map(|named| named.id));
         }
         let folds_case = query.inputs.iter().filter_map(|table| names.dataset(table)).any(|named| named.folds_case);
-        let target = Named {
-            id: target.clone(),
-            folds_case,
-            namespace: String::new(),
-            name: String::new(),
-            issues: Vec::new(),
-        };
+        let target =
+            Named { id: target.clone(), folds_case, namespace: String::new(), name: String::new(), issues: Vec::new() };
         for column in &query.columns {
             self.column_edges(column, &target, names, &mut effect);
         }
@@ -294,7 +294,8 @@ impl Effects {
         // It may have been there before, with other columns.
         let head = text.get(statement.span.0..statement.span.1).unwrap_or_default();
         let head: String = head.chars().take(200).collect::<String>().to_lowercase();
-        let is_conditional = head.split_whitespace().collect::<Vec<_>>().windows(3).any(|w| w == ["if", "not", "exists"]);
+        let is_conditional =
+            head.split_whitespace().collect::<Vec<_>>().windows(3).any(|w| w == ["if", "not", "exists"]);
         for table in &statement.outputs {
             let Some(named) = self.named(table, names) else { continue };
             self.writes.insert(named.id.clone());

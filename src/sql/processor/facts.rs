@@ -14,8 +14,8 @@ use super::kept::{DAY, HOUR, Kept, Kind};
 use super::names::{Named, job_namespace};
 use crate::model::check::{FactLimits, check_made};
 use crate::model::fact::{
-    Columns, Completeness, DatasetUse, EntityKind, Entry, Evidence, Existence, ExistenceState, Fact, Job, Origin, QueryRun,
-    ReportedName, RunEvent, Source, Statement, Version, ViewText, WriteMark,
+    Columns, Completeness, DatasetUse, EntityKind, Entry, Evidence, Existence, ExistenceState, Fact, Job, Origin,
+    QueryRun, ReportedName, RunEvent, Source, Statement, Version, ViewText, WriteMark,
 };
 use crate::model::id::{EntityId, Identity, name_key};
 use crate::model::reject::Rejection;

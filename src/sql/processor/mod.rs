@@ -28,10 +28,10 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::Options;
 use super::log::{self, AccessPart, DurationLine, LogConfig, LogLine, Platform, QueryEvent, QueryStatus};
 use super::schemas::Schemas;
 use super::types::{StatementKind, StatementLineage};
-use super::Options;
 use crate::model::check::FactLimits;
 use crate::model::fact::{Fact, Origin};
 use crate::model::id::Identity;
@@ -40,7 +40,7 @@ use crate::model::reject::Rejection;
 use crate::model::state::{State, StateError};
 
 use answers::Answers;
-use effect::{Before, Effect, Effects};
+use effect::{Effect, Effects, Maker};
 use facts::{Counted, JobText, Teller};
 use kept::{DAY, HOUR, Kept, Kind};
 use names::Names;
@@ -99,7 +99,8 @@ impl Input<'_> {
     /// An event time, which is not later than an hour after the broker took the record: clocks that run ahead must not end
     /// what is kept for a time.
     fn clamped(&self, time: i64) -> i64 {
-        let latest = self.timestamp_ms.and_then(|ms| ms.checked_mul(1_000)).map(|received| received.saturating_add(HOUR));
+        let latest =
+            self.timestamp_ms.and_then(|ms| ms.checked_mul(1_000)).map(|received| received.saturating_add(HOUR));
         latest.map_or(time, |latest| time.min(latest))
     }
 }
@@ -179,8 +180,7 @@ impl QueryProcessor {
                     return self.count(event, input, schemas, kept, facts);
                 }
                 let before = Sitting::open(kept, &name, time)?;
-                let sitting = Sitting { begun: Some(begun), ..before.clone() };
-                sitting.close(&before, kept, &name, time)?;
+                before.with_begun(Some(begun)).close(&before, kept, &name, time)?;
                 Ok(Err("waits_for_its_outcome"))
             }
             (Platform::Hive, _) if value.len() <= BEGUN_BYTES => {
@@ -213,7 +213,7 @@ impl QueryProcessor {
             let is_same = before.begun.as_ref().is_some_and(|begun| self.tells_of(begun, &event));
             if is_same {
                 let begun = before.begun.clone();
-                Sitting { begun: None, ..before.clone() }.close(&before, kept, &name, time)?;
+                before.with_begun(None).close(&before, kept, &name, time)?;
                 if let Some(begun) = begun
                     && let Ok(LogLine::Query(first)) = log::decode(&begun.record(), &self.config.logs)
                 {
@@ -287,7 +287,7 @@ impl QueryProcessor {
     ) -> Result<bool, ProcessError> {
         let before = Sitting::open(kept, name, time)?;
         let Some(begun) = before.begun.clone() else { return Ok(false) };
-        Sitting { begun: None, ..before.clone() }.close(&before, kept, name, time)?;
+        before.with_begun(None).close(&before, kept, name, time)?;
         let Ok(LogLine::Query(first)) = log::decode(&begun.record(), &self.config.logs) else { return Ok(false) };
         let mut event = *first;
         event.status = QueryStatus::Success;
@@ -317,13 +317,7 @@ impl QueryProcessor {
         first.query_id == event.query_id || (first.text.is_some() && first.text == event.text)
     }
 
-    fn is_seen(
-        &self,
-        event: &QueryEvent<'_>,
-        richness: u8,
-        kept: &Kept<'_>,
-        time: i64,
-    ) -> Result<bool, StateError> {
+    fn is_seen(&self, event: &QueryEvent<'_>, richness: u8, kept: &Kept<'_>, time: i64) -> Result<bool, StateError> {
         let seen = kept.get(Kind::Seen, &[&event.instance, &event.query_id], time)?;
         Ok(seen.and_then(|seen| seen.first().copied()).is_some_and(|known| known >= richness))
     }
@@ -358,7 +352,8 @@ impl QueryProcessor {
         let succeeded = event.status == QueryStatus::Success;
 
         let mut session = sitting.session.clone();
-        let answer = self.answers.statements(text, event.dialect, &mut session, schemas, &names, &config.options);
+        let options = Options { remember: name.is_some(), ..config.options };
+        let answer = self.answers.statements(text, event.dialect, &mut session, schemas, &names, &options);
         let mut effects = Effects::of_statements(&answer.statements, text, &names);
         effects.complete &= !event.truncated;
         if succeeded {
@@ -366,11 +361,11 @@ impl QueryProcessor {
             if name.is_some() {
                 let answers = &mut self.answers;
                 let identify = |statement: &StatementLineage| {
-                    let JobText { fingerprint, text } =
-                        job_text(answers, text, is_script(&answer.statements).then_some(statement.span), &event);
-                    Before { fingerprint, text }
+                    let span = is_script(&answer.statements).then_some(statement.span);
+                    let JobText { fingerprint, text } = job_text(answers, text, span, &event);
+                    Maker { fingerprint, text }
                 };
-                sitting.follow(&answer.statements, identify, &mut effects, &names);
+                sitting.follow(&answer.statements, identify, &mut effects);
             }
             effects.correct(event.reads.as_deref(), event.writes.as_deref(), &names);
         } else {
@@ -408,8 +403,8 @@ impl QueryProcessor {
         };
         let teller = Teller { identity: &config.identity, limits: &config.facts, kept, counted };
         let answers = &mut self.answers;
-        let text_of = |flow: &Effect| match &flow.before {
-            Some(before) => JobText { fingerprint: before.fingerprint.clone(), text: before.text.clone() },
+        let text_of = |flow: &Effect| match &flow.maker {
+            Some(maker) => JobText { fingerprint: maker.fingerprint.clone(), text: maker.text.clone() },
             None => job_text(answers, text, flow.span, &event),
         };
         let redacted = normalised.as_ref().filter(|_| !config.keep_literals);
@@ -437,8 +432,7 @@ impl QueryProcessor {
         let config = &self.config;
         let instance = config.identity.instances().find(&part.instance).map(|known| known.namespace.clone());
         let instance = instance.unwrap_or_else(|| part.instance.clone());
-        let mut event =
-            QueryEvent::new(part.platform.clone(), part.instance.clone(), part.query_id.clone(), part.at);
+        let mut event = QueryEvent::new(part.platform.clone(), part.instance.clone(), part.query_id.clone(), part.at);
         event.named_job = part.named_job.clone();
         let defaults = event.defaults.clone();
         let names = Names::new(&config.identity, &instance, event.dialect, &defaults, input.topic);

@@ -107,8 +107,10 @@ impl<'a> Names<'a> {
             _ => Vec::new(),
         };
         // Hive's and MySQL's names have two parts, and their dialects know no database above.
-        let two_parts = matches!(self.dialect, Dialect::Hive | Dialect::MySql | Dialect::ClickHouse | Dialect::Teradata);
-        let outer = if two_parts && given + outer.len() > 2 { outer.get(1..).unwrap_or_default().to_vec() } else { outer };
+        let two_parts =
+            matches!(self.dialect, Dialect::Hive | Dialect::MySql | Dialect::ClickHouse | Dialect::Teradata);
+        let outer =
+            if two_parts && given + outer.len() > 2 { outer.get(1..).unwrap_or_default().to_vec() } else { outer };
         outer.into_iter().map(str::to_owned).collect()
     }
 
@@ -170,7 +172,8 @@ impl<'a> Names<'a> {
         let Some((table, outer)) = parts.split_last() else { return true };
         let (table, outer): (String, Vec<String>) =
             (table.to_lowercase(), outer.iter().map(|part| part.to_lowercase()).collect());
-        if outer.iter().any(|part| SYSTEM_SCHEMAS.contains(&part.as_str())) || table.starts_with("information_schema.") {
+        if outer.iter().any(|part| SYSTEM_SCHEMAS.contains(&part.as_str())) || table.starts_with("information_schema.")
+        {
             return true;
         }
         let database = outer.first().filter(|_| outer.len() > 1).map(String::as_str);

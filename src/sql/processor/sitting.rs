@@ -4,16 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use super::super::Session;
 use super::super::types::{Defaults, StatementKind, StatementLineage, TableName};
-use super::effect::{Before, Effect, Effects};
+use super::effect::{Effects, Maker};
 use super::kept::{DAY, Kept, Kind};
-use super::names::Names;
 use crate::model::fact::Origin;
 use crate::model::state::StateError;
 
 /// What is kept of one session, bytes; one that has grown beyond begins anew.
 const MAX_BYTES: usize = 1 << 20;
 /// Tables made in a session whose makers are remembered.
-const MAX_BUILT: usize = 64;
+const MAX_MAKERS: usize = 64;
+/// Longest text of a maker that is remembered.
+const MAKER_TEXT_BYTES: usize = 8 << 10;
 
 /// A session as it stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -30,7 +31,7 @@ pub(super) struct Sitting {
     /// Tables made here and what made them: who fills a table under one name and puts it under another one afterwards
     /// has filled that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    built: Vec<Built>,
+    makers: Vec<(TableName, Maker)>,
 }
 
 /// A record that said that a statement began; it is decoded again when its outcome is known.
@@ -41,19 +42,16 @@ pub(super) struct Begun {
     pub origin: Origin,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Built {
-    name: TableName,
-    statement: StatementLineage,
-    fingerprint: String,
-    text: String,
-}
-
 impl Sitting {
     /// The session `name` at `time`; a new one if it is not known or was silent for a day.
     pub fn open(kept: &Kept<'_>, name: &[&str], time: i64) -> Result<Self, StateError> {
         let known = kept.get(Kind::Session, name, time)?;
         Ok(known.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
+    }
+
+    /// The same session with another statement under way, or none.
+    pub fn with_begun(&self, begun: Option<Begun>) -> Self {
+        Self { begun, ..self.clone() }
     }
 
     /// Keeps it, if there is something to keep; `before` is what was kept.
@@ -62,7 +60,7 @@ impl Sitting {
             return Ok(());
         }
         let bytes = serde_json::to_vec(&self).unwrap_or_default();
-        let says_nothing = self.begun.is_none() && self.built.is_empty() && self.session == self.plain();
+        let says_nothing = self.begun.is_none() && self.makers.is_empty() && self.session == self.plain();
         if says_nothing || bytes.is_empty() || bytes.len() > MAX_BYTES {
             return kept.remove(Kind::Session, name);
         }
@@ -71,7 +69,7 @@ impl Sitting {
     }
 
     fn plain(&self) -> Session {
-        Session { defaults: self.base.clone(), ..Session::default() }
+        Session::new(self.base.clone())
     }
 
     /// The log says where unqualified names belong.
@@ -82,82 +80,62 @@ impl Sitting {
         }
     }
 
-    /// Follows what `statements` make and rename; the flows into tables that got another name are added to `effects`.
+    /// Follows what `statements` make and rename: what got another name is its maker's.
     pub fn follow(
         &mut self,
         statements: &[StatementLineage],
-        mut identify: impl FnMut(&StatementLineage) -> Before,
+        mut identify: impl FnMut(&StatementLineage) -> Maker,
         effects: &mut Effects,
-        names: &Names<'_>,
     ) {
-        for statement in statements {
-            match statement.kind {
+        for (nth, statement) in statements.iter().enumerate() {
+            if !statement.renames.is_empty() {
+                let flow = effects.flows.iter_mut().find(|flow| flow.nth == nth);
+                let makers = self.renamed(&statement.renames);
+                if let (Some(flow), Some(maker)) = (flow, makers.into_iter().next()) {
+                    flow.maker = Some(maker);
+                }
+                continue;
+            }
+            let makes = matches!(
+                statement.kind,
                 StatementKind::CreateTable
-                | StatementKind::CreateTableAs
-                | StatementKind::CreateView
-                | StatementKind::CreateMaterializedView => {
-                    for table in &statement.outputs {
-                        self.built.retain(|built| built.name != *table);
-                        self.build(table, statement, identify(statement));
-                    }
+                    | StatementKind::CreateTableAs
+                    | StatementKind::CreateView
+                    | StatementKind::CreateMaterializedView
+            );
+            for table in &statement.outputs {
+                let known = self.makers.iter().position(|(name, _)| name == table);
+                if !makes && known.is_none() {
+                    continue;
                 }
-                StatementKind::Insert | StatementKind::Copy | StatementKind::Merge => {
-                    for table in &statement.outputs {
-                        let is_ours = self.built.iter().any(|built| built.name == *table);
-                        let is_new = !self.built.iter().any(|built| {
-                            built.name == *table
-                                && built.statement.inputs == statement.inputs
-                                && built.statement.columns == statement.columns
-                        });
-                        if is_ours && is_new {
-                            self.build(table, statement, identify(statement));
-                        }
-                    }
+                // What fills a table says more than what made it empty.
+                let mut maker = identify(statement);
+                if maker.text.len() > MAKER_TEXT_BYTES {
+                    maker.text.clear();
                 }
-                StatementKind::Drop => {
-                    self.built.retain(|built| !statement.subjects.contains(&built.name));
+                if let Some(at) = known.or((self.makers.len() >= MAX_MAKERS).then_some(0)) {
+                    self.makers.remove(at);
                 }
-                StatementKind::Rename | StatementKind::Swap => {
-                    for (from, to) in renames(statement) {
-                        self.rename(&from, &to, effects, names);
-                    }
-                }
-                _ => {}
+                self.makers.push((table.clone(), maker));
+            }
+            if statement.kind == StatementKind::Drop {
+                self.makers.retain(|(name, _)| !statement.subjects.contains(name));
             }
         }
     }
 
-    fn build(&mut self, table: &TableName, statement: &StatementLineage, identity: Before) {
-        if self.built.len() >= MAX_BUILT {
-            self.built.remove(0);
-        }
-        let Before { fingerprint, text } = identity;
-        self.built.push(Built { name: table.clone(), statement: statement.clone(), fingerprint, text });
-    }
-
-    fn rename(&mut self, from: &TableName, to: &TableName, effects: &mut Effects, names: &Names<'_>) {
-        self.built.retain(|built| built.name != *to);
-        for built in self.built.iter_mut().filter(|built| built.name == *from) {
-            built.name = to.clone();
-            let before = Before { fingerprint: built.fingerprint.clone(), text: built.text.clone() };
-            if let Some(effect) = effects.flow(&built.statement, std::slice::from_ref(to), names) {
-                effects.writes.extend(effect.outputs.iter().cloned());
-                effects.flows.push(Effect { before: Some(before), ..effect });
+    /// Moves makers from old names to new ones, and says whose tables these are.
+    fn renamed(&mut self, renames: &[(TableName, TableName)]) -> Vec<Maker> {
+        let mut found = Vec::new();
+        let mut moved = Vec::new();
+        for (old, new) in renames {
+            if let Some(at) = self.makers.iter().position(|(name, _)| name == old) {
+                let (_, maker) = self.makers.remove(at);
+                found.push(maker.clone());
+                moved.push((new.clone(), maker));
             }
         }
-    }
-}
-
-/// Old and new names of a statement that renames.
-fn renames(statement: &StatementLineage) -> Vec<(TableName, TableName)> {
-    match (statement.kind, statement.subjects.as_slice(), statement.inputs.as_slice()) {
-        (StatementKind::Swap, [one, other], _) | (StatementKind::Swap, _, [one, other]) => {
-            vec![(one.clone(), other.clone())]
-        }
-        (StatementKind::Rename, subjects, inputs) => {
-            let old = if subjects.is_empty() { inputs } else { subjects };
-            old.iter().cloned().zip(statement.outputs.iter().cloned()).collect()
-        }
-        _ => Vec::new(),
+        self.makers.extend(moved);
+        found
     }
 }

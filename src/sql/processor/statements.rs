@@ -33,6 +33,7 @@ pub struct StatementBinder {
 impl StatementBinder {
     /// A binder that has seen nothing.
     pub fn new(identity: Arc<Identity>, limits: FactLimits, options: Options) -> Self {
+        let options = Options { remember: false, ..options };
         Self { identity, limits, options, answers: Answers::default() }
     }
 
@@ -108,9 +109,10 @@ impl StatementBinder {
         };
         let defaults = Defaults { database, schemas: schemas_of };
         let names = Names::new(&self.identity, &home.instance, dialect, &defaults, &fact.origin.topic);
-        let mut session = Session { defaults: defaults.clone(), ..Session::default() };
+        let mut session = Session::new(defaults.clone());
         let answer = self.answers.statements(&sql.text, dialect, &mut session, schemas, &names, &self.options);
-        bound.extend(answer.asked.iter().filter_map(|(_, hash)| hash.as_ref()).map(|(id, hash)| format!("{id}@{hash}")));
+        bound
+            .extend(answer.asked.iter().filter_map(|(_, hash)| hash.as_ref()).map(|(id, hash)| format!("{id}@{hash}")));
         let mut effects = Effects::of_statements(&answer.statements, &sql.text, &names);
         if let ([statement], Some(target)) = (queries(&answer.statements).as_slice(), &home.target) {
             // A model's or view's text is the query alone; where its result goes is said beside it.

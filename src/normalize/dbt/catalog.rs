@@ -13,7 +13,7 @@ use crate::model::raw::Normalized;
 use crate::model::reject::Rejection;
 
 use super::manifest::{listing_entries, listing_id, packages};
-use super::names::package;
+use super::names::{package, resource_type};
 use super::wire::{Catalog, CatalogColumn, CatalogTable, Metadata, Relation, Statistic, whole};
 use super::{Seen, Told, node, read, said};
 
@@ -36,7 +36,9 @@ pub(super) fn facts(
     let mut facts = seen.collector(&source, time);
     let mut members: BTreeSet<EntityId> = BTreeSet::new();
     for (field, tables) in [("nodes", &catalog.nodes), ("sources", &catalog.sources)] {
-        for (unique_id, raw) in &tables.0 {
+        // Tables of failing rows belong to their tests.
+        let is_node = |id: &str| matches!(resource_type(id), "model" | "seed" | "snapshot" | "source");
+        for (unique_id, raw) in tables.0.iter().filter(|(unique_id, _)| is_node(unique_id)) {
             let path = || format!("/{field}/{}", pointer(unique_id));
             let table: CatalogTable<'_> = read(raw.get(), &path())?;
             let place = &table.metadata;

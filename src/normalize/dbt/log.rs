@@ -1,7 +1,8 @@
 //! Structured log lines: of dbt since 1.4, of dbt before that, and of Fusion.
 //!
 //! A run writes thousands of lines; the start and the end of nodes and what freshness checks found say all that the
-//! catalog wants to know. The rest is counted.
+//! catalog wants to know. The rest is counted. The start is `LogStartLine`: `NodeStart` is written of nodes, too, that
+//! are only compiled or will be skipped.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,7 +13,7 @@ use crate::model::reject::Rejection;
 
 use super::names::{package, resource_type, run_id};
 use super::results::{self, RUN_SOURCE, outcome, started, without};
-use super::wire::{AdapterResponse, Metadata, NodeResult};
+use super::wire::{Metadata, NodeResult, lenient};
 use super::{Seen, Told, read, said};
 
 const NO_OP: Normalized = Normalized::NoOp("dbt_log_line");
@@ -29,12 +30,14 @@ struct Line {
 struct Info {
     name: String,
     ts: String,
+    #[serde(deserialize_with = "lenient")]
     invocation_id: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Data {
+    #[serde(deserialize_with = "lenient")]
     node_info: NodeInfo,
     run_result: Option<Value>,
     status: Value,
@@ -43,6 +46,7 @@ struct Data {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct NodeInfo {
+    #[serde(deserialize_with = "lenient")]
     unique_id: String,
     node_status: Value,
     node_relation: Value,
@@ -62,12 +66,12 @@ pub(super) fn line(seen: &Seen<'_>, json: &str, told: &Told) -> Result<Normalize
     }
     // Nearly all lines are of no interest: the others' data are not even read.
     let name = read::<Name>(json, "")?.info.name;
-    if !matches!(name.as_str(), "NodeStart" | "NodeFinished" | "LogFreshnessResult") {
+    if !matches!(name.as_str(), "LogStartLine" | "NodeFinished" | "LogFreshnessResult") {
         return Ok(NO_OP);
     }
     let Line { info, data } = read(json, "")?;
     let event = match info.name.as_str() {
-        "NodeStart" => Event::Start,
+        "LogStartLine" => Event::Start,
         "NodeFinished" => {
             let mut result: NodeResult = match data.run_result {
                 Some(result) => result_of(result)?,
@@ -89,7 +93,8 @@ pub(super) fn line(seen: &Seen<'_>, json: &str, told: &Told) -> Result<Normalize
     told_of(seen, told, &at, data.node_info, event)
 }
 
-/// A line of dbt 1.0 to 1.3: `{"type": "log_line", "code": "Q025", "node_info": {…}, …}`.
+/// A line of dbt 1.0 to 1.3: `{"type": "log_line", "code": "Q025", "node_info": {…}, "data": {…}, …}`. What it says of
+/// the end of a node counts where it holds the result; not seen of a real run.
 pub(super) fn old_line(seen: &Seen<'_>, json: &str, told: &Told) -> Result<Normalized, Rejection> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
@@ -97,23 +102,20 @@ pub(super) fn old_line(seen: &Seen<'_>, json: &str, told: &Told) -> Result<Norma
         code: String,
         ts: String,
         invocation_id: String,
+        #[serde(deserialize_with = "lenient")]
         node_info: NodeInfo,
+        #[serde(deserialize_with = "lenient")]
+        data: Data,
     }
     let line: OldLine = read(json, "")?;
-    let event = match line.code.as_str() {
-        "Q024" => Event::Start,
-        "Q025" => {
-            let status = line.node_info.node_status.as_str().unwrap_or_default().to_owned();
-            Event::End(NodeResult { status, ..NodeResult::default() })
-        }
-        _ => return Ok(NO_OP),
-    };
+    let Some(result) = line.data.run_result.filter(|_| line.code == "Q025") else { return Ok(NO_OP) };
     let at = Moment { time: &line.ts, path: "/ts", invocation: &line.invocation_id };
-    told_of(seen, told, &at, line.node_info, event)
+    let node = if line.node_info.unique_id.is_empty() { line.data.node_info } else { line.node_info };
+    told_of(seen, told, &at, node, Event::End(result_of(result)?))
 }
 
-/// A record of Fusion's telemetry (`--log-format otel`), by its documentation: spans `NodeEvaluated` of phase `run` and
-/// `NodeProcessed`. Not seen of a real run.
+/// A record of Fusion's telemetry (`--log-format otel`), by its documentation: spans `NodeEvaluated` of phase `run`, or
+/// with what a freshness check found. Not seen of a real run.
 pub(super) fn fusion_line(seen: &Seen<'_>, json: &str, told: &Told) -> Result<Normalized, Rejection> {
     #[derive(Default, Deserialize)]
     #[serde(default)]
@@ -159,11 +161,8 @@ pub(super) fn fusion_line(seen: &Seen<'_>, json: &str, told: &Told) -> Result<No
         text.rsplit('_').next().unwrap_or_default().to_owned()
     };
     let is_end = span.record_type == "SpanEnd";
-    let counts = match event {
-        "NodeEvaluated" => word(&of.phase) == "run",
-        "NodeProcessed" => is_end,
-        _ => false,
-    };
+    let found = word(&of.node_freshness_outcome.node_freshness_outcome);
+    let counts = event == "NodeEvaluated" && (word(&of.phase) == "run" || !found.is_empty());
     if !counts || !(is_end || span.record_type == "SpanStart") {
         return Ok(NO_OP);
     }
@@ -174,14 +173,15 @@ pub(super) fn fusion_line(seen: &Seen<'_>, json: &str, told: &Told) -> Result<No
     let Some(time) = time else { return Err(without("/end_time_unix_nano", "its time in nanoseconds since 1970")) };
     let invocation = uuid::Uuid::parse_str(&span.trace_id).map_or(span.trace_id, |id| id.hyphenated().to_string());
     let mut result = NodeResult {
-        adapter_response: AdapterResponse { rows_affected: of.rows_affected, ..AdapterResponse::default() },
+        // A span of this phase is no mere compilation.
+        adapter_response: [("rows_affected".to_owned(), of.rows_affected)].into_iter().collect(),
         num_failures: of.node_test_detail.failing_rows,
         max_loaded_at_time_ago_in_s: of.node_freshness_outcome.age_seconds.as_f64(),
         ..NodeResult::default()
     };
     result.status = match (word(&of.node_outcome).as_str(), resource_type(&of.unique_id)) {
         ("success", "test" | "unit_test" | "unit") => word(&of.node_test_detail.test_outcome),
-        ("success", "source") => word(&of.node_freshness_outcome.node_freshness_outcome),
+        ("success", "source") => found,
         (outcome, _) => outcome.to_owned(),
     };
     result.status = match result.status.as_str() {

@@ -303,7 +303,12 @@ impl Seen<'_> {
             topic: &self.record.origin.topic,
             jobs,
             namespace,
-            project: projects.first().map_or_else(String::new, |project| (*project).to_owned()),
+            // Of several packages the configured one is the project.
+            project: project
+                .or(configured.and_then(|entry| entry.project.as_deref()))
+                .or(projects.first().copied())
+                .unwrap_or_default()
+                .to_owned(),
             target: told.target.clone().or_else(|| configured.and_then(|entry| entry.target.clone())),
             adapter,
         })

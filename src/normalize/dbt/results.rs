@@ -25,7 +25,8 @@ pub(super) fn facts(
     for (index, raw) in artifact.results.iter().enumerate() {
         results.push(read(raw.get(), &format!("/results/{index}"))?);
     }
-    if results.is_empty() {
+    let is_only_compiled = matches!(artifact.args.which.as_str(), "compile" | "generate" | "parse" | "list" | "show");
+    if results.is_empty() || is_only_compiled {
         return Ok(Normalized::NoOp("dbt_without_results"));
     }
     let told = Told { target: told.target.clone().or_else(|| artifact.args.target.clone()), ..told.clone() };
@@ -87,16 +88,21 @@ pub(super) fn job_entry(home: &Home<'_>, unique_id: &str) -> Entry {
     }))
 }
 
+/// Whether the warehouse was asked: `dbt compile` and `dbt docs generate` report success, too.
+fn was_run(result: &NodeResult) -> bool {
+    result.status != "success" || said(result.message.as_deref()).is_some() || !result.adapter_response.is_empty()
+}
+
 fn ran(home: &Home<'_>, result: &NodeResult, invocation: &str, time: i64, facts: &mut Collector) {
-    let Some(state) = state(&result.status) else { return };
+    let Some(state) = state(&result.status).filter(|_| was_run(result)) else { return };
     let job = home.job(&result.unique_id);
     let run = run_id(invocation, &result.unique_id);
     let timing = if result.timing.is_empty() { &result.timing_info } else { &result.timing };
     let started_at = timing.iter().filter_map(|one| parse_micros(&one.started_at)).min();
     let ended_at = timing.iter().filter_map(|one| parse_micros(&one.completed_at)).max().unwrap_or(time);
     let message = said(result.message.as_deref()).map(plain);
-    let rows = whole(&result.adapter_response.rows_affected).filter(|rows| *rows >= 0);
-    let bytes = whole(&result.adapter_response.bytes_processed).filter(|bytes| *bytes >= 0);
+    let number = |name: &str| result.adapter_response.get(name).and_then(whole).filter(|number| *number >= 0);
+    let (rows, bytes) = (number("rows_affected"), number("bytes_processed"));
     let relation = said(result.relation_name.as_deref()).map(|name| home.rendered(name));
     let relation = relation.filter(|named| !named.resolved.ignored);
     let seconds = result.execution_time.filter(|seconds| seconds.is_finite());
@@ -128,7 +134,8 @@ fn ran(home: &Home<'_>, result: &NodeResult, invocation: &str, time: i64, facts:
 
 fn checked(home: &Home<'_>, result: &NodeResult, invocation: &str, facts: &mut Collector) {
     let status = match result.status.to_ascii_lowercase().as_str() {
-        "pass" | "success" => "passed",
+        // A test that was only compiled is a success.
+        "pass" => "passed",
         "fail" => "failed",
         // A source that is staler than it may be was checked all right.
         "error" if resource_type(&result.unique_id) == "source" && result.max_loaded_at.is_some() => "failed",

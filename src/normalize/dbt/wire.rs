@@ -12,7 +12,9 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// A field that counts as absent if it is null or of another type than expected.
-fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(deserializer: D) -> Result<T, D::Error> {
+pub(super) fn lenient<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     let raw = <&RawValue>::deserialize(deserializer)?;
     Ok(serde_json::from_str(raw.get()).unwrap_or_default())
 }
@@ -315,6 +317,9 @@ pub(super) struct Results<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct RunArgs {
+    /// The command.
+    #[serde(deserialize_with = "lenient")]
+    pub which: String,
     #[serde(deserialize_with = "lenient")]
     pub target: Option<String>,
 }
@@ -334,7 +339,7 @@ pub(super) struct NodeResult {
     #[serde(deserialize_with = "lenient")]
     pub relation_name: Option<String>,
     #[serde(deserialize_with = "lenient")]
-    pub adapter_response: AdapterResponse,
+    pub adapter_response: Map<String, Value>,
     #[serde(deserialize_with = "lenient")]
     pub timing: Vec<Timing>,
     /// The same in log lines.
@@ -354,15 +359,6 @@ pub(super) struct NodeResult {
     pub criteria: Value,
     #[serde(deserialize_with = "lenient")]
     pub error: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct AdapterResponse {
-    #[serde(deserialize_with = "lenient")]
-    pub rows_affected: Value,
-    #[serde(deserialize_with = "lenient")]
-    pub bytes_processed: Value,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -8,14 +8,13 @@ mod analyse;
 mod bind;
 mod front;
 pub mod log;
+pub mod processor;
 mod schemas;
-mod types;
-
-pub use schemas::{Known, Schemas};
 mod session;
 mod types;
 
 pub use analyse::{Options, ScriptLineage, analyse, merge};
+pub use schemas::{Known, Schemas};
 pub use session::Session;
 pub use types::{
     Catalog, ColumnDef, ColumnLineage, ColumnRef, Defaults, Dialect, IndirectUse, JoinUse, Limits, NoCatalog, Position,

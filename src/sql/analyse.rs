@@ -118,7 +118,15 @@ pub fn merge(statements: &[StatementLineage]) -> ScriptLineage {
         let last_name = |table: &TableName| {
             if renames { renamed(table, &statements[nth + 1..]) } else { table.clone() }
         };
-        answer.inputs.extend(statement.inputs.iter().map(last_name));
+        // What is read has the name it had then, unless this script wrote it.
+        let read_name = |table: &TableName| {
+            if renames && statements[..nth].iter().any(|earlier| earlier.outputs.contains(table)) {
+                renamed(table, &statements[nth + 1..])
+            } else {
+                table.clone()
+            }
+        };
+        answer.inputs.extend(statement.inputs.iter().map(read_name));
         answer.outputs.extend(statement.outputs.iter().map(last_name));
         for column in &statement.columns {
             if column.sources.is_empty() {
@@ -126,9 +134,15 @@ pub fn merge(statements: &[StatementLineage]) -> ScriptLineage {
             }
             let table = column.table.as_ref().map(last_name);
             let place = *places.entry((table.clone(), Arc::clone(&column.column))).or_insert(answer.columns.len());
+            let mut sources = column.sources.clone();
+            if renames {
+                for source in &mut sources {
+                    source.column.table = read_name(&source.column.table);
+                }
+            }
             match answer.columns.get_mut(place) {
-                Some(known) => known.sources = joined(&known.sources, &column.sources),
-                None => answer.columns.push(ColumnLineage { table, ..column.clone() }),
+                Some(known) => known.sources = joined(&known.sources, &sources),
+                None => answer.columns.push(ColumnLineage { table, column: Arc::clone(&column.column), sources }),
             }
         }
     }

@@ -382,7 +382,12 @@ impl Binder<'_> {
         if update.table.joins.is_empty() {
             self.wrote(&target);
         }
+        self.know_assigned(&mut scope, &target, &update.assignments);
+        let before = self.answer.columns.len();
         self.assign(&update.assignments, &target, &scope);
+        if update.returning.is_some() || update.output.is_some() {
+            self.show_assigned(&mut scope, &target, before);
+        }
         if !update.table.joins.is_empty() && self.answer.outputs.is_empty() {
             self.wrote(&target);
         }
@@ -394,6 +399,61 @@ impl Binder<'_> {
             self.indirect(expr, &scope, Transformation::Filter);
         }
         self.returning(update.returning.as_deref(), update.output.as_ref(), &mut scope)
+    }
+
+    /// What SET assigns to is a column of the written table, even where its schema is not known.
+    fn know_assigned(&mut self, scope: &mut Scope<'_>, target: &Target, assignments: &[Assignment]) {
+        let Target::Table(id) = *target else { return };
+        let relation = self.table_relation(id);
+        if relation.is_closed() {
+            return;
+        }
+        let mut items: Vec<Item> = Vec::new();
+        let mut keys = Vec::new();
+        for assignment in assignments {
+            let names = match &assignment.target {
+                AssignmentTarget::ColumnName(name) => std::slice::from_ref(name),
+                AssignmentTarget::Tuple(names) => names,
+            };
+            for name in names {
+                if let Some((Target::Table(table), name)) = self.assigned(name, target, scope)
+                    && table == id
+                {
+                    let column = self.names.column(id, name);
+                    let key = self.names.key(name);
+                    keys.push(key);
+                    items.push(Item::Column(Column { name, key, sources: Sources::one(column) }));
+                }
+            }
+        }
+        for item in &relation.items {
+            match item {
+                Item::Star(star) => items.push(Item::Star(star.without(&keys))),
+                Item::Column(column) => items.push(Item::Column(column.clone())),
+            }
+        }
+        let known = Rc::new(Relation::new(items));
+        for item in scope.items.iter_mut().filter(|item| item.table == Some(id)) {
+            item.relation = Rc::clone(&known);
+        }
+    }
+
+    /// RETURNING shows the values as assigned.
+    fn show_assigned(&mut self, scope: &mut Scope<'_>, target: &Target, before: usize) {
+        let Target::Table(id) = *target else { return };
+        let Some(item) = scope.items.iter_mut().find(|item| item.table == Some(id)) else { return };
+        let mut items = item.relation.items.clone();
+        for derived in self.answer.columns.iter().skip(before).filter(|derived| derived.table == Some(id)) {
+            let key = self.names.key(derived.column);
+            for item in &mut items {
+                if let Item::Column(column) = item
+                    && column.key == key
+                {
+                    column.sources = derived.sources.clone();
+                }
+            }
+        }
+        item.relation = Rc::new(Relation::new(items));
     }
 
     pub(super) fn delete(&mut self, delete: &Delete, outer: Option<&Scope<'_>>) -> Rc<Relation> {
@@ -436,6 +496,12 @@ impl Binder<'_> {
             }
             self.answer.inputs.retain(|input| !targets.contains(input));
         }
+        if delete.returning.as_ref().is_some_and(|items| !items.is_empty()) || delete.output.is_some() {
+            // The deleted rows are handed on.
+            for &table in &targets {
+                self.read(table);
+            }
+        }
         self.answer.subjects.extend(targets);
         if let Some(expr) = &delete.selection {
             self.indirect(expr, &scope, Transformation::Filter);
@@ -465,6 +531,13 @@ impl Binder<'_> {
         let own = scope.items.len();
         let target = self.merge_target(&mut scope, &merge.table);
         self.wrote(&target);
+        for clause in &merge.clauses {
+            if let MergeAction::Update(update) = &clause.action
+                && let MergeUpdateKind::Set(assignments) = &update.kind
+            {
+                self.know_assigned(&mut scope, &target, assignments);
+            }
+        }
         self.indirect(&merge.on, &scope, Transformation::Join);
         for clause in &merge.clauses {
             if let Some(expr) = &clause.predicate {

@@ -6,6 +6,8 @@ use sqlparser::ast::{
     Query, Subscript, Value, WindowSpec, WindowType,
 };
 
+use crate::sql::types::Dialect;
+
 use super::Binder;
 use super::functions::{self, Kind};
 use super::names::Sym;
@@ -74,7 +76,16 @@ impl Binder<'_> {
                     self.add(&sources, how, out);
                 }
             }
-            Expr::Value(_) | Expr::TypedString(_) | Expr::Wildcard(_) | Expr::MatchAgainst { .. } => {}
+            Expr::Value(value) => {
+                if how != How::Skip
+                    && let Value::Placeholder(text) = &value.value
+                    && self.dialect == Dialect::Snowflake
+                    && let Some(sources) = self.identifier(&Ident::new(text), scope)
+                {
+                    self.add(&sources, how, out);
+                }
+            }
+            Expr::TypedString(_) | Expr::Wildcard(_) | Expr::MatchAgainst { .. } => {}
             Expr::Nested(expr) | Expr::Collate { expr, .. } | Expr::OuterJoin(expr) | Expr::Prior(expr) => {
                 self.expr(expr, scope, how, out);
             }

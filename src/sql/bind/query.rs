@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use sqlparser::ast::{
-    Cte as CteSyntax, OrderBy, OrderByKind, Query, SetExpr, SetOperator, SetQuantifier, TableAlias, Values, With,
+    Cte as CteSyntax, OrderBy, OrderByKind, Query, SelectFlavor, SetExpr, SetOperator, SetQuantifier, TableAlias,
+    Values, With,
 };
 
 use crate::sql::types::{Dialect, Transformation};
@@ -24,10 +25,27 @@ impl Binder<'_> {
         if let Some(with) = &query.with {
             self.with(with, outer);
         }
-        let mut relation = self.set_expr(&query.body, outer, query.order_by.as_ref());
-        if !query.pipe_operators.is_empty() {
-            relation = self.pipes(relation, &query.pipe_operators, outer);
-        }
+        let relation = match &*query.body {
+            // FROM alone keeps the names of its items for the operators after it.
+            SetExpr::Select(select)
+                if !query.pipe_operators.is_empty() && select.flavor == SelectFlavor::FromFirstNoSelect =>
+            {
+                let mut scope = Scope::under(outer);
+                for table in &select.from {
+                    self.table_with_joins(&mut scope, table);
+                }
+                self.pipes(scope, &query.pipe_operators)
+            }
+            body => {
+                let relation = self.set_expr(body, outer, query.order_by.as_ref());
+                if query.pipe_operators.is_empty() {
+                    relation
+                } else {
+                    let scope = Scope::of(outer, FromItem::new(None, None, relation));
+                    self.pipes(scope, &query.pipe_operators)
+                }
+            }
+        };
         if let Some(limit) = &query.limit_clause {
             self.limit(limit, outer);
         }

@@ -311,7 +311,11 @@ impl Binder<'_> {
             [.., alias] => scope.items.iter().find(|item| {
                 item.alias.is_some_and(|key| self.names.text(key).eq_ignore_ascii_case(&alias.value))
                     || item.table.is_some_and(|table| {
-                        self.names.table_name(table).parts.last().is_some_and(|part| part.eq_ignore_ascii_case(&alias.value))
+                        self.names
+                            .table_name(table)
+                            .parts
+                            .last()
+                            .is_some_and(|part| part.eq_ignore_ascii_case(&alias.value))
                     })
             }),
         };
@@ -332,6 +336,7 @@ impl Binder<'_> {
             "sysdate" | "systimestamp" | "rownum" | "rowid" | "level" | "uid" | "user" | "connect_by_isleaf" => {
                 matches!(self.dialect, Dialect::Oracle) || (text == "sysdate" && self.dialect != Dialect::Ansi)
             }
+            _ if positional(text).is_some() => true,
             "_partitiontime" | "_partitiondate" | "_table_suffix" => self.dialect == Dialect::BigQuery,
             _ => false,
         }

@@ -5,8 +5,9 @@ use std::rc::Rc;
 use smallvec::SmallVec;
 use sqlparser::ast::{
     ConnectByKind, Distinct, ExcludeSelectItem, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
-    GroupByWithModifier, JoinOperator, NamedWindowExpr, ObjectName, ObjectNamePart, OrderBy, OrderByKind, RenameSelectItem, Select,
-    SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, Value, WildcardAdditionalOptions,
+    GroupByWithModifier, JoinOperator, NamedWindowExpr, ObjectName, ObjectNamePart, OrderBy, OrderByKind,
+    RenameSelectItem, Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, Value,
+    WildcardAdditionalOptions,
 };
 
 use crate::sql::types::{Dialect, Transformation};

@@ -157,16 +157,8 @@ impl Binder<'_> {
         let value = out.finish();
         let alias = self.last_key(&view.lateral_view_name);
         let relation = if view.lateral_col_alias.is_empty() {
-            let fixed = self.function_relation(&name, args, None, &value, false);
-            match alias {
-                // `LATERAL VIEW explode(a) AS c`: the one name is read as the column's.
-                Some(key) if fixed.items.len() <= 1 => {
-                    let column = Item::Column(Column { name: key, key, sources: value.clone() });
-                    let rest = Item::Star(Star { value, except: Some(Rc::from([key])), ..Star::default() });
-                    Rc::new(Relation::new(vec![column, rest]))
-                }
-                _ => fixed,
-            }
+            // Of `LATERAL VIEW explode(a) c` the name is also read as the column's: the whole row.
+            self.function_relation(&name, args, None, &value, false)
         } else {
             let position = name.starts_with("posexplode");
             let items = view

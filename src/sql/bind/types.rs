@@ -1,13 +1,11 @@
 //! Types of columns, as far as `struct.*` needs them.
 
-use std::rc::Rc;
-
 use sqlparser::ast::{AccessExpr, DataType, Expr};
 use sqlparser::dialect::{BigQueryDialect, DatabricksDialect, GenericDialect};
 use sqlparser::parser::Parser;
 
 use super::Binder;
-use super::relation::{Column, Item, Relation, Star};
+use super::relation::{Column, Item, Star};
 use super::scope::Scope;
 use super::sources::How;
 
@@ -69,11 +67,6 @@ impl Binder<'_> {
             let name = self.names.intern(&field.to_lowercase());
             items.push(Item::Column(Column { name, key: name, sources: sources.used(How::Transformation) }));
         }
-    }
-
-    /// One unexpanded row.
-    pub(super) fn weak_relation(&self) -> Rc<Relation> {
-        Rc::new(Relation::weak(super::sources::Sources::None))
     }
 }
 

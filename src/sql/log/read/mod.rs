@@ -2,28 +2,30 @@
 //!
 //! Only what a decoder asks for is turned into values; the rest of a record, however large, is passed over.
 
+mod names;
+mod parts;
+
 use std::borrow::Cow;
 use std::fmt;
-use std::marker::PhantomData;
-use std::sync::Arc;
 
 use serde::Deserialize;
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use super::super::types::TableName;
 use crate::codec::time::parse_micros;
 use crate::model::check::is_time;
 use crate::model::reject::{ReasonCode, Rejection};
+
+pub(in crate::sql::log) use names::{dotted, table};
+pub(in crate::sql::log) use parts::{Element, List, Part, Word, elements, list};
 
 /// Fields of most rows.
 const USUAL_FIELDS: usize = 48;
 
 /// The fields of an object by name, each as raw JSON.
 #[derive(Debug)]
-pub(super) struct Fields<'a>(Vec<(Name<'a>, &'a RawValue)>);
+pub(in crate::sql::log) struct Fields<'a>(Vec<(Name<'a>, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -124,7 +126,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
 
 /// A scalar of any JSON type as text; what is null, empty, a list or an object is none.
 #[derive(Debug, Default)]
-pub(super) struct Scalar<'a>(pub Option<Cow<'a, str>>);
+pub(in crate::sql::log) struct Scalar<'a>(pub Option<Cow<'a, str>>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -193,170 +195,8 @@ impl<'a> Scalar<'a> {
     }
 }
 
-/// An object read into `T`; whatever else stands there is none.
-#[derive(Debug)]
-pub(super) struct Part<T>(pub Option<T>);
-
-impl<T> Default for Part<T> {
-    fn default() -> Self {
-        Self(None)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Part<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PartVisitor(PhantomData))
-    }
-}
-
-struct PartVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for PartVisitor<T> {
-    type Value = Part<T>;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(map)).map(|value| Part(Some(value)))
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Part(None))
-    }
-    fn visit_str<E>(self, _text: &str) -> Result<Self::Value, E> {
-        Ok(Part(None))
-    }
-    fn visit_bool<E>(self, _value: bool) -> Result<Self::Value, E> {
-        Ok(Part(None))
-    }
-    fn visit_i64<E>(self, _value: i64) -> Result<Self::Value, E> {
-        Ok(Part(None))
-    }
-    fn visit_u64<E>(self, _value: u64) -> Result<Self::Value, E> {
-        Ok(Part(None))
-    }
-    fn visit_f64<E>(self, _value: f64) -> Result<Self::Value, E> {
-        Ok(Part(None))
-    }
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Part(None))
-    }
-}
-
-/// A list of objects read into `T`s, or of scalars if `T` is one; elements of another kind are left out. `None` if
-/// there is no list.
-#[derive(Debug)]
-pub(super) struct List<T>(pub Option<Vec<T>>);
-
-impl<T> Default for List<T> {
-    fn default() -> Self {
-        Self(None)
-    }
-}
-
-impl<'de, T: Element<'de>> Deserialize<'de> for List<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ListVisitor<T>(PhantomData<T>);
-        impl<'de, T: Element<'de>> Visitor<'de> for ListVisitor<T> {
-            type Value = List<T>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut items = Vec::new();
-                while let Some(element) = seq.next_element::<T::As>()? {
-                    items.extend(T::of(element));
-                }
-                Ok(List(Some(items)))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(List(None))
-            }
-            /// A list in a text, as some exports write their columns.
-            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(T::list_in(text).map_or(List(None), |items| List(Some(items))))
-            }
-            fn visit_bool<E>(self, _value: bool) -> Result<Self::Value, E> {
-                Ok(List(None))
-            }
-            fn visit_i64<E>(self, _value: i64) -> Result<Self::Value, E> {
-                Ok(List(None))
-            }
-            fn visit_u64<E>(self, _value: u64) -> Result<Self::Value, E> {
-                Ok(List(None))
-            }
-            fn visit_f64<E>(self, _value: f64) -> Result<Self::Value, E> {
-                Ok(List(None))
-            }
-            fn visit_unit<E>(self) -> Result<Self::Value, E> {
-                Ok(List(None))
-            }
-        }
-        deserializer.deserialize_any(ListVisitor(PhantomData))
-    }
-}
-
-/// What lists are made of.
-pub(super) trait Element<'de>: Sized {
-    /// How it is read.
-    type As: Deserialize<'de>;
-    /// The element, if it is of the kind.
-    fn of(read: Self::As) -> Option<Self>;
-    /// The elements of a list that stands in a text of its own.
-    fn list_in(text: &str) -> Option<Vec<Self>>;
-}
-
-/// Declares types that own their parts as elements of lists.
-macro_rules! elements {
-    ($($type:ty),*) => {$(
-        impl<'de> $crate::sql::log::read::Element<'de> for $type {
-            type As = $crate::sql::log::read::Part<Self>;
-            fn of(read: Self::As) -> Option<Self> {
-                read.0
-            }
-            fn list_in(text: &str) -> Option<Vec<Self>> {
-                serde_json::from_str::<$crate::sql::log::read::List<Self>>(text).ok()?.0
-            }
-        }
-    )*};
-}
-pub(super) use elements;
-
-impl<'de> Element<'de> for String {
-    type As = Scalar<'de>;
-    fn of(read: Scalar<'de>) -> Option<Self> {
-        read.0.map(Cow::into_owned)
-    }
-    fn list_in(text: &str) -> Option<Vec<Self>> {
-        serde_json::from_str::<List<Self>>(text).ok()?.0
-    }
-}
-
-/// An owned text of any scalar type.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Word(pub String);
-
-impl<'de> Deserialize<'de> for Word {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self(Scalar::deserialize(deserializer)?.0.map(Cow::into_owned).unwrap_or_default()))
-    }
-}
-
-impl Word {
-    /// The text, unless it is empty.
-    pub fn text(&self) -> Option<&str> {
-        (!self.0.is_empty()).then_some(self.0.as_str())
-    }
-}
-
-/// A list in a field: JSON, or JSON in a text. `None` for null and what is no list.
-pub(super) fn list<'a, T: Element<'a>>(raw: Option<&'a RawValue>) -> Option<Vec<T>> {
-    serde_json::from_str::<List<T>>(raw?.get()).ok()?.0
-}
-
 /// A raw scalar as text; none if it is null, empty, a list or an object.
-pub(super) fn scalar(raw: &RawValue) -> Option<Cow<'_, str>> {
+pub(in crate::sql::log) fn scalar(raw: &RawValue) -> Option<Cow<'_, str>> {
     let text = raw.get();
     match text.as_bytes().first()? {
         b'"' => {
@@ -375,7 +215,7 @@ pub(super) fn scalar(raw: &RawValue) -> Option<Cow<'_, str>> {
 }
 
 /// A whole number; a fraction is cut.
-pub(super) fn integer(text: &str) -> Option<i64> {
+pub(in crate::sql::log) fn integer(text: &str) -> Option<i64> {
     let text = text.trim();
     text.parse().ok().or_else(|| {
         let number = number(text)?;
@@ -386,12 +226,12 @@ pub(super) fn integer(text: &str) -> Option<i64> {
 }
 
 /// A finite number.
-pub(super) fn number(text: &str) -> Option<f64> {
+pub(in crate::sql::log) fn number(text: &str) -> Option<f64> {
     text.trim().parse::<f64>().ok().filter(|number| number.is_finite())
 }
 
 /// `amount` of `unit_us` microseconds each, in microseconds; none if negative or beyond what numbers hold.
-pub(super) fn micros(amount: f64, unit_us: f64) -> Option<i64> {
+pub(in crate::sql::log) fn micros(amount: f64, unit_us: f64) -> Option<i64> {
     let micros = (amount * unit_us).round();
     #[expect(clippy::cast_possible_truncation, reason = "in range")]
     (0.0..9e18).contains(&micros).then_some(micros as i64)
@@ -401,7 +241,7 @@ pub(super) fn micros(amount: f64, unit_us: f64) -> Option<i64> {
 ///
 /// # Errors
 /// `invalid_field` at `path` for what is no time, or lies before year 0 or after 9999.
-pub(super) fn time(text: &str, path: &str) -> Result<i64, Rejection> {
+pub(in crate::sql::log) fn time(text: &str, path: &str) -> Result<i64, Rejection> {
     let text = text.trim();
     let read = if text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'+' | b'e' | b'E')) {
         epoch(text)
@@ -438,53 +278,8 @@ fn epoch(text: &str) -> Option<i64> {
     ((value * unit).abs() < 9e18).then_some((value * unit).round() as i64)
 }
 
-/// A table's name of parts that are apart; parts that are absent are left out.
-pub(super) fn table<'p>(parts: impl IntoIterator<Item = &'p str>) -> TableName {
-    TableName { parts: parts.into_iter().filter(|part| !part.is_empty()).map(Arc::from).collect() }
-}
-
-/// The parts of a dotted name, quotes undone, each as `fold` leaves it.
-pub(super) fn dotted(name: &str, fold: impl Fn(&str) -> String) -> TableName {
-    let mut parts: Vec<Arc<str>> = Vec::new();
-    let mut rest = name.trim();
-    loop {
-        let (part, tail) = match rest.chars().next().filter(|c| matches!(c, '"' | '`')) {
-            Some(quote) => quoted(rest, quote),
-            None => rest.split_once('.').map_or((rest.to_owned(), None), |(part, tail)| (part.to_owned(), Some(tail))),
-        };
-        parts.push(fold(&part).into());
-        match tail {
-            Some(tail) => rest = tail,
-            None => return TableName { parts },
-        }
-    }
-}
-
-/// A quoted part at the start of `text` and what follows its dot. What is not closed is taken as it stands.
-fn quoted(text: &str, quote: char) -> (String, Option<&str>) {
-    let mut part = String::new();
-    let mut characters = text.char_indices().skip(1).peekable();
-    while let Some((_, character)) = characters.next() {
-        if character != quote {
-            part.push(character);
-        } else if characters.next_if(|&(_, next)| next == quote).is_some() {
-            part.push(quote);
-        } else {
-            let rest = characters.peek().and_then(|&(at, _)| text.get(at..)).unwrap_or_default();
-            return match rest.strip_prefix('.') {
-                Some(tail) => (part, Some(tail)),
-                None => {
-                    part.push_str(rest);
-                    (part, None)
-                }
-            };
-        }
-    }
-    (part, None)
-}
-
 /// An id for a record that has none: the same for the same content.
-pub(super) fn content_id(parts: &[&str]) -> String {
+pub(in crate::sql::log) fn content_id(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(part.len().to_le_bytes());
@@ -496,12 +291,12 @@ pub(super) fn content_id(parts: &[&str]) -> String {
 }
 
 /// The rejection of what is not JSON.
-pub(super) fn not_json(error: &serde_json::Error) -> Rejection {
+pub(in crate::sql::log) fn not_json(error: &serde_json::Error) -> Rejection {
     Rejection::new(ReasonCode::InvalidJson, "", format!("not a JSON object: {error}"))
 }
 
 /// The rejection of a record that lacks what it must have; `path` is the field's usual place.
-pub(super) fn missing(path: &str, what: &str) -> Rejection {
+pub(in crate::sql::log) fn missing(path: &str, what: &str) -> Rejection {
     Rejection::new(ReasonCode::MissingField, path, format!("a query log record needs {what}"))
 }
 
@@ -524,17 +319,6 @@ mod tests {
             let fault = time(text, "/x").unwrap_err();
             assert_eq!((fault.code, fault.path.as_str()), (ReasonCode::InvalidField, "/x"), "{text}");
         }
-    }
-
-    #[test]
-    fn names_are_parted_outside_of_quotes() {
-        let parts = |name: &str| dotted(name, str::to_owned).parts.iter().map(|p| p.to_string()).collect::<Vec<_>>();
-        assert_eq!(parts("DB.SCHEMA.T"), ["DB", "SCHEMA", "T"]);
-        assert_eq!(parts("DB.\"My.Schema\".\"a\"\"b\""), ["DB", "My.Schema", "a\"b"]);
-        assert_eq!(parts("`p-1`.d.t"), ["p-1", "d", "t"]);
-        assert_eq!(parts("\"open.t"), ["open.t"]);
-        assert_eq!(parts("\"a\"x.y"), ["ax.y"]);
-        assert_eq!(parts(""), [""]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! `tributary produce`: a file of events, one record a line, into a topic.
+//! `tributary produce`: a file of events into a topic: one record a line, query logs as their platforms export them.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
@@ -14,6 +14,7 @@ use super::context::Context;
 use super::exit::{Because, Failure, Reason};
 use crate::api::event_key;
 use crate::kafka::{Delivery, KafkaError, OutgoingRecord, Producer};
+use crate::sql::log::{Record, Records};
 
 /// Records sent before the first acknowledgement is awaited.
 const WINDOW: usize = 10_000;
@@ -24,7 +25,8 @@ const WINDOW: usize = 10_000;
 pub struct ProduceArgs {
     /// Topic
     topic: String,
-    /// File with one JSON value a line, plain or gzip; `-` is standard input
+    /// File, plain or gzip; `-` is standard input. One JSON value a line; for warehouse.query-logs also csvlog of Postgres
+    /// and lists of REST APIs
     file: PathBuf,
 }
 
@@ -32,7 +34,11 @@ pub(super) fn run(flags: &SettingFlags, args: &ProduceArgs) -> Result<(), Failur
     let context = Context::load(flags)?;
     let producer = Producer::new(&context.kafka).because(Reason::Unavailable)?;
     let lines = open(&args.file).because(Reason::Usage)?;
-    let count = produce_lines(&producer, &args.topic, lines)?;
+    let count = if args.topic == "warehouse.query-logs" {
+        produce_records(&producer, &args.topic, Records::new(lines))?
+    } else {
+        produce_lines(&producer, &args.topic, lines)?
+    };
     println!("{count} records to {}", args.topic);
     Ok(())
 }
@@ -50,17 +56,33 @@ fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
 /// Sends each line that is not empty as one record, with the key that its kind of producer sends; returns their number
 /// once Kafka has acknowledged all of them.
 pub(super) fn produce_lines(producer: &Producer, topic: &str, lines: impl BufRead) -> Result<u64, Failure> {
+    let lines = lines.split(b'\n').zip(1..).filter_map(|(line, number)| {
+        let record = |mut line: Vec<u8>| {
+            if line.ends_with(b"\r") {
+                line.pop();
+            }
+            (!line.is_empty()).then(|| Record { line: number, key: key_of(topic, &line), value: line })
+        };
+        line.map(record).transpose()
+    });
+    produce_records(producer, topic, lines)
+}
+
+/// Sends records; returns their number once Kafka has acknowledged all of them.
+fn produce_records(
+    producer: &Producer,
+    topic: &str,
+    records: impl Iterator<Item = io::Result<Record>>,
+) -> Result<u64, Failure> {
     let mut count = 0;
+    let mut line = 0;
     let mut unacknowledged = Vec::new();
-    for (number, line) in lines.split(b'\n').enumerate() {
-        let line = line.with_context(|| format!("could not read line {}", number + 1)).because(Reason::Usage)?;
-        let line = line.strip_suffix(b"\r").map_or(line.clone(), <[u8]>::to_vec);
-        if line.is_empty() {
-            continue;
-        }
-        let record = OutgoingRecord::new(topic, key_of(topic, &line).map(String::into_bytes), Some(line));
-        let delivery = producer.send(&record).map_err(|error| refused(error, number + 1))?;
-        unacknowledged.push((number + 1, delivery));
+    for record in records {
+        let record = record.with_context(|| format!("could not read on after line {line}")).because(Reason::Usage)?;
+        line = record.line;
+        let outgoing = OutgoingRecord::new(topic, record.key.map(String::into_bytes), Some(record.value));
+        let delivery = producer.send(&outgoing).map_err(|error| refused(error, line))?;
+        unacknowledged.push((line, delivery));
         count += 1;
         if unacknowledged.len() >= WINDOW {
             acknowledge(&mut unacknowledged)?;
@@ -71,14 +93,14 @@ pub(super) fn produce_lines(producer: &Producer, topic: &str, lines: impl BufRea
 }
 
 /// Waits until Kafka has all of them.
-fn acknowledge(unacknowledged: &mut Vec<(usize, Delivery)>) -> Result<(), Failure> {
+fn acknowledge(unacknowledged: &mut Vec<(u64, Delivery)>) -> Result<(), Failure> {
     for (line, delivery) in unacknowledged.drain(..) {
         delivery.wait().map_err(|error| refused(error, line))?;
     }
     Ok(())
 }
 
-fn refused(error: KafkaError, line: usize) -> Failure {
+fn refused(error: KafkaError, line: u64) -> Failure {
     let reason = if error.is_transient() { Reason::Unavailable } else { Reason::Usage };
     Failure { reason, error: anyhow!(error).context(format!("could not produce line {line}")) }
 }

@@ -214,15 +214,16 @@ impl<'a> QueryEvent<'a> {
         }
     }
 
-    /// How much the record says, for choosing among several of one query: its outcome before all (64), then column
-    /// lineage (32), lists of what it read and wrote (16), its whole text (8), a cut text (4), its duration (2), a user (1).
+    /// How much the record says, for choosing among several of one query: its outcome before all (64), then its whole
+    /// text (32), without which nobody knows what was asked, then column lineage (16), lists of what it read and wrote
+    /// (8), a cut text (4), its duration (2), a user (1).
     pub fn rank(&self) -> u8 {
         let has_sources = |access: &Access| access.columns.iter().any(|column| !column.sources.is_empty());
         let weigh = |is_so: bool, weight: u8| if is_so { weight } else { 0 };
         weigh(self.status != QueryStatus::Running, 64)
-            + weigh(self.writes.iter().flatten().any(has_sources), 32)
-            + weigh(self.reads.is_some() || self.writes.is_some(), 16)
-            + weigh(self.text.is_some() && !self.truncated, 8)
+            + weigh(self.writes.iter().flatten().any(has_sources), 16)
+            + weigh(self.reads.is_some() || self.writes.is_some(), 8)
+            + weigh(self.text.is_some() && !self.truncated, 32)
             + weigh(self.text.is_some() && self.truncated, 4)
             + weigh(self.duration_us.is_some(), 2)
             + weigh(self.user.is_some(), 1)

@@ -26,7 +26,7 @@ fn a_row_of_snowflakes_query_history() {
     assert_eq!(event.named_job.as_ref().unwrap().run.as_deref(), Some("i-1"));
     assert_eq!(event.application.as_deref(), Some("dbt"));
     // Outcome, text, duration, user.
-    assert_eq!(event.richness, 64 + 8 + 2 + 1);
+    assert_eq!(event.richness, 64 + 32 + 2 + 1);
     assert_eq!(key(row.as_bytes()).as_deref(), Some("snowflake|9694241081242"));
     // The same in lower case, of a named account.
     let lower =
@@ -72,7 +72,7 @@ fn access_lists_of_snowflake_are_json_or_json_in_a_text() {
     assert_eq!(event.reads.as_ref().unwrap()[0].table.parts.len(), 3);
     assert_eq!(writes(&event), some(["db.s.t(a<db.s.src.x, b)"]));
     assert_eq!((event.status, event.text.as_deref()), (QueryStatus::Success, None));
-    assert_eq!(event.richness, 64 + 32 + 16 + 1);
+    assert_eq!(event.richness, 64 + 16 + 8 + 1);
     assert_eq!(key(as_json.as_bytes()).as_deref(), Some("snowflake|ANA"));
     let in_text = |list: &str| Value::from(list).to_string();
     let texts = access_history(&in_text(direct), &in_text(modified));

@@ -35,9 +35,17 @@ const GRAPH: [(&str, &str, &[&str]); 35] = [
         "marketing.campaign_audience",
         &["marketing.customer_ltv", "marketing.customer_segments", "staging.stg_web_events"],
     ),
-    ("model.customer_ltv", "marketing.customer_ltv", &["core.dim_customers", "core.fct_orders", "int_customer_sessions"]),
+    (
+        "model.customer_ltv",
+        "marketing.customer_ltv",
+        &["core.dim_customers", "core.fct_orders", "int_customer_sessions"],
+    ),
     ("model.customer_segments", "marketing.customer_segments", &["core.dim_customers"]),
-    ("model.dim_customers", "core.dim_customers", &["raw.country_codes", "staging.stg_customers", "staging.stg_orders"]),
+    (
+        "model.dim_customers",
+        "core.dim_customers",
+        &["raw.country_codes", "staging.stg_customers", "staging.stg_orders"],
+    ),
     ("model.dim_products", "core.dim_products", &["staging.stg_products"]),
     ("model.dim_suppliers", "core.dim_suppliers", &["staging.stg_suppliers"]),
     ("model.fct_category_margin", "finance.fct_category_margin", &["core.fct_order_items"]),
@@ -106,7 +114,8 @@ fn openlineage() -> Vec<Fact> {
     let normalizer = OpenLineageNormalizer::new(OpenLineageConfig::default());
     let mut facts = Vec::new();
     for (offset, line) in unzip(OPENLINEAGE).lines().enumerate() {
-        if let Normalized::Facts(some) = normalizer.normalize(&raw(line, "openlineage.events", offset as i64)).unwrap() {
+        if let Normalized::Facts(some) = normalizer.normalize(&raw(line, "openlineage.events", offset as i64)).unwrap()
+        {
             facts.extend(some);
         }
     }
@@ -221,7 +230,10 @@ fn a_manifest_alone_gives_the_graph() {
         _ => None,
     });
     let sql = sql.unwrap();
-    assert_eq!((sql.dialect.as_str(), sql.defaults.as_slice()), ("postgres", ["shop".to_owned(), "dbt_dev_core".into()].as_slice()));
+    assert_eq!(
+        (sql.dialect.as_str(), sql.defaults.as_slice()),
+        ("postgres", ["shop".to_owned(), "dbt_dev_core".into()].as_slice())
+    );
     assert!(sql.text.contains("__dbt__cte__int_orders_pivoted"), "{}", sql.text);
 }
 
@@ -252,7 +264,13 @@ const OUTCOMES: [(&str, &str, Option<&str>, &str, Option<i64>); 26] = [
     ("staging.stg_customers", "not_null_stg_customers_customer_id", Some("customer_id"), "passed", Some(0)),
     ("staging.stg_customers", "unique_stg_customers_customer_id", Some("customer_id"), "passed", Some(0)),
     ("staging.stg_customers", "unique_stg_customers_email", Some("email"), "passed", Some(0)),
-    ("staging.stg_orders", "accepted_values_stg_orders_status__placed__shipped__completed__returned", Some("status"), "passed", Some(0)),
+    (
+        "staging.stg_orders",
+        "accepted_values_stg_orders_status__placed__shipped__completed__returned",
+        Some("status"),
+        "passed",
+        Some(0),
+    ),
     ("staging.stg_orders", "not_null_stg_orders_order_id", Some("order_id"), "passed", Some(0)),
     (
         "staging.stg_orders",
@@ -295,7 +313,8 @@ fn outcomes_of_tests_reach_the_tables_whichever_record_comes_first() {
     // The log tells the same of the same runs; of sources it was not asked.
     let of_log: Vec<&str> = log.lines().chain([R06_SOURCES, manifest.as_str()]).collect();
     assert_eq!(told(&fold(&dbt(of_log))), owned);
-    let stale = checks(&first).into_iter().find(|check| check.check == "freshness" && check.status == "failed").unwrap();
+    let stale =
+        checks(&first).into_iter().find(|check| check.check == "freshness" && check.status == "failed").unwrap();
     let value: Value = serde_json::from_str(&stale.value).unwrap();
     assert_eq!(value["max_loaded_at"], "2026-11-16T05:54:16.333476+00:00");
     assert_eq!(value["criteria"]["error_after"]["count"], 48);
@@ -317,13 +336,16 @@ fn runs_are_told_alike_by_results_and_log() {
     assert_eq!(of_results.len(), 30, "22 models, 6 seeds, 2 snapshots");
     assert_eq!(of_results.keys().collect::<Vec<_>>(), of_log.keys().collect::<Vec<_>>());
     assert!(of_results.values().chain(of_log.values()).all(|(state, ..)| state == "COMPLETE"));
-    let ends = |runs: &BTreeMap<String, (String, Option<i64>, Option<i64>)>| runs.values().map(|run| run.2).collect::<Vec<_>>();
+    let ends = |runs: &BTreeMap<String, (String, Option<i64>, Option<i64>)>| {
+        runs.values().map(|run| run.2).collect::<Vec<_>>()
+    };
     assert_eq!(ends(&of_results), ends(&of_log));
     // A broken model: its text is told, those below it were never run.
     let broken = fold(&dbt([unzip(R11_RESULTS).as_str()]));
     let record = |node: &str| {
         let prefix = format!("{}|", job(node));
-        let of = broken.records.iter().find(|((topic, key), _)| *topic == CatalogTopic::Runs && key.starts_with(&prefix));
+        let of =
+            broken.records.iter().find(|((topic, key), _)| *topic == CatalogTopic::Runs && key.starts_with(&prefix));
         match of {
             Some((_, CatalogRecord::Run(run))) => (run.state.clone(), run.error.clone(), run.started_at.is_some()),
             _ => panic!("{node} has a run"),
@@ -434,13 +456,15 @@ fn a_definition_retires_what_older_runs_bore_out() {
         edges(&folded).into_iter().filter(|(_, _, written)| written == "core.fct_orders").map(|edge| edge.1).collect();
     assert_eq!(read, ["int_orders_pivoted", "staging.stg_orders"]);
     let mut expected = expected_edges();
-    expected.retain(|(_, read, written)| (read.as_str(), written.as_str()) != ("staging.stg_shipments", "core.fct_orders"));
+    expected
+        .retain(|(_, read, written)| (read.as_str(), written.as_str()) != ("staging.stg_shipments", "core.fct_orders"));
     assert_eq!(edges(&folded), expected);
 }
 
 #[test]
 fn manifest_results_log_catalog_and_openlineage_give_one_graph() {
-    let (manifest, results, catalog, log) = (unzip(R08_MANIFEST), unzip(R08_RESULTS), unzip(R10_CATALOG), unzip(R08_LOG));
+    let (manifest, results, catalog, log) =
+        (unzip(R08_MANIFEST), unzip(R08_RESULTS), unzip(R10_CATALOG), unzip(R08_LOG));
     let records = [manifest.as_str(), &results, &catalog, R06_SOURCES].into_iter().chain(log.lines());
     let mut facts = dbt(records);
     facts.extend(openlineage());
@@ -501,7 +525,8 @@ fn a_large_manifest_in_parts_is_the_same_manifest() {
     assert!(parts.len() > 3, "{}", parts.len());
     assert!(parts.iter().all(|part| part.value.len() <= 40_000));
     assert!(parts.iter().all(|part| part.key.as_deref() == Some("5ca5dde3-8763-443c-b826-1881dfe16f4a")));
-    let (whole, mut divided) = (fold(&dbt([manifest.as_str()])), fold(&dbt(parts.iter().map(|part| part.value.as_str()))));
+    let (whole, mut divided) =
+        (fold(&dbt([manifest.as_str()])), fold(&dbt(parts.iter().map(|part| part.value.as_str()))));
     let mut whole = whole;
     for side in [&mut whole, &mut divided] {
         side.records.values_mut().for_each(blank_origins);
@@ -561,7 +586,10 @@ fn a_build_on_a_metastore_does_not_cost_the_table_its_tags() {
     assert_eq!((record.existence.as_str(), columns(record)), ("confirmed", vec![("new", "int")]));
     let tags: Vec<&str> = record.tags.iter().map(|tag| tag.key.as_str()).collect();
     assert_eq!(tags, ["core", "daily"]);
-    assert_eq!(record.owners.iter().map(|owner| owner.name.as_str()).collect::<Vec<_>>(), ["data-platform@shop.example"]);
+    assert_eq!(
+        record.owners.iter().map(|owner| owner.name.as_str()).collect::<Vec<_>>(),
+        ["data-platform@shop.example"]
+    );
     assert_eq!(record.description.as_deref(), Some("Order grain fact"));
     let visible = datasets(&folded).filter(|record| record.id.contains("__dbt_") && record.existence == "confirmed");
     assert_eq!(visible.count(), 0);

@@ -6,6 +6,7 @@ mod api;
 mod architecture;
 mod chaos;
 mod clients;
+mod dbt_graph;
 mod dead_letters;
 mod demo;
 mod dev_servers;

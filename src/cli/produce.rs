@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use flate2::read::MultiGzDecoder;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::SettingFlags;
@@ -14,7 +15,12 @@ use super::context::Context;
 use super::exit::{Because, Failure, Reason};
 use crate::api::event_key;
 use crate::kafka::{Delivery, KafkaError, OutgoingRecord, Producer};
+use crate::model::reject::ReasonCode;
+use crate::normalize::dbt::split::{Part, Sent, key, split};
 use crate::sql::log::{Record, Records};
+
+/// Largest record of dbt's topic, less what Kafka adds to it.
+const DBT_RECORD_BYTES: usize = 15 << 20;
 
 /// Records sent before the first acknowledgement is awaited.
 const WINDOW: usize = 10_000;
@@ -26,20 +32,91 @@ pub struct ProduceArgs {
     /// Topic
     topic: String,
     /// File, plain or gzip; `-` is standard input. One JSON value a line; for warehouse.query-logs also csvlog of Postgres
-    /// and lists of REST APIs
+    /// and lists of REST APIs; for dbt also an artifact, or the directory of artifacts
     file: PathBuf,
+    /// dbt: namespace of the project's datasets, which its files do not tell
+    #[arg(long)]
+    namespace: Option<String>,
+    /// dbt: name of the project, where the files do not tell
+    #[arg(long)]
+    project: Option<String>,
+    /// dbt: target of profiles.yml
+    #[arg(long)]
+    target: Option<String>,
 }
 
 pub(super) fn run(flags: &SettingFlags, args: &ProduceArgs) -> Result<(), Failure> {
     let context = Context::load(flags)?;
     let producer = Producer::new(&context.kafka).because(Reason::Unavailable)?;
-    let lines = open(&args.file).because(Reason::Usage)?;
-    let count = if args.topic == "warehouse.query-logs" {
-        produce_records(&producer, &args.topic, Records::new(lines))?
-    } else {
-        produce_lines(&producer, &args.topic, lines)?
+    let is_dbt = args.topic.starts_with("dbt.");
+    if !is_dbt && (args.namespace.is_some() || args.project.is_some() || args.target.is_some()) {
+        let error = anyhow!("--namespace, --project and --target are for dbt's topic");
+        return Err(Failure { reason: Reason::Usage, error });
+    }
+    let file = || open(&args.file).because(Reason::Usage);
+    let count = match args.topic.as_str() {
+        _ if is_dbt => produce_dbt(&producer, args)?,
+        "warehouse.query-logs" => produce_records(&producer, &args.topic, Records::new(file()?))?,
+        _ => produce_lines(&producer, &args.topic, file()?)?,
     };
     println!("{count} records to {}", args.topic);
+    Ok(())
+}
+
+/// What a directory holds of dbt's artifacts, a manifest first; a file is itself.
+fn dbt_files(path: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let names = ["manifest.json", "catalog.json", "run_results.json", "sources.json"];
+    let names = names.iter().flat_map(|name| [(*name).to_owned(), format!("{name}.gz")]);
+    let files: Vec<PathBuf> = names.map(|name| path.join(name)).filter(|file| file.is_file()).collect();
+    match files.is_empty() {
+        true => Err(anyhow!("{} has no manifest.json, catalog.json, run_results.json or sources.json", path.display())),
+        false => Ok(files),
+    }
+}
+
+/// Sends artifacts, or each line of a log.
+fn produce_dbt(producer: &Producer, args: &ProduceArgs) -> Result<u64, Failure> {
+    let sent = Sent {
+        namespace: args.namespace.as_deref(),
+        project: args.project.as_deref(),
+        target: args.target.as_deref(),
+        max_bytes: DBT_RECORD_BYTES,
+    };
+    let mut sending = Sending::new(producer, &args.topic);
+    for path in dbt_files(&args.file).because(Reason::Usage)? {
+        let result = open(&path).because(Reason::Usage).and_then(|file| send_dbt(&mut sending, file, &sent));
+        result.map_err(|failure| Failure { error: failure.error.context(path.display().to_string()), ..failure })?;
+    }
+    sending.finish()
+}
+
+fn send_dbt(sending: &mut Sending<'_>, mut file: impl BufRead, sent: &Sent<'_>) -> Result<(), Failure> {
+    for number in 1.. {
+        let mut text = String::new();
+        let read = file.read_line(&mut text).with_context(|| format!("could not read line {number}"));
+        if read.because(Reason::Usage)? == 0 {
+            break;
+        }
+        if text.trim().is_empty() {
+            continue;
+        }
+        // An artifact that was written for people begins with a line that is no value.
+        if number == 1 && serde_json::from_str::<IgnoredAny>(&text).is_err() {
+            file.read_to_string(&mut text).context("could not read the file").because(Reason::Usage)?;
+        }
+        let text = text.trim_end_matches(['\n', '\r']);
+        let parts = match split(text, sent) {
+            // What is no JSON the pipeline judges, as it does for other sources.
+            Err(fault) if fault.code == ReasonCode::InvalidJson => vec![Part { key: None, value: text.to_owned() }],
+            parts => parts.with_context(|| format!("line {number}")).because(Reason::Usage)?,
+        };
+        for part in parts {
+            sending.send(Record { line: number, key: part.key, value: part.value.into_bytes() })?;
+        }
+    }
     Ok(())
 }
 
@@ -74,30 +151,50 @@ fn produce_records(
     topic: &str,
     records: impl Iterator<Item = io::Result<Record>>,
 ) -> Result<u64, Failure> {
-    let mut count = 0;
+    let mut sending = Sending::new(producer, topic);
     let mut line = 0;
-    let mut unacknowledged = Vec::new();
     for record in records {
         let record = record.with_context(|| format!("could not read on after line {line}")).because(Reason::Usage)?;
         line = record.line;
-        let outgoing = OutgoingRecord::new(topic, record.key.map(String::into_bytes), Some(record.value));
-        let delivery = producer.send(&outgoing).map_err(|error| refused(error, line))?;
-        unacknowledged.push((line, delivery));
-        count += 1;
-        if unacknowledged.len() >= WINDOW {
-            acknowledge(&mut unacknowledged)?;
-        }
+        sending.send(record)?;
     }
-    acknowledge(&mut unacknowledged)?;
-    Ok(count)
+    sending.finish()
 }
 
-/// Waits until Kafka has all of them.
-fn acknowledge(unacknowledged: &mut Vec<(u64, Delivery)>) -> Result<(), Failure> {
-    for (line, delivery) in unacknowledged.drain(..) {
-        delivery.wait().map_err(|error| refused(error, line))?;
+/// Records on their way to a topic.
+struct Sending<'a> {
+    producer: &'a Producer,
+    topic: &'a str,
+    count: u64,
+    unacknowledged: Vec<(u64, Delivery)>,
+}
+
+impl<'a> Sending<'a> {
+    fn new(producer: &'a Producer, topic: &'a str) -> Self {
+        Self { producer, topic, count: 0, unacknowledged: Vec::new() }
     }
-    Ok(())
+
+    fn send(&mut self, record: Record) -> Result<(), Failure> {
+        let outgoing = OutgoingRecord::new(self.topic, record.key.map(String::into_bytes), Some(record.value));
+        let delivery = self.producer.send(&outgoing).map_err(|error| refused(error, record.line))?;
+        self.unacknowledged.push((record.line, delivery));
+        self.count += 1;
+        if self.unacknowledged.len() >= WINDOW { self.acknowledge() } else { Ok(()) }
+    }
+
+    /// Waits until Kafka has all of them.
+    fn acknowledge(&mut self) -> Result<(), Failure> {
+        for (line, delivery) in self.unacknowledged.drain(..) {
+            delivery.wait().map_err(|error| refused(error, line))?;
+        }
+        Ok(())
+    }
+
+    /// How many there were, once Kafka has acknowledged all of them.
+    fn finish(mut self) -> Result<u64, Failure> {
+        self.acknowledge()?;
+        Ok(self.count)
+    }
 }
 
 fn refused(error: KafkaError, line: u64) -> Failure {
@@ -106,8 +203,12 @@ fn refused(error: KafkaError, line: u64) -> Failure {
 }
 
 /// The key that the topic's usual producers send: `db.table` for notifications, `run:namespace/name` of the outermost
-/// job for OpenLineage, `dag/run` or an asset's URI for Airflow. Values that are not what the topic expects go without a key; the pipeline judges them.
+/// job for OpenLineage, `dag/run` or an asset's URI for Airflow, the invocation for dbt. Values that are not what the
+/// topic expects go without a key; the pipeline judges them.
 pub(super) fn key_of(topic: &str, value: &[u8]) -> Option<String> {
+    if topic.starts_with("dbt.") {
+        return key(std::str::from_utf8(value).ok()?);
+    }
     let event: Value = serde_json::from_slice(value).ok()?;
     let text = |value: &Value, field: &str| value.get(field)?.as_str().map(str::to_owned);
     if topic.starts_with("hms.") {
@@ -152,5 +253,9 @@ mod tests {
         let asset = br#"{"event_type":"asset.changed","asset":{"name":"t","uri":"s3://b/t"}}"#;
         assert_eq!(key_of("airflow.events", asset).as_deref(), Some("s3://b/t"));
         assert_eq!(key_of("airflow.events", br#"{"dag_run":{}}"#), None);
+        let line = br#"{"info":{"invocation_id":"i-1","name":"NodeStart"},"data":{}}"#;
+        assert_eq!(key_of("dbt.events", line).as_deref(), Some("i-1"));
+        let enveloped = br#"{"kind":"sources","artifact":{"metadata":{"invocation_id":"i-2"},"results":[]}}"#;
+        assert_eq!(key_of("dbt.events", enveloped).as_deref(), Some("i-2"));
     }
 }

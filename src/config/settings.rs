@@ -52,6 +52,8 @@ pub struct Config {
     pub airflow: Airflow,
     /// Hive metastores that write to Kafka.
     pub hms: Vec<HmsSource>,
+    /// Where the tables of dbt projects lie.
+    pub dbt: Vec<DbtProject>,
     /// Servers and accounts known by name, those of `hms` among them; rewrites of ids; ignored names.
     pub identity: IdentityConfig,
     /// Servers whose query logs come in, by platform.
@@ -279,6 +281,23 @@ pub struct QueryLogSource {
     pub instance: Option<String>,
     /// From a server as records name it to the namespace of its datasets.
     pub servers: BTreeMap<String, String>,
+}
+
+/// Where the tables of a dbt project lie: artifacts name databases and schemas, but not the server.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DbtProject {
+    /// Name of the project; without one the entry holds for every project that has no entry of its own.
+    #[serde(default)]
+    pub project: Option<String>,
+    /// Target of `profiles.yml`; absent: every target.
+    #[serde(default)]
+    pub target: Option<String>,
+    /// Adapter, such as `postgres`; absent: every adapter.
+    #[serde(default)]
+    pub adapter: Option<String>,
+    /// Namespace of its datasets, such as `postgres://host:5432`.
+    pub namespace: String,
 }
 
 /// How a stage or sink works.
@@ -632,6 +651,7 @@ fn typed(from: &mut Reader) -> Option<Config> {
     let airflow_namespace = from.text("airflow.namespace");
     let hms: Vec<HmsSource> = from.list("hms").unwrap_or_default();
     check_hms(from, &hms);
+    let dbt: Vec<DbtProject> = from.list("dbt").unwrap_or_default();
     let identity = identity(from, &hms);
     let stages = from.stages();
     let query_logs = from.query_logs();
@@ -662,6 +682,7 @@ fn typed(from: &mut Reader) -> Option<Config> {
         },
         airflow: Airflow { namespace: airflow_namespace? },
         hms,
+        dbt,
         identity,
         query_logs,
         keep_literals: keep_literals?,

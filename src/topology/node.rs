@@ -14,6 +14,7 @@ use crate::kafka::KafkaConfig;
 use crate::model::check::FactLimits;
 use crate::model::id::{IdError, Identity};
 use crate::normalize::airflow::{AirflowConfig, AirflowNormalizer};
+use crate::normalize::dbt::{DbtConfig, DbtNamespace, DbtNormalizer};
 use crate::normalize::hms::{HmsNormalizer, HmsSourceConfig};
 use crate::normalize::openlineage::{OpenLineageConfig, OpenLineageNormalizer};
 use crate::registry::client::RegistryClient;
@@ -38,6 +39,7 @@ const OPENLINEAGE_TOPIC: &str = "openlineage.events";
 /// The follower behind the table of schemas.
 const SCHEMAS: &str = "schemas";
 const AIRFLOW_TOPIC: &str = "airflow.events";
+const DBT_TOPIC: &str = "dbt.events";
 /// Beyond the configured time for shutting down.
 const DRAIN_GRACE: Duration = Duration::from_secs(5);
 
@@ -138,6 +140,7 @@ impl Node {
                 max_facet_bytes: self.config.limits.facet_bytes,
                 json: json_limits(&self.config),
                 facts: fact_limits(&self.config),
+                dbt: self.dbt_namespaces(),
             };
             let normalizer = OpenLineageNormalizer::new(openlineage);
             sources.insert(OPENLINEAGE_TOPIC.to_owned(), RawSource::OpenLineage(Box::new(normalizer)));
@@ -149,6 +152,13 @@ impl Node {
                 facts: fact_limits(&self.config),
             };
             sources.insert(AIRFLOW_TOPIC.to_owned(), RawSource::Airflow(Box::new(AirflowNormalizer::new(airflow))));
+            let dbt = DbtConfig {
+                identity: Arc::clone(&self.identity),
+                namespaces: self.dbt_namespaces(),
+                json: json_limits(&self.config),
+                facts: fact_limits(&self.config),
+            };
+            sources.insert(DBT_TOPIC.to_owned(), RawSource::Dbt(Box::new(DbtNormalizer::new(dbt))));
             spec.inputs.retain(|input| sources.contains_key(&input.name));
             let stage = NormalizeStage::new(sources, Arc::clone(&self.decoder), &self.ids);
             self.add(spawn_transform(&self.kafka, spec, Box::new(stage), self.stop.clone())?);
@@ -379,6 +389,15 @@ impl Node {
     fn sql_options(&self) -> Options {
         let limits = sql::Limits { edges: self.config.limits.edges, ..sql::Limits::default() };
         Options { limits, ..Options::default() }
+    fn dbt_namespaces(&self) -> Vec<DbtNamespace> {
+        let entries = self.config.dbt.iter().cloned();
+        let entry = |said: crate::config::DbtProject| DbtNamespace {
+            project: said.project,
+            target: said.target,
+            adapter: said.adapter,
+            namespace: said.namespace,
+        };
+        entries.map(entry).collect()
     }
 
     fn hms_limits(&self) -> HmsLimits {

@@ -12,6 +12,7 @@ use crate::model::record::CatalogTopic;
 use crate::model::reject::{ReasonCode, Rejection};
 use crate::model::state::State;
 use crate::normalize::airflow::AirflowNormalizer;
+use crate::normalize::dbt::DbtNormalizer;
 use crate::normalize::hms::HmsNormalizer;
 use crate::normalize::openlineage::OpenLineageNormalizer;
 use crate::sink::SharedSchemas;
@@ -43,6 +44,8 @@ pub enum RawSource {
     OpenLineage(Box<OpenLineageNormalizer>),
     /// Events of Airflow listeners: JSON, never framed.
     Airflow(Box<AirflowNormalizer>),
+    /// dbt's artifacts and log lines.
+    Dbt(Box<DbtNormalizer>),
 }
 
 /// Raw records → facts.
@@ -70,7 +73,8 @@ impl Transform for NormalizeStage {
                 let subject = match source {
                     RawSource::Hms(_) => Some(RawSubject::HmsNotifications),
                     RawSource::OpenLineage(_) => Some(RawSubject::OpenLineageEvents),
-                    RawSource::Airflow(_) => None,
+                    // Nobody frames these; the normaliser says what is wrong with such a value.
+                    RawSource::Airflow(_) | RawSource::Dbt(_) => None,
                 };
                 subject.map(|subject| self.decoder.raw_json(subject, value).map_err(decode_fault)).transpose()?
             }
@@ -86,6 +90,7 @@ impl Transform for NormalizeStage {
             RawSource::Hms(normalizer) => normalizer.normalize(&raw)?,
             RawSource::OpenLineage(normalizer) => normalizer.normalize(&raw)?,
             RawSource::Airflow(normalizer) => normalizer.normalize(&raw)?,
+            RawSource::Dbt(normalizer) => normalizer.normalize(&raw)?,
         };
         match normalized {
             Normalized::NoOp(reason) => outputs.no_op(reason),

@@ -79,7 +79,8 @@ fn a_second_metastore_gets_topics_of_its_own() {
     topology.add_raw("hms.notifications", "openlineage.events");
     assert_eq!(topology.topics.len(), built_in().topics.len() + 2);
     assert_eq!(topology.dead_letters_of("hms.other").unwrap().name, "hms.other.dlq");
-    assert_eq!(topology.stage("normalize").unwrap().inputs, ["hms.notifications", "openlineage.events", "hms.other"]);
+    let inputs = ["hms.notifications", "openlineage.events", "dbt.events", "hms.other"];
+    assert_eq!(topology.stage("normalize").unwrap().inputs, inputs);
     assert_eq!(lint(&topology, &schemas()), []);
 }
 
@@ -175,8 +176,8 @@ fn each_rule_finds_its_breach() {
     breaks("feedback = [\"catalog.facts\"]", "feedback = [\"catalog.jobs\"]", Rule::Acyclic, "fold");
     breaks("    \"catalog.facts\",\n]", "]", Rule::Acyclic, "fold");
     breaks(
-        "inputs = [\"hms.notifications\", \"openlineage.events\"]",
-        "inputs = [\"hms.notifications\"]",
+        "inputs = [\"hms.notifications\", \"openlineage.events\", \"dbt.events\"]",
+        "inputs = [\"hms.notifications\", \"dbt.events\"]",
         Rule::Used,
         "openlineage.events",
     );

@@ -264,11 +264,11 @@ fn check_place(fact: &Fact, record: &StageRecord, outputs: &Outputs) -> Result<(
     }
 }
 
-/// The fact with nothing but its SQL texts; `None` if it has none.
+/// The fact with nothing but its SQL texts, and what they are declared to fill; `None` if it has no text.
 fn only_sql(fact: &Fact) -> Option<Fact> {
-    let is_sql = |entry: &&Entry| entry.aspect == Aspect::Sql;
+    let is_sql = |entry: &&Entry| matches!(entry.aspect, Aspect::Sql | Aspect::Declared);
     let entries: Vec<Entry> = fact.entries.iter().filter(is_sql).cloned().collect();
-    (!entries.is_empty()).then(|| Fact {
+    entries.iter().any(|entry| entry.aspect == Aspect::Sql).then(|| Fact {
         entity: fact.entity.clone(),
         kind: fact.kind,
         source: fact.source.clone(),

@@ -9,8 +9,9 @@ use sha2::{Digest, Sha256};
 
 use super::super::schemas::Schemas;
 use super::super::types::{Defaults, Dialect, StatementLineage};
-use super::super::{Normalised, Options, Session, analyse, normalise};
+use super::super::{Options, Session, analyse};
 use super::bound::{Asked, Bound};
+use super::literals::{Normalised, normalise};
 use super::names::Names;
 
 /// Texts that are remembered at most.

@@ -18,6 +18,7 @@ mod bound;
 mod effect;
 mod facts;
 mod kept;
+mod literals;
 mod names;
 mod sitting;
 mod statements;

@@ -200,9 +200,7 @@ impl<'a> Names<'a> {
 
 /// The namespace of the jobs of a server: as dbt's manifests name it too.
 pub(super) fn job_namespace(identity: &Identity, instance: &str) -> String {
-    if instance.starts_with("bigquery") {
-        // Datasets of all projects lie in one namespace.
-        return "bigquery".to_owned();
-    }
-    identity.instances().find(instance).map_or_else(|| instance.to_owned(), |known| known.namespace.clone())
+    // Datasets of all of BigQuery's projects lie in one namespace.
+    let instance = if instance.starts_with("bigquery://") { "bigquery" } else { instance };
+    identity.namespace(instance)
 }

@@ -167,6 +167,10 @@ fn instance_of(id: &EntityId) -> Option<String> {
 }
 
 /// What a job's definition says that it fills.
-fn declared_outputs(_fact: &Fact) -> Vec<EntityId> {
-    Vec::new()
+fn declared_outputs(fact: &Fact) -> Vec<EntityId> {
+    let declared = fact.entries.iter().filter_map(|entry| match &entry.value {
+        Some(Statement::Declared(lineage)) => Some(lineage.outputs.clone()),
+        _ => None,
+    });
+    declared.flatten().collect()
 }

@@ -16,6 +16,7 @@ mod interleaving;
 mod lineage_levels;
 mod order;
 mod poison;
+mod query_logs;
 mod rebuild;
 mod recorded_openlineage;
 mod registry;

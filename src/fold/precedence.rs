@@ -35,7 +35,7 @@ pub(super) fn columns(source: &Source, completeness: Completeness, platform: &st
         ("dbt", "catalog") if is_warehouse(platform) => 2,
         ("dbt", _) if is_warehouse(platform) => 3,
         ("openlineage", "airflow") if is_warehouse(platform) => 4,
-        ("sql", _) if is_warehouse(platform) => 5,
+        ("sql" | "query_log", _) if is_warehouse(platform) => 5,
         ("openlineage", "dbt") if is_warehouse(platform) => 8,
         ("openlineage", "spark") if is_warehouse(platform) => 7,
         ("openlineage", _) if is_warehouse(platform) => 6,

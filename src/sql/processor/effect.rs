@@ -92,6 +92,9 @@ impl Effects {
     /// Puts what the platform itself says in the place of what the text says: tables by the platform, columns and what they
     /// are used for by the text as far as it goes.
     pub fn correct(&mut self, reads: Option<&[Access]>, writes: Option<&[Access]>, names: &Names<'_>) {
+        if reads.is_none() && writes.is_none() {
+            return;
+        }
         if let Some(reads) = reads {
             let mut by_text = std::mem::take(&mut self.reads);
             for access in reads {

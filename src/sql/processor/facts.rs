@@ -212,7 +212,7 @@ impl Teller<'_, '_> {
                 entries.extend(self.made(ddl, text));
             } else if effects.writes.contains(id) {
                 if self.is_news(&["o", id.as_str()])? {
-                    entries.push(existence(ExistenceState::Confirmed, Evidence::Output, false));
+                    entries.push(existence(ExistenceState::Confirmed, Evidence::Ddl, false));
                 }
             } else if self.is_news(&["m", id.as_str()])? {
                 entries.push(existence(ExistenceState::Referenced, Evidence::Mention, false));
@@ -294,7 +294,9 @@ fn merged(facts: Vec<Fact>) -> Vec<Fact> {
 }
 
 fn existence(state: ExistenceState, evidence: Evidence, floor: bool) -> Entry {
-    Entry::of(Statement::Existence(Existence { state, evidence, floor, scope: None }))
+    // That somebody read it says nothing against its having been made.
+    let sub_key = if evidence == Evidence::Mention { "mention" } else { "" };
+    Entry::keyed(sub_key, Statement::Existence(Existence { state, evidence, floor, scope: None }))
 }
 
 fn reported(named: &Named) -> Entry {

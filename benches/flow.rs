@@ -106,7 +106,7 @@ fn fold(folder: &mut Folder, state: &mut MemoryState, facts: &[Fact]) -> Vec<Cat
     let mut queue: std::collections::VecDeque<Fact> = facts.to_vec().into();
     while let Some(fact) = queue.pop_front() {
         let mut out = FoldOutput::default();
-        folder.apply(&fact, state, &mut out).expect("the state in memory is readable");
+        folder.apply(0, &fact, state, &mut out).expect("the state in memory is readable");
         queue.extend(out.forwarded);
         records.extend(out.records.into_iter().filter_map(|record| record.value));
     }

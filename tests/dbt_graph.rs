@@ -87,7 +87,7 @@ fn namespaces() -> Vec<DbtNamespace> {
     vec![DbtNamespace { project: Some("shop".into()), namespace: SERVER.into(), ..DbtNamespace::default() }]
 }
 
-fn raw(text: &str, topic: &str, offset: i64) -> RawRecord<'_> {
+fn raw<'a>(text: &'a str, topic: &str, offset: i64) -> RawRecord<'a> {
     let origin = Origin { topic: topic.into(), partition: 0, offset };
     RawRecord { origin, timestamp_ms: None, key: None, value: Some(text.as_bytes()) }
 }

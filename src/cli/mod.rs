@@ -24,6 +24,7 @@ mod registry;
 mod running;
 mod schema;
 mod serving;
+mod sql_lineage;
 mod status;
 mod topology;
 
@@ -74,7 +75,7 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Run every role in one process
     Up(processes::UpArgs),
-    /// Run stages and sinks: normalize, fold, postgres
+    /// Run stages and sinks: normalize, sql, statements, fold, postgres
     Run(processes::RunArgs),
     /// Serve the schema registry alone
     Registry(registry::RegistryArgs),
@@ -91,6 +92,8 @@ enum Command {
     CheckConfig(check_config::CheckConfigArgs),
     /// Produce a file of events to a topic, one record a line
     Produce(produce::ProduceArgs),
+    /// Table and column lineage of SQL: JSON Lines in, JSON Lines out, or for people to read
+    SqlLineage(sql_lineage::SqlLineageArgs),
     /// List, show, replay or drop dead letters
     #[command(subcommand)]
     Dlq(dlq::DlqCommand),
@@ -171,6 +174,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Topology(command) => topology::run(&flags, &command),
         Command::CheckConfig(args) => check_config::run(&flags, &args),
         Command::Produce(args) => produce::run(&flags, &args),
+        Command::SqlLineage(args) => sql_lineage::run(&args),
         Command::Dlq(command) => dlq::run(&flags, &command),
         Command::Digest(args) => digest::run(&flags, &args),
         Command::Export(command) => export::run(&flags, &command),

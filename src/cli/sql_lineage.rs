@@ -13,9 +13,11 @@ use crate::sql::{Defaults, Dialect, Lines, NoCatalog, Options, Session, analyse,
 
 /// What to read, and how.
 #[derive(Debug, Args)]
-#[command(after_help = "Without --explain each line is a request {id, dialect, sql, default_db, default_schema, schemas, \
+#[command(
+    after_help = "Without --explain each line is a request {id, dialect, sql, default_db, default_schema, schemas, \
 types, views, options} and is answered by a line {id, inputs, outputs, column_lineage, error}.\n\
-Example: tributary sql-lineage --explain --dialect snowflake build.sql")]
+Example: tributary sql-lineage --explain --dialect snowflake build.sql"
+)]
 pub struct SqlLineageArgs {
     /// File with JSON Lines, or with SQL (--explain); standard input if left out or `-`
     file: Option<PathBuf>,

@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 
 pub use layers::{FileText, SettingPath, VARIABLE_PREFIX};
 pub use settings::{
-    Airflow, Api, ClientAuth, Config, Database, DbtProject, HmsSource, Kafka, Limits, Log, LogColor, LogFormat, Metrics,
-    QueryLogSource, Registry, RegistryTls, SchemaRegistry, Stage,
+    Airflow, Api, ClientAuth, Config, Database, DbtProject, HmsSource, Kafka, Limits, Log, LogColor, LogFormat,
+    Metrics, QueryLogSource, Registry, RegistryTls, SchemaRegistry, Stage,
 };
 pub use suggest::nearest;
 

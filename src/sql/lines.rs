@@ -269,15 +269,12 @@ impl Given {
                 Columns::Names(names) => names
                     .iter()
                     .map(|name| {
-                        let data_type = known.and_then(|types| {
-                            types.0.iter().find(|(column, _)| column.eq_ignore_ascii_case(name))
-                        });
+                        let data_type = known
+                            .and_then(|types| types.0.iter().find(|(column, _)| column.eq_ignore_ascii_case(name)));
                         column(name, data_type.map_or("", |(_, data_type)| data_type))
                     })
                     .collect(),
-                Columns::Typed(columns) => {
-                    columns.0.iter().map(|(name, data_type)| column(name, data_type)).collect()
-                }
+                Columns::Typed(columns) => columns.0.iter().map(|(name, data_type)| column(name, data_type)).collect(),
             };
             given.table(&table).columns = Some(columns);
         }

@@ -6,7 +6,9 @@
 
 mod analyse;
 mod bind;
+mod explain;
 mod front;
+mod lines;
 pub mod log;
 pub mod processor;
 mod schemas;
@@ -14,6 +16,8 @@ mod session;
 mod types;
 
 pub use analyse::{Options, ScriptLineage, analyse, merge};
+pub use explain::explain;
+pub use lines::Lines;
 pub use schemas::{Known, Schemas};
 pub use session::Session;
 pub use types::{

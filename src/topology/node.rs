@@ -389,6 +389,8 @@ impl Node {
     fn sql_options(&self) -> Options {
         let limits = sql::Limits { edges: self.config.limits.edges, ..sql::Limits::default() };
         Options { limits, ..Options::default() }
+    }
+
     fn dbt_namespaces(&self) -> Vec<DbtNamespace> {
         let entries = self.config.dbt.iter().cloned();
         let entry = |said: crate::config::DbtProject| DbtNamespace {

@@ -1,6 +1,6 @@
 //! Scripts: every statement of a text in its session, and one answer for all of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use foldhash::fast::FixedState;
@@ -146,9 +146,11 @@ pub fn merge(statements: &[StatementLineage]) -> ScriptLineage {
             }
         }
     }
-    // What was only renamed here was written elsewhere.
-    let dropped = |table: &TableName| dropped_after(table, statements);
-    answer.outputs.retain(|table| !dropped(table));
+    // Made and dropped again.
+    if statements.iter().any(|statement| statement.kind == StatementKind::Drop) {
+        let gone = dropped(statements);
+        answer.outputs.retain(|table| !gone.contains(table));
+    }
     for list in [&mut answer.inputs, &mut answer.outputs] {
         list.sort_unstable();
         list.dedup();
@@ -168,15 +170,18 @@ fn renamed(table: &TableName, later: &[StatementLineage]) -> TableName {
     name
 }
 
-/// Whether the script ends without the table: made and dropped again.
-fn dropped_after(table: &TableName, statements: &[StatementLineage]) -> bool {
-    let touched = statements.iter().rposition(|statement| {
-        statement.outputs.contains(table) || statement.renames.iter().any(|(_, new)| new == table)
-    });
-    let dropped = statements
-        .iter()
-        .rposition(|statement| statement.kind == StatementKind::Drop && statement.subjects.contains(table));
-    matches!((touched, dropped), (Some(touched), Some(dropped)) if dropped > touched)
+/// The tables that the script ends without: dropped, and not made again after that.
+fn dropped(statements: &[StatementLineage]) -> HashSet<&TableName, FixedState> {
+    let mut gone: HashSet<&TableName, FixedState> = HashSet::default();
+    for statement in statements {
+        if statement.kind == StatementKind::Drop {
+            gone.extend(&statement.subjects);
+        }
+        for table in statement.outputs.iter().chain(statement.renames.iter().map(|(_, new)| new)) {
+            gone.remove(table);
+        }
+    }
+    gone
 }
 
 /// Both lists as one, sorted; the stronger way where a column is in both.

@@ -178,7 +178,8 @@ impl<'a> Binder<'a> {
         if self.answer.exhausted {
             return false;
         }
-        if self.depth >= self.options.limits.depth {
+        // One level of a query takes up to four of ours.
+        if self.depth >= self.options.limits.depth.saturating_mul(4) {
             self.answer.too_deep = true;
             return false;
         }

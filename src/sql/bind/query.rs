@@ -164,11 +164,13 @@ impl Binder<'_> {
                 if !self.enter() {
                     return Rc::clone(&self.nothing);
                 }
-                let mut relation = self.set_expr(first, outer, None);
-                for (right, op, quantifier) in branches.into_iter().rev() {
-                    let right = self.set_expr(right, outer, None);
-                    relation = self.combined(&relation, &right, op, quantifier);
-                }
+                let first = self.set_expr(first, outer, None);
+                let rest = branches
+                    .into_iter()
+                    .rev()
+                    .map(|(right, op, quantifier)| (self.set_expr(right, outer, None), op, quantifier))
+                    .collect();
+                let relation = self.chain(first, rest);
                 self.leave();
                 self.order_whole(&relation, order_by, outer);
                 relation
@@ -236,6 +238,42 @@ impl Binder<'_> {
         Rc::new(Relation::new(items))
     }
 
+    /// The result of a chain of set operations. A long one by position is gathered at once: one by one, the growing
+    /// sets would be copied at each.
+    fn chain(&mut self, first: Rc<Relation>, rest: Vec<(Rc<Relation>, SetOperator, SetQuantifier)>) -> Rc<Relation> {
+        let plain = self.want_columns
+            && rest.len() > 1
+            && first.is_closed()
+            && rest.iter().all(|(right, op, quantifier)| {
+                right.is_closed()
+                    && matches!(op, SetOperator::Union | SetOperator::Intersect)
+                    && matches!(quantifier, SetQuantifier::All | SetQuantifier::Distinct | SetQuantifier::None)
+            });
+        if !plain {
+            let mut relation = first;
+            for (right, op, quantifier) in rest {
+                relation = self.combined(&relation, &right, op, quantifier);
+            }
+            return relation;
+        }
+        let mut columns: Vec<Gathered> = first.columns().map(|_| Gathered::default()).collect();
+        for relation in std::iter::once(&first).chain(rest.iter().map(|(right, ..)| right)) {
+            self.step(relation.items.len());
+            for (gathered, column) in columns.iter_mut().zip(relation.columns()) {
+                self.add(&column.sources, How::Identity, gathered);
+            }
+            if self.is_exhausted() {
+                return first;
+            }
+        }
+        let items = first
+            .columns()
+            .zip(columns)
+            .map(|(column, gathered)| Item::Column(Column { sources: gathered.finish(), ..column.clone() }))
+            .collect();
+        Rc::new(Relation::new(items))
+    }
+
     /// The result of a set operation. UNION and INTERSECT hand on values of both sides, EXCEPT those of the left.
     pub(super) fn combined(
         &mut self,
@@ -261,6 +299,7 @@ impl Binder<'_> {
             let mut items = Vec::with_capacity(left.items.len());
             let mut others = right.columns();
             for column in left.columns() {
+                self.step(column.sources.as_slice().len() / 8);
                 let sources = match others.next() {
                     Some(other) => column.sources.union(&other.sources),
                     None => column.sources.clone(),

@@ -127,7 +127,7 @@ impl Binder<'_> {
                 return Some(sources.clone());
             }
             // The name of a FROM item is the whole row.
-            if let Some(item) = scope.aliased(key) {
+            if let Some(item) = scope.aliased(key).or_else(|| self.table_named(scope, key)) {
                 return Some(Rc::clone(&item.relation).all_sources(&mut self.names));
             }
             if let Some(star) = weak {
@@ -296,6 +296,18 @@ impl Binder<'_> {
             }
             _ => None,
         }
+    }
+
+    /// The item without an alias whose table is called so.
+    fn table_named<'s>(&self, scope: &'s Scope<'_>, key: Sym) -> Option<&'s FromItem> {
+        let text = self.names.text(key);
+        scope.items.iter().find(|item| {
+            item.alias.is_none()
+                && item.relation.is_closed()
+                && item.table.is_some_and(|table| {
+                    self.names.table_name(table).parts.last().is_some_and(|part| part.eq_ignore_ascii_case(text))
+                })
+        })
     }
 
     fn is_file(&self, table: TableId) -> bool {

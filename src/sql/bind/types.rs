@@ -1,7 +1,7 @@
 //! Types of columns, as far as `struct.*` needs them.
 
 use sqlparser::ast::{AccessExpr, DataType, Expr};
-use sqlparser::dialect::{BigQueryDialect, DatabricksDialect, GenericDialect};
+use sqlparser::dialect::{BigQueryDialect, DatabricksDialect, DuckDbDialect};
 use sqlparser::parser::Parser;
 
 use super::Binder;
@@ -77,10 +77,12 @@ fn parse(text: &str) -> Option<DataType> {
     }
     let databricks = DatabricksDialect {};
     let bigquery = BigQueryDialect {};
-    let generic = GenericDialect {};
-    let dialects: [&dyn sqlparser::dialect::Dialect; 3] = [&bigquery, &databricks, &generic];
+    let duckdb = DuckDbDialect {};
+    // Trino's ROW(a x), ClickHouse's Tuple(a x) and Snowflake's OBJECT(a x) are DuckDB's STRUCT(a x).
+    let text = text.to_lowercase().replace("row(", "struct(").replace("tuple(", "struct(").replace("object(", "struct(");
+    let dialects: [&dyn sqlparser::dialect::Dialect; 3] = [&bigquery, &databricks, &duckdb];
     dialects.into_iter().find_map(|dialect| {
-        let data_type = Parser::new(dialect).try_with_sql(text).ok()?.parse_data_type().ok()?;
+        let data_type = Parser::new(dialect).try_with_sql(&text).ok()?.parse_data_type().ok()?;
         (!members(&data_type).is_empty()).then_some(data_type)
     })
 }

@@ -141,7 +141,7 @@ impl Binder<'_> {
 
     pub(super) fn temporary_id(&mut self, parts: &[Sym]) -> Option<TableId> {
         let last = *parts.last()?;
-        let bare = parts.len() == 1 || self.names.text(last).starts_with('#');
+        let bare = parts.len() == 1 || self.names.text(last).starts_with('#') || self.is_session_schema(parts);
         let key = self.names.key(last);
         if bare && let Some(&id) = self.bare_temps.get(&key) {
             return Some(id);
@@ -161,6 +161,16 @@ impl Binder<'_> {
         }
         let id = self.resolve(parts);
         self.temps.contains_key(&id).then_some(id)
+    }
+
+    /// Db2's SESSION and Postgres' pg_temp.
+    fn is_session_schema(&self, parts: &[Sym]) -> bool {
+        parts.len() == 2
+            && match self.dialect {
+                Dialect::Db2 => &**self.names.text(self.names.key(parts[0])) == "session",
+                Dialect::Postgres | Dialect::Redshift => &**self.names.text(self.names.key(parts[0])) == "pg_temp",
+                _ => false,
+            }
     }
 
     fn load_temp(&mut self, saved: &SavedTemp) -> TableId {
@@ -271,6 +281,15 @@ impl Binder<'_> {
                 }
                 if self.names.text(parts[0]).starts_with('@') {
                     return Target::Nothing;
+                }
+                if self.is_session_schema(&parts) {
+                    // Temporary by its schema, declared or not.
+                    let id = self.resolve(&parts);
+                    let key = self.names.key(parts[1]);
+                    self.bare_temps.insert(key, id);
+                    let relation = Rc::clone(&self.nothing);
+                    self.temps.insert(id, Temp { relation, bases: Vec::new(), declared: false });
+                    return Target::Temp(id);
                 }
                 Target::Table(self.resolve(&parts))
             }

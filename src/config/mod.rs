@@ -6,6 +6,7 @@
 pub mod keys;
 mod layers;
 mod settings;
+mod sources;
 mod suggest;
 pub mod value;
 
@@ -18,8 +19,9 @@ use std::path::{Path, PathBuf};
 pub use layers::{FileText, SettingPath, VARIABLE_PREFIX};
 pub use settings::{
     Airflow, Api, ClientAuth, Config, Database, DbtProject, HmsSource, Kafka, Limits, Log, LogColor, LogFormat,
-    Metrics, QueryLogSource, Registry, RegistryTls, SchemaRegistry, Stage,
+    Metrics, Registry, RegistryTls, SchemaRegistry, Stage,
 };
+pub use sources::QueryLogSource;
 pub use suggest::nearest;
 
 use layers::Layers;

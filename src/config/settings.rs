@@ -11,6 +11,7 @@ use toml::Value;
 
 use super::keys::{KEYS, Kind};
 use super::layers::{Layers, Said, SettingPath, key_of};
+use super::sources::QueryLogSource;
 use crate::model::id::{Identity, IdentityConfig, InstanceConfig, RewriteConfig};
 use crate::model::types::MAX_FIELDS;
 
@@ -274,15 +275,6 @@ pub struct HmsSource {
     pub names: Vec<String>,
 }
 
-/// The servers of one platform whose query logs come in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct QueryLogSource {
-    /// Namespace of the datasets of records that name no server.
-    pub instance: Option<String>,
-    /// From a server as records name it to the namespace of its datasets.
-    pub servers: BTreeMap<String, String>,
-}
-
 /// Where the tables of a dbt project lie: artifacts name databases and schemas, but not the server.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -320,9 +312,9 @@ impl Default for Stage {
 }
 
 /// Reads typed values out of the layers and collects what is wrong.
-struct Reader {
-    layers: Layers,
-    problems: Vec<Problem>,
+pub(super) struct Reader {
+    pub(super) layers: Layers,
+    pub(super) problems: Vec<Problem>,
 }
 
 impl Reader {
@@ -481,32 +473,6 @@ impl Reader {
         stages
     }
 
-    fn query_logs(&mut self) -> BTreeMap<String, QueryLogSource> {
-        let mut sources: BTreeMap<String, QueryLogSource> = BTreeMap::new();
-        for (path, said) in self.layers.said.clone() {
-            let names: Vec<&str> = path.0.iter().map(String::as_str).collect();
-            let (platform, server) = match names.as_slice() {
-                ["sources", "query_logs", platform, "instance"] => (*platform, None),
-                ["sources", "query_logs", platform, "servers", server] => (*platform, Some((*server).to_owned())),
-                _ => continue,
-            };
-            let namespace = plain_text(&said.value).and_then(|text| match text.contains("://") || text == "bigquery" {
-                true => Ok(text),
-                false => Err(format!("{text:?} must be a namespace such as postgres://host:5432")),
-            });
-            match (namespace, server) {
-                (Ok(namespace), None) => sources.entry(platform.to_owned()).or_default().instance = Some(namespace),
-                (Ok(namespace), Some(server)) => {
-                    sources.entry(platform.to_owned()).or_default().servers.insert(server, namespace);
-                }
-                (Err(message), _) => {
-                    self.problems.push(Problem { path: Some(path), origin: Some(said.origin), message });
-                }
-            }
-        }
-        sources
-    }
-
     fn switch(&mut self, path: &str) -> Option<bool> {
         self.parsed(path, |value| match plain_text(value)?.as_str() {
             "true" | "yes" => Ok(true),
@@ -536,7 +502,7 @@ impl Reader {
     }
 }
 
-fn plain_text(value: &Value) -> Result<String, String> {
+pub(super) fn plain_text(value: &Value) -> Result<String, String> {
     match value {
         Value::String(text) if text.trim().is_empty() => Err("it must not be empty".to_owned()),
         Value::String(text) => Ok(text.clone()),

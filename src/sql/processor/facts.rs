@@ -236,7 +236,8 @@ impl Teller<'_, '_> {
             let columns = Columns { completeness: Completeness::Complete, columns: columns.clone() };
             entries.push(Entry::of(Statement::Columns(columns)));
         }
-        let definition = text.get(span.0..span.1).filter(|_| kind.is_some_and(|kind| kind.ends_with("view")));
+        let definition =
+            text.get(span.0..span.1).filter(|text| !text.is_empty() && kind.is_some_and(|kind| kind.ends_with("view")));
         entries.extend(definition.map(|definition| {
             let dialect = dialect_name(self.counted.event.dialect);
             Entry::of(Statement::ViewText(ViewText { original: Some(definition.to_owned()), expanded: None, dialect }))

@@ -195,6 +195,9 @@ fn a_statement_is_counted_when_its_session_says_how_it_ended() {
     let facts = log.feed(&failed);
     assert_eq!(queries(&facts).iter().map(|run| run.status.as_str()).collect::<Vec<_>>(), ["failed"]);
     assert!(runs(&facts).is_empty());
+    // Read again, neither record is a query of its own.
+    assert_eq!(log.feed(&line(3, "04.000", "statement: INSERT INTO a SELECT z FROM b")), []);
+    assert_eq!(log.feed(&failed), []);
 
     // Without a duration the next statement says that the one before is over.
     assert_eq!(log.feed(&line(5, "05.000", "statement: SELECT x FROM b")), []);

@@ -172,28 +172,36 @@ const USAGE: &str = concat!(
       ORDER BY u.day, u.dataset_id"
 );
 
+/// The newest uses under each name, as many as are wanted of all: from the end of the index, however many there are.
+macro_rules! newest {
+    ($count:literal) => {
+        concat!(
+            "SELECT d.ended_at, d.query_key, d.fingerprint FROM names n CROSS JOIN LATERAL (
+                 SELECT u.ended_at, u.query_key, u.fingerprint FROM query_datasets u
+                 WHERE u.dataset_id = n.name AND u.ended_at >= n.since AND u.ended_at < n.until AND u.expires_at > $2
+                   AND NOT EXISTS (SELECT 1 FROM away WHERE u.dataset_id = $1
+                                   AND u.ended_at >= away.since AND u.ended_at < away.until)
+                 ORDER BY u.ended_at DESC, u.query_key DESC LIMIT ",
+            $count,
+            ") d GROUP BY d.ended_at, d.query_key, d.fingerprint ORDER BY d.ended_at DESC, d.query_key DESC"
+        )
+    };
+}
+
 const RECENT_QUERIES: &str = concat!(
     names!(),
-    " SELECT q.* FROM (
-          SELECT DISTINCT d.ended_at, d.query_key FROM query_datasets d JOIN names n ON n.name = d.dataset_id
-          WHERE d.expires_at > $2 AND d.ended_at >= n.since AND d.ended_at < n.until
-            AND NOT EXISTS (SELECT 1 FROM away WHERE d.dataset_id = $1
-                            AND d.ended_at >= away.since AND d.ended_at < away.until)
-          ORDER BY d.ended_at DESC, d.query_key LIMIT $3 OFFSET $4
-      ) newest JOIN query_logs q ON q.key = newest.query_key
-      ORDER BY q.ended_at DESC, q.key"
+    " SELECT q.* FROM (",
+    newest!("$3::bigint + $4::bigint"),
+    " LIMIT $3 OFFSET $4) newest JOIN query_logs q ON q.key = newest.query_key
+      ORDER BY q.ended_at DESC, q.key DESC"
 );
 
 const FREQUENT_QUERIES: &str = concat!(
     names!(),
-    ", newest AS (
-          SELECT DISTINCT d.ended_at, d.query_key, d.fingerprint FROM query_datasets d JOIN names n ON n.name = d.dataset_id
-          WHERE d.expires_at > $2 AND d.ended_at >= n.since AND d.ended_at < n.until
-            AND NOT EXISTS (SELECT 1 FROM away WHERE d.dataset_id = $1
-                            AND d.ended_at >= away.since AND d.ended_at < away.until)
-          ORDER BY d.ended_at DESC, d.query_key LIMIT $3
-      ), frequent AS (
-          SELECT fingerprint, count(*) AS times, (array_agg(query_key ORDER BY ended_at DESC, query_key))[1] AS query_key
+    ", newest AS (",
+    newest!("$3::bigint"),
+    " LIMIT $3), frequent AS (
+          SELECT fingerprint, count(*) AS times, (array_agg(query_key ORDER BY ended_at DESC, query_key DESC))[1] AS query_key
           FROM newest WHERE fingerprint <> '' GROUP BY fingerprint ORDER BY times DESC, fingerprint LIMIT $4
       )
       SELECT f.times, q.* FROM frequent f JOIN query_logs q ON q.key = f.query_key

@@ -25,12 +25,25 @@ pub(super) struct Declaration {
     pub hash: String,
     /// When each set of edges was declared first, so that the order of arrival does not matter.
     firsts: BTreeMap<String, i64>,
+    /// When the source's listing of jobs did not name this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gone: Option<Version>,
 }
 
 impl Declaration {
     /// Event time since when it declares these edges.
     pub fn since(&self) -> i64 {
         self.firsts.get(&self.hash).copied().unwrap_or(self.version.time)
+    }
+
+    /// Whether the source does not know the job any more: it reads nothing then.
+    pub fn is_gone(&self) -> bool {
+        self.gone.is_some_and(|gone| gone >= self.version)
+    }
+
+    /// Event time of what the source said last.
+    pub fn time(&self) -> i64 {
+        self.gone.filter(|_| self.is_gone()).unwrap_or(self.version).time
     }
 
     fn note(&mut self, hash: &str, time: i64) {
@@ -69,26 +82,28 @@ impl Declarations {
         lineage: Option<&DeclaredLineage>,
         state: &mut dyn State,
     ) -> Result<bool, StateError> {
-        let set = match (lineage, self.0.get(&fact.source)) {
-            (Some(lineage), _) => edges(lineage),
-            // The edges end; those that it wrote tell whose older runs end with them.
-            (None, Some(known)) if known.version <= fact.version => {
-                let outputs = EdgeSet::load(job, &known.hash, state)?.outputs;
-                EdgeSet { outputs, ..EdgeSet::default() }
-            }
-            (None, _) => return Ok(false),
-        };
-        let hash = set.hash();
         let before = self.0.get(&fact.source).cloned();
         let mut after = match &before {
-            Some(known) if known.version > fact.version => known.clone(),
-            known => {
-                set.intern(job, state)?;
-                let firsts = known.as_ref().map(|known| known.firsts.clone()).unwrap_or_default();
-                Declaration { version: fact.version, hash: hash.clone(), firsts }
+            Some(known) => known.clone(),
+            None => {
+                let hash = EdgeSet::default().intern(job, state)?;
+                Declaration { version: Version::MIN, hash, firsts: BTreeMap::new(), gone: None }
             }
         };
-        after.note(&hash, fact.version.time);
+        match lineage {
+            Some(lineage) => {
+                let set = edges(lineage);
+                let hash = set.hash();
+                if fact.version > after.version {
+                    set.intern(job, state)?;
+                    after.version = fact.version;
+                    after.hash.clone_from(&hash);
+                }
+                after.note(&hash, fact.version.time);
+            }
+            // The edges end; those that it wrote tell whose older runs end with them.
+            None => after.gone = after.gone.max(Some(fact.version)),
+        }
         if before.as_ref() == Some(&after) {
             return Ok(false);
         }
@@ -104,7 +119,7 @@ impl Declarations {
         origin: &Origin,
         edges: &mut BTreeMap<(&'a EntityId, &'a EntityId), LineageRecord>,
     ) {
-        for one in self.all() {
+        for one in self.all().filter(|one| !one.is_gone()) {
             let Some(set) = sets.get(&one.hash) else { continue };
             for pair in set.pairs() {
                 let edge = edges.entry(pair).or_insert_with(|| new_edge(job, pair, origin));
@@ -121,8 +136,9 @@ impl Declarations {
         let (source, target) = pair;
         let declared = |one: &Declaration| sets.get(&one.hash).is_some_and(|set| set.outputs.contains(target));
         let mut of_target = self.all().filter(|one| declared(one)).peekable();
-        let names = |one: &Declaration| sets.get(&one.hash).is_some_and(|set| set.inputs.contains(source));
-        of_target.peek().is_some() && of_target.all(|one| one.version.time > last && !names(one))
+        let names =
+            |one: &Declaration| !one.is_gone() && sets.get(&one.hash).is_some_and(|set| set.inputs.contains(source));
+        of_target.peek().is_some() && of_target.all(|one| one.time() > last && !names(one))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::model::fact::{ColumnEdge, Origin};
 use crate::model::id::{EntityId, column_id};
 use crate::model::record::{CatalogRecord, CatalogTopic, ColumnLineageRecord, LineageRecord};
 
-use super::declared::Declarations;
+use super::declared::{Declaration, Declarations};
 use super::output::Derived;
 use super::run::{EdgeSet, Run};
 use super::view::whole_hour;
@@ -45,7 +45,7 @@ pub(super) struct Support {
 }
 
 /// What an observer could notice of a [`Support`].
-type Glance<'a> = (Option<(&'a String, i64, i64, i64, &'a String)>, Vec<(&'a String, i64, i64)>);
+type Glance<'a> = (Option<(&'a String, i64, i64, i64, &'a String)>, Vec<(&'a String, (bool, i64, i64))>);
 
 impl Support {
     /// Counts a successful run.
@@ -119,7 +119,8 @@ impl Support {
             .map(|(hash, used)| (hash, power(used.count), whole_hour(used.first), whole_hour(used.last), &used.run));
         let declared = self.declared.all();
         // Whether a declaration is newer than a run decides, not only when it was seen.
-        let declared = declared.map(|one| (&one.hash, whole_hour(one.since()), one.version.time)).collect();
+        let shown = |one: &Declaration| (one.is_gone(), whole_hour(one.since()), one.time());
+        let declared = declared.map(|one| (&one.hash, shown(one))).collect();
         Some((only, declared))
     }
 

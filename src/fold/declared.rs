@@ -23,6 +23,8 @@ pub(super) struct Declaration {
     pub version: Version,
     /// Under which its edges lie in the state.
     pub hash: String,
+    /// Under which lies what it names, edges and what is read through virtual datasets.
+    pub named: String,
     /// When each set of edges was declared first, so that the order of arrival does not matter.
     firsts: BTreeMap<String, i64>,
     /// When the source's listing of jobs did not name this one.
@@ -87,7 +89,7 @@ impl Declarations {
             Some(known) => known.clone(),
             None => {
                 let hash = EdgeSet::default().intern(job, state)?;
-                Declaration { version: Version::MIN, hash, firsts: BTreeMap::new(), gone: None }
+                Declaration { version: Version::MIN, named: hash.clone(), hash, firsts: BTreeMap::new(), gone: None }
             }
         };
         match lineage {
@@ -98,6 +100,9 @@ impl Declarations {
                     set.intern(job, state)?;
                     after.version = fact.version;
                     after.hash.clone_from(&hash);
+                    let mut named = set;
+                    named.inputs.extend(lineage.through.iter().cloned());
+                    after.named = named.intern(job, state)?;
                 }
                 after.note(&hash, fact.version.time);
             }
@@ -137,7 +142,7 @@ impl Declarations {
         let declared = |one: &Declaration| sets.get(&one.hash).is_some_and(|set| set.outputs.contains(target));
         let mut of_target = self.all().filter(|one| declared(one)).peekable();
         let names =
-            |one: &Declaration| !one.is_gone() && sets.get(&one.hash).is_some_and(|set| set.inputs.contains(source));
+            |one: &Declaration| !one.is_gone() && sets.get(&one.named).is_some_and(|set| set.inputs.contains(source));
         of_target.peek().is_some() && of_target.all(|one| one.time() > last && !names(one))
     }
 }

@@ -120,7 +120,7 @@ impl Support {
         let declared = self.declared.all();
         // Whether a declaration is newer than a run decides, not only when it was seen.
         let shown = |one: &Declaration| (one.is_gone(), whole_hour(one.since()), one.time());
-        let declared = declared.map(|one| (&one.hash, shown(one))).collect();
+        let declared = declared.map(|one| (&one.named, shown(one))).collect();
         Some((only, declared))
     }
 
@@ -180,7 +180,7 @@ impl Support {
 
     /// Hashes of all remembered sets.
     pub fn hashes(&self) -> impl Iterator<Item = &String> {
-        self.sets.keys().chain(self.declared.all().map(|one| &one.hash))
+        self.sets.keys().chain(self.declared.all().flat_map(|one| [&one.hash, &one.named]))
     }
 }
 

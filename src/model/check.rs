@@ -163,7 +163,7 @@ fn check_statement(statement: &Statement, limits: &FactLimits, seen: &mut Seen) 
             job.parent.iter().try_for_each(|parent| id(parent, limits, "/parent"))
         }
         Statement::Declared(lineage) => {
-            let all = [(&lineage.inputs, "/inputs"), (&lineage.outputs, "/outputs")];
+            let all = [(&lineage.inputs, "/inputs"), (&lineage.through, "/through"), (&lineage.outputs, "/outputs")];
             all.into_iter().try_for_each(|(ids, path)| ids.iter().try_for_each(|one| id(one, limits, path)))?;
             count_edges(lineage.inputs.len().saturating_mul(lineage.outputs.len()), limits)
         }

@@ -685,6 +685,10 @@ pub struct DeclaredLineage {
     /// Datasets read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<EntityId>,
+    /// Datasets that are read through virtual ones among `inputs`: no edges of their own, but whoever reports them is
+    /// right.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub through: Vec<EntityId>,
     /// Datasets written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<EntityId>,

@@ -42,8 +42,8 @@ pub(super) fn facts(
             let path = || format!("/{field}/{}", pointer(unique_id));
             let table: CatalogTable<'_> = read(raw.get(), &path())?;
             let place = &table.metadata;
-            let relation =
-                Relation { database: place.database.clone(), schema: place.schema.clone(), name: place.name.clone() };
+            let (database, schema) = (place.database.clone(), place.schema.clone());
+            let relation = Relation { database, schema, name: place.name.clone(), reads: Vec::new() };
             let named = home.relation(&relation);
             if named.resolved.ignored || place.name.is_empty() {
                 continue;

@@ -6,7 +6,9 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::codec::json::pointer;
-use crate::model::fact::{DeclaredLineage, EntityKind, Entry, Job, ListingPage, SqlText, Statement, Subject};
+use crate::model::fact::{
+    DeclaredLineage, EntityKind, Entry, ExistenceState, Job, ListingPage, SqlText, Statement, Subject,
+};
 use crate::model::id::EntityId;
 use crate::model::raw::Normalized;
 use crate::model::reject::Rejection;
@@ -32,6 +34,7 @@ pub(super) fn facts(
         home: &home,
         groups: groups(manifest)?,
         places: places(&home, manifest, &nodes),
+        ephemeral: ephemeral(manifest, &nodes),
         names: BTreeSet::new(),
         members: BTreeSet::new(),
         facts: seen.collector(&source, time),
@@ -125,7 +128,9 @@ pub(super) fn relation(node: &Node<'_>) -> Option<Relation> {
         "source" => said(node.identifier.as_deref()).unwrap_or(&node.name),
         _ => return None,
     };
-    Some(Relation { database: node.database.clone(), schema: node.schema.clone(), name: name.to_owned() })
+    let is_virtual = node::kind(node).1 == ExistenceState::Virtual;
+    let reads = if is_virtual { node.depends_on.nodes.clone() } else { Vec::new() };
+    Some(Relation { database: node.database.clone(), schema: node.schema.clone(), name: name.to_owned(), reads })
 }
 
 /// Whether a node of this type is a dataset that no database holds.
@@ -148,10 +153,19 @@ fn places(home: &Home<'_>, manifest: &Manifest<'_>, nodes: &[Node<'_>]) -> HashM
     places
 }
 
+/// What each ephemeral model reads, those in other parts of the manifest among them.
+fn ephemeral(manifest: &Manifest<'_>, nodes: &[Node<'_>]) -> HashMap<String, Vec<String>> {
+    let elsewhere = manifest.relations.iter().map(|(id, relation)| (id.clone(), relation.reads.clone()));
+    let here = nodes.iter().filter_map(|node| Some((node.unique_id.clone(), relation(node)?.reads)));
+    elsewhere.chain(here).filter(|(_, reads)| !reads.is_empty()).collect()
+}
+
 struct Reader<'a> {
     home: &'a Home<'a>,
     groups: BTreeMap<String, Person>,
     places: HashMap<String, Named>,
+    /// What ephemeral models read.
+    ephemeral: HashMap<String, Vec<String>>,
     /// Names of checks that datasets have already.
     names: BTreeSet<(EntityId, String)>,
     members: BTreeSet<EntityId>,
@@ -201,14 +215,25 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Datasets that a node reads by its definition, without doubles.
-    fn inputs(&self, node: &Node<'_>) -> Vec<EntityId> {
-        let read: BTreeSet<EntityId> = (node.depends_on.nodes.iter())
-            .filter_map(|unique_id| self.place(unique_id))
-            .filter(|named| !named.resolved.ignored)
-            .map(|named| named.resolved.id)
-            .collect();
-        read.into_iter().collect()
+    /// The datasets of nodes, without doubles.
+    fn datasets<'b>(&self, unique_ids: impl IntoIterator<Item = &'b String>) -> Vec<EntityId> {
+        let named = unique_ids.into_iter().filter_map(|unique_id| self.place(unique_id));
+        let ids = named.filter(|named| !named.resolved.ignored).map(|named| named.resolved.id);
+        ids.collect::<BTreeSet<EntityId>>().into_iter().collect()
+    }
+
+    /// Nodes whose tables the SQL of a node names because the models between them are ephemeral.
+    fn read_through(&self, node: &Node<'_>) -> BTreeSet<String> {
+        let mut seen: BTreeSet<String> = BTreeSet::new();
+        let mut ahead: Vec<&String> = node.depends_on.nodes.iter().collect();
+        while let Some(unique_id) = ahead.pop() {
+            for read in self.ephemeral.get(unique_id).into_iter().flatten() {
+                if seen.insert(read.clone()) {
+                    ahead.push(read);
+                }
+            }
+        }
+        seen
     }
 
     fn job(&self, node: &Node<'_>, named: &Named) -> Vec<Entry> {
@@ -226,7 +251,10 @@ impl Reader<'_> {
             dialect: compiled.map(|_| self.home.adapter.clone()),
         };
         let outputs = if named.resolved.ignored { Vec::new() } else { vec![named.resolved.id.clone()] };
-        let declared = DeclaredLineage { inputs: self.inputs(node), outputs };
+        let inputs = self.datasets(&node.depends_on.nodes);
+        let through = self.datasets(&self.read_through(node));
+        let through = through.into_iter().filter(|id| !inputs.contains(id)).collect();
+        let declared = DeclaredLineage { inputs, through, outputs };
         let mut entries = vec![Entry::of(Statement::Job(job)), Entry::of(Statement::Declared(declared))];
         if let Some(text) = said(Some(&node.description)) {
             entries.push(Entry::of(Statement::Description(text.to_owned())));

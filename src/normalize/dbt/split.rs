@@ -148,6 +148,16 @@ fn divided(json: &str, kind: &str, sent: &Sent<'_>) -> Result<Vec<String>, Rejec
             items.push(Item { field, unique_id, raw, reads });
         }
     }
+    // A part has to know also what its nodes read through ephemeral models.
+    for item in &mut items {
+        let mut at = 0;
+        while let Some(unique_id) = item.reads.get(at).cloned() {
+            let through = places.get(&unique_id).map(|relation| relation.reads.clone()).unwrap_or_default();
+            let new: Vec<String> = through.into_iter().filter(|id| !item.reads.contains(id)).collect();
+            item.reads.extend(new);
+            at += 1;
+        }
+    }
     // Parts must agree on the project, which neither old manifests nor catalogs name.
     let metadata: Metadata =
         member("metadata").map(|raw| read(raw.get(), "/metadata")).transpose()?.unwrap_or_default();

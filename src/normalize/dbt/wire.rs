@@ -119,6 +119,9 @@ pub(super) struct Relation {
     pub schema: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub name: String,
+    /// Of an ephemeral model: the nodes that are read through it.
+    #[serde(deserialize_with = "lenient", skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<String>,
 }
 
 /// A node of a manifest, whatever its resource type.

@@ -27,7 +27,7 @@ use crate::model::check::{FactLimits, check_made};
 use crate::model::fact::{
     Aspect, EntityKind, Entry, ExistenceState, ReportedName, Source, SqlText, Statement, Version,
 };
-use crate::model::id::{EntityId, Identity, ReportedBy, join_key, name_key};
+use crate::model::id::{EntityId, Identity, NameIssue, ReportedBy, join_key, name_key};
 use crate::model::raw::{Normalized, RawRecord};
 use crate::model::reject::{ReasonCode, Rejection};
 
@@ -267,7 +267,14 @@ impl OpenLineageNormalizer {
             said.dataset_versions.extend(parts.version.map(|version| (named.id.clone(), version)));
             if let Some(lineage) = &parts.lineage {
                 let complete = cx.schemas_are_complete;
-                let edges = columns::edges(lineage, &named, &parts.columns, complete, |ns, name| names.of(ns, name));
+                // dbt's relations have all their parts: a bare name is a common table expression that its parser let out.
+                let is_dbt = known.integration == "dbt";
+                let source = |ns: &str, name: &str| {
+                    let source = names.of(ns, name);
+                    let leaked = is_dbt && source.issues.contains(&NameIssue::Incomplete);
+                    Named { ignored: source.ignored || leaked, ..source }
+                };
+                let edges = columns::edges(lineage, &named, &parts.columns, complete, source);
                 said.column_edges.extend(edges);
             }
             written.extend(parts.of_run.map(|value| (named.id.to_string(), value)));

@@ -168,7 +168,8 @@ fn listing(fact: &Fact, page: &ListingPage, state: &mut dyn State, out: &mut Fol
         let was_missing = before.is_some() && !named_before.contains(&member);
         if !members.contains(&member) {
             out.forwarded.push(verdict(fact, &member, version, ExistenceState::Dropped));
-        } else if was_missing && !is_owner(fact) {
+        } else if was_missing && !is_owner(fact) && fact.source.family() != "dbt" {
+            // What lists it otherwise says no more of it; a manifest describes all that it lists.
             out.forwarded.push(verdict(fact, &member, version, ExistenceState::Confirmed));
         }
     }

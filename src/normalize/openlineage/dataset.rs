@@ -83,8 +83,8 @@ pub(super) fn read(
         let model: facets::DbtModel = reader.peek("dbt_model").unwrap_or_default();
         model.config.materialized.as_deref() == Some("ephemeral")
     };
-    // dbt reads an ephemeral model as if it were a table; there is none.
-    let is_virtual = matches!(role, Role::Mention | Role::Input) && is_ephemeral();
+    // dbt-ol tells of an ephemeral model as if it were a table; there is none.
+    let is_virtual = is_ephemeral();
     reader.entries.push(if is_virtual { mention(ExistenceState::Virtual) } else { existence(role, change) });
     parts.lineage = reader.take("columnLineage").filter(|_| !matches!(role, Role::Input | Role::Declared));
     reader.schema(role, &mut parts.columns);

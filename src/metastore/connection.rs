@@ -10,7 +10,7 @@ use thrift::protocol::{
     TType,
 };
 use thrift::transport::{TBufferedWriteTransport, TFramedReadTransport, TFramedWriteTransport};
-use thrift::{ApplicationErrorKind, Error, ProtocolErrorKind, TConfiguration};
+use thrift::{ApplicationErrorKind, Error, ProtocolErrorKind, TConfiguration, TransportError, TransportErrorKind};
 
 use super::address::Address;
 use super::error::MetastoreError;
@@ -180,12 +180,9 @@ impl Connection {
         self.allowance.renew(self.max_answer_bytes);
         match self.read_answer(method, answer, exceptions) {
             Ok(Answer::Value(value)) => Ok(value),
-            Ok(Answer::Exception { kind, message }) => Err(MetastoreError::Exception {
-                address: self.address.clone(),
-                call: method.to_owned(),
-                kind,
-                message,
-            }),
+            Ok(Answer::Exception { kind, message }) => {
+                Err(MetastoreError::Exception { address: self.address.clone(), call: method.to_owned(), kind, message })
+            }
             Err(Error::Application(error)) if error.kind == ApplicationErrorKind::UnknownMethod => {
                 Err(MetastoreError::UnknownCall { address: self.address.clone(), call: method.to_owned() })
             }
@@ -234,13 +231,20 @@ impl Connection {
     }
 
     fn broken(&self, method: &str, error: Error) -> MetastoreError {
-        let timed_out = |error: &Error| matches!(error, Error::Transport(error) if error.message.contains("os error 11"));
-        let source: Box<dyn std::error::Error + Send + Sync> = match &error {
-            error if timed_out(error) => "no answer within the time limit (--timeout)".into(),
-            _ => error.into(),
+        // The library's own texts leave out what exactly was wrong.
+        let source: Box<dyn std::error::Error + Send + Sync> = match error {
+            Error::Transport(error) if is_time_out(&error) => "no answer within the time limit (--timeout)".into(),
+            Error::Transport(error) => format!("the connection broke: {}", error.message).into(),
+            Error::Protocol(error) => format!("the answer is not what it should be: {}", error.message).into(),
+            error => error.into(),
         };
         MetastoreError::Broken { address: self.address.clone(), call: method.to_owned(), source }
     }
+}
+
+/// Sockets tell a time-out as "try again".
+fn is_time_out(error: &TransportError) -> bool {
+    error.kind == TransportErrorKind::TimedOut || error.message.contains("os error 11")
 }
 
 enum Answer {
@@ -277,9 +281,9 @@ fn foreign(head: &[u8], transport: Transport) -> Option<&'static str> {
             "it wants SASL, so Kerberos or a delegation token (hive.metastore.sasl.enabled), which this client does not \
              speak; use a metastore without it",
         ),
-        [b'H', b'T', b'T', b'P', ..] => Some(
-            "it answers with HTTP (hive.metastore.server.thrift.transport.mode); use a port in binary mode",
-        ),
+        [b'H', b'T', b'T', b'P', ..] => {
+            Some("it answers with HTTP (hive.metastore.server.thrift.transport.mode); use a port in binary mode")
+        }
         _ => None,
     }
 }

@@ -78,12 +78,7 @@ fn write_arg(out: &mut dyn TOutputProtocol, arg: &Arg<'_>) -> thrift::Result<()>
 
 type Write<'a, T> = &'a mut dyn FnMut(&mut dyn TOutputProtocol, &T) -> thrift::Result<()>;
 
-fn write_list<T>(
-    out: &mut dyn TOutputProtocol,
-    element: TType,
-    items: &[T],
-    each: Write<'_, T>,
-) -> thrift::Result<()> {
+fn write_list<T>(out: &mut dyn TOutputProtocol, element: TType, items: &[T], each: Write<'_, T>) -> thrift::Result<()> {
     out.write_list_begin(&TListIdentifier::new(element, size(items.len())?))?;
     for item in items {
         each(out, item)?;

@@ -466,3 +466,46 @@ fn a_listing_drops_whom_it_does_not_name_once_its_last_page_is_there() {
         assert_eq!(states, ["confirmed", "dropped", "confirmed"], "{order:?}");
     }
 }
+
+/// A metastore that is listed anew: what is there is what the listing says and nothing of before, what is not named is
+/// gone for good, and functions and databases stay what they are.
+#[test]
+fn a_listing_by_the_owner_is_its_own_word() {
+    let (a, b) = (table("a"), table("b"));
+    let function = id("hive://h:9083/d/functions/f");
+    let (tables, functions) = (id("hive://h:9083/@tables"), id("hive://h:9083/@functions"));
+    let state = ExistenceState::Confirmed;
+    let there = |entity: &EntityId, scope: &EntityId, time: i64, evidence: Evidence, more: Vec<Entry>| {
+        let existence = Existence { state, evidence, floor: true, scope: Some(scope.clone()) };
+        let mut entries = vec![Entry::of(Statement::Existence(existence))];
+        entries.extend(more);
+        let kind = if scope == &functions { EntityKind::Function } else { EntityKind::Dataset };
+        Fact { kind, ..hms(entity, time, entries) }
+    };
+    let page = |scope: &EntityId, members: &[&EntityId]| {
+        let members = members.iter().map(|id| (*id).clone()).collect();
+        let page = ListingPage { listing: "l".into(), page: 0, pages: 1, members };
+        Fact { kind: EntityKind::Scope, ..hms(scope, 5, vec![Entry::keyed("0", Statement::Listing(page))]) }
+    };
+    let described = |text: &str| vec![Entry::of(Statement::Description(text.to_owned()))];
+    let facts = [
+        there(&a, &tables, 1, Evidence::Owner, described("of before")),
+        there(&b, &tables, 1, Evidence::Owner, described("of before")),
+        there(&function, &functions, 1, Evidence::Owner, Vec::new()),
+        there(&a, &tables, 5, Evidence::Listing, Vec::new()),
+        page(&tables, &[&a]),
+        page(&functions, &[]),
+    ];
+    for order in [[0, 1, 2, 3, 4, 5], [5, 4, 3, 2, 1, 0], [4, 0, 5, 3, 2, 1]] {
+        let after = fold_all(FoldConfig::default(), order.map(|nth: usize| &facts[nth])).expect("memory is readable");
+        let head = dataset(&after, &a).expect("it is there");
+        assert_eq!((head.existence.as_str(), head.description.as_deref(), head.incarnation), ("confirmed", None, 1));
+        assert_eq!(dataset(&after, &b).expect("it is there").existence, "dropped", "{order:?}");
+        assert!(dataset(&after, &function).is_none(), "a function is no data set");
+        let functions = after.records.values().filter_map(|record| match record {
+            CatalogRecord::Function(record) => Some(record.existence.as_str()),
+            _ => None,
+        });
+        assert_eq!(functions.collect::<Vec<_>>(), ["dropped"], "{order:?}");
+    }
+}

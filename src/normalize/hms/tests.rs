@@ -74,7 +74,9 @@ fn create_table_gives_the_table_and_its_location() {
     let format = json!({ "name": "orc", "table_format": "hive",
         "detail": "org.apache.hadoop.hive.ql.io.orc.OrcInputFormat" });
     let expected = json!([
-        ["existence", "", { "existence": { "state": "confirmed", "evidence": "owner", "floor": true } }],
+        ["existence", "", { "existence": {
+            "state": "confirmed", "evidence": "owner", "floor": true, "scope": "hive://h:1/@tables",
+        } }],
         ["name", "hive://h:1|d.t", { "name": { "namespace": "hive://h:1", "name": "d.t" } }],
         ["dataset_kind", "", { "dataset_kind": "table" }],
         ["columns", "", { "columns": { "completeness": "complete", "columns": columns } }],
@@ -212,4 +214,63 @@ fn the_listeners_time_is_its_key_else_the_brokers() {
     assert_eq!(version(Some(&1_795_242_314_000_i64.to_be_bytes())), (1_795_242_314_000_000, 7));
     assert_eq!(version(Some(b"some-key")), (50_000, 7));
     assert_eq!(version(None), (50_000, 7));
+}
+
+fn listed(kind: &str, mut message: Value, id: &str, taken: i64) -> Value {
+    message["eventType"] = json!(kind);
+    let mut value = event(kind, message);
+    value["listing"] = json!({ "id": id, "taken": taken });
+    value
+}
+
+/// Whatever a listing says, it says at one version: after the newest event, before the next, and before a later listing.
+#[test]
+fn a_listing_states_everything_at_one_version() {
+    let object = table("T", "s3://b/t", "0,{}");
+    let created = facts(&listed("CREATE_TABLE", json!({ "tableObjJson": object }), "a", 200));
+    let existence = json!({
+        "existence": { "state": "confirmed", "evidence": "listing", "floor": true, "scope": "hive://h:1/@tables" }
+    });
+    assert_eq!(entries(&created[0])[0], json!(["existence", "", existence]));
+    let partition = r#"{"1":{"lst":["str",1,"c"]}}"#;
+    let message = json!({ "tableObjJson": object, "partitionListJson": [partition] });
+    let added = facts(&listed("ADD_PARTITION", message, "a", 200));
+    assert_eq!(added[0].version, created[0].version);
+    let message = json!({ "kind": "table", "page": 0, "pages": 2, "members": [["hive", "D", "T"], ["c", "d", "u"]] });
+    let page = facts(&listed("LISTING", message.clone(), "a", 200));
+    assert_eq!((page[0].entity.as_str(), page[0].version), ("hive://h:1/@tables", created[0].version));
+    let members = json!(["hive://h:1/d/t", "hive://h:1/@c%23d/u"]);
+    let listing = json!({ "listing": { "listing": "a", "page": 0, "pages": 2, "members": members } });
+    assert_eq!(entries(&page[0]), json!([["listing", "0", listing]]));
+    // The event itself is older, and so is an earlier listing.
+    let own = facts(&event("CREATE_TABLE", json!({ "tableObjJson": object })));
+    let later = facts(&listed("LISTING", message, "b", 201));
+    assert!(own[0].version < created[0].version && created[0].version < later[0].version);
+}
+
+#[test]
+fn what_is_no_page_of_a_listing_is_rejected() {
+    let page = |message: Value| listed("LISTING", message, "a", 200);
+    let good = json!({ "kind": "database", "page": 0, "pages": 1, "members": [[null, "d", ""]] });
+    assert_eq!(facts(&page(good.clone()))[0].entity.as_str(), "hive://h:1/@databases");
+    let cases = [
+        ("kind", json!("view"), "/message/kind"),
+        ("page", json!(1), "/message/page"),
+        ("pages", json!("many"), "/message/pages"),
+        ("members", json!([["c", "d"]]), "/message/members/0"),
+        ("members", json!([["c", "d", "a table"]]), "/message/members/0"),
+        ("members", json!([["c", "", ""]]), "/message/members/0"),
+    ];
+    for (field, value, path) in cases {
+        let mut message = good.clone();
+        message[field] = value;
+        let rejection = run(HmsSourceConfig::default(), None, Some(&page(message))).unwrap_err();
+        assert_eq!((rejection.code, rejection.path.as_str()), (ReasonCode::InvalidField, path));
+    }
+    let rejection = run(HmsSourceConfig::default(), None, Some(&event("LISTING", good.clone()))).unwrap_err();
+    assert_eq!((rejection.code, rejection.path.as_str()), (ReasonCode::MissingField, "/listing"));
+    let mut unnamed = page(good);
+    unnamed["listing"] = json!({ "id": "", "taken": 1 });
+    let rejection = run(HmsSourceConfig::default(), None, Some(&unnamed)).unwrap_err();
+    assert_eq!((rejection.code, rejection.path.as_str()), (ReasonCode::InvalidField, "/listing/id"));
 }

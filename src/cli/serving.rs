@@ -93,6 +93,11 @@ pub(super) fn registry_admin_router() -> crate::api::Router {
     api::admin_router(Arc::new(RegistryStatus), renderer())
 }
 
+/// Metrics and health of a process with a single part, which says itself how it is.
+pub(super) fn single_admin_router(status: Arc<dyn StatusSource>) -> crate::api::Router {
+    api::admin_router(status, renderer())
+}
+
 /// Metrics and health of this process.
 pub(super) fn admin_router(node: &Arc<Node>) -> crate::api::Router {
     api::admin_router(Arc::new(NodeStatus(Arc::clone(node))), renderer())

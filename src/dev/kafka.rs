@@ -31,8 +31,8 @@ impl KafkaServer {
     pub(super) fn start(folder: &Path, cache: &Path, proxy: Option<u16>) -> Result<Self, DevError> {
         fs::create_dir_all(folder).map_err(|e| DevError::io("create", folder, e))?;
         java()?;
-        let artifacts =
-            ["kafka_2.13", "kafka-tools"].map(|name| Artifact { group: "org.apache.kafka", name, version: VERSION });
+        let artifact = |name| Artifact { group: "org.apache.kafka", name, version: VERSION, alone: false };
+        let artifacts = ["kafka_2.13", "kafka-tools"].map(artifact);
         let jars = maven::fetch(cache, &format!("kafka-{VERSION}"), &artifacts)?;
         let [port, controller] = ports::pick(&folder.join("ports"))?;
         let behind = match proxy {
@@ -100,7 +100,8 @@ impl KafkaServer {
     }
 }
 
-fn java() -> Result<(), DevError> {
+/// Whether there is a JVM.
+pub(super) fn java() -> Result<(), DevError> {
     match Command::new("java").arg("-version").output() {
         Ok(output) if output.status.success() => Ok(()),
         _ => Err(DevError::prerequisite("a JDK 17 or newer (`java`)")),

@@ -7,10 +7,13 @@ use std::process::Command;
 use super::DevError;
 
 /// One artifact with its runtime dependencies, or alone.
+#[derive(Clone, Copy)]
 pub(super) struct Artifact<'a> {
     pub group: &'a str,
     pub name: &'a str,
     pub version: &'a str,
+    /// Without its dependencies.
+    pub alone: bool,
 }
 
 /// Puts `artifacts` and their runtime dependencies into `cache/<folder>` and returns that folder. Several processes may ask
@@ -51,8 +54,15 @@ fn pom_text(artifacts: &[Artifact<'_>]) -> String {
     let dependencies: String = artifacts
         .iter()
         .map(|a| {
+            let exclusions = match a.alone {
+                true => {
+                    "<exclusions><exclusion><groupId>*</groupId><artifactId>*</artifactId></exclusion></exclusions>"
+                }
+                false => "",
+            };
             format!(
-                "    <dependency><groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version></dependency>\n",
+                "    <dependency><groupId>{}</groupId><artifactId>{}</artifactId><version>{}</version>{exclusions}\
+                 </dependency>\n",
                 a.group, a.name, a.version
             )
         })

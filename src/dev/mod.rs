@@ -1,11 +1,13 @@
-//! Real servers as child processes on loopback: Kafka with transactions and Postgres, for `demo`, `up --dev` and tests.
+//! Real servers as child processes on loopback: Kafka with transactions and Postgres, for `demo`, `up --dev` and tests;
+//! and a Hive metastore for tests.
 //!
-//! Nothing is imitated here: the jars are Apache Kafka's, the binaries Postgres'. Children end with their owner, however
+//! Nothing is imitated here: the jars are Apache Kafka's and Hive's, the binaries Postgres'. Children end with their owner, however
 //! it ends. May not know the catalog, rdkafka or sqlx.
 
 mod child;
 mod kafka;
 mod maven;
+mod metastore;
 mod ports;
 mod postgres;
 mod proxied;
@@ -16,6 +18,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::{fs, io};
 
 pub use kafka::KafkaServer;
+pub use metastore::{MetastoreOptions, MetastoreServer};
 pub use ports::free_address;
 pub use postgres::PostgresServer;
 pub use proxied::ProxiedStack;

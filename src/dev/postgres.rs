@@ -169,7 +169,7 @@ fn from_maven(cache: &Path) -> Result<PathBuf, DevError> {
     let (_, name, pinned) = MAVEN_JARS.iter().find(|(arch, ..)| *arch == architecture).ok_or_else(|| {
         DevError::prerequisite("Postgres binaries (`initdb`, `postgres`) on the PATH or in PG_BIN_DIR")
     })?;
-    let artifact = Artifact { group: "io.zonky.test.postgres", name, version: MAVEN_VERSION };
+    let artifact = Artifact { group: "io.zonky.test.postgres", name, version: MAVEN_VERSION, alone: false };
     let folder = maven::fetch(cache, &format!("postgres-{MAVEN_VERSION}"), &[artifact])?;
     let jar = folder.join(format!("{name}-{MAVEN_VERSION}.jar"));
     let bytes = fs::read(&jar).map_err(|e| DevError::io("read", &jar, e))?;

@@ -37,6 +37,8 @@ pub const NAMES: &[&str] = &[
     "registry.commit.after",
     "dlq.commit.before",
     "dlq.commit.after",
+    "tail.commit.before",
+    "tail.commit.after",
     "rebuild.postgres.swap.before",
     "rebuild.postgres.swap.after",
     "rebuild.search.swap.before",

@@ -27,4 +27,5 @@ mod schema_cli;
 mod spark_graph;
 mod store;
 mod support;
+mod tail_hms;
 mod trouble;

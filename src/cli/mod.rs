@@ -26,6 +26,7 @@ mod schema;
 mod serving;
 mod sql_lineage;
 mod status;
+mod tail_hms;
 mod topology;
 
 use std::ffi::OsString;
@@ -94,6 +95,11 @@ enum Command {
     Produce(produce::ProduceArgs),
     /// Table and column lineage of SQL: JSON Lines in, JSON Lines out, or for people to read
     SqlLineage(sql_lineage::SqlLineageArgs),
+    /// Follow a Hive metastore's notification log into a topic, exactly once
+    TailHms(tail_hms::TailHmsArgs),
+    /// List a whole system into its topic, as if everything were created now
+    #[command(subcommand)]
+    Snapshot(tail_hms::SnapshotCommand),
     /// List, show, replay or drop dead letters
     #[command(subcommand)]
     Dlq(dlq::DlqCommand),
@@ -175,6 +181,8 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::CheckConfig(args) => check_config::run(&flags, &args),
         Command::Produce(args) => produce::run(&flags, &args),
         Command::SqlLineage(args) => sql_lineage::run(&args),
+        Command::TailHms(args) => tail_hms::tail(&flags, &args),
+        Command::Snapshot(command) => tail_hms::snapshot(&flags, &command),
         Command::Dlq(command) => dlq::run(&flags, &command),
         Command::Digest(args) => digest::run(&flags, &args),
         Command::Export(command) => export::run(&flags, &command),

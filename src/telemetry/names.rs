@@ -120,6 +120,20 @@ pub const METRICS: &[Metric] = &[
     ),
     gauge("registry_log_end_offset", Unit::Count, &[], "Where _schemas ended when an idle registry last looked"),
     gauge("registry_log_end_lag", Unit::Count, &[], "Offsets of _schemas that this registry had not read then"),
+    counter(
+        "hms_tail_events_total",
+        &["kind"],
+        "Notifications of a metastore sent to Kafka; late are those whose id the tail had passed",
+    ),
+    counter("hms_tail_listed_total", &[], "Records of full listings of a metastore sent to Kafka"),
+    counter("hms_tail_repairs_total", &["reason"], "Full listings made because events were missing or ids began again"),
+    counter(
+        "hms_tail_failures_total",
+        &["side"],
+        "Times that the tail had to try again, by whether metastore or kafka failed",
+    ),
+    gauge("hms_tail_position", Unit::Count, &[], "Event id up to which everything is sent"),
+    gauge("hms_tail_lag_events", Unit::Count, &[], "Event ids between the metastore's newest and the tail's position"),
     counter("process_cpu_seconds_total", &[], "User and system time of this process, in whole seconds")
         .of(Unit::Seconds),
     gauge("process_resident_memory_bytes", Unit::Bytes, &[], "Memory of this process that is in use"),

@@ -305,8 +305,11 @@ impl Linter<'_> {
                     );
                 }
             }
-            (Role::Ledger, None) if !topic.name.ends_with("-dlq-ledger") => {
-                self.say(Rule::Companions, &topic.name, "`tributary dlq` keeps its ledger in <cluster>-dlq-ledger");
+            (Role::Ledger, None)
+                if !["-dlq-ledger", "-tail-positions"].iter().any(|ending| topic.name.ends_with(ending)) =>
+            {
+                let known = "`tributary dlq` keeps its ledger in <cluster>-dlq-ledger, tails theirs in <cluster>-tail-positions";
+                self.say(Rule::Companions, &topic.name, known);
             }
             (Role::DeadLetters | Role::Changelog, None) => {
                 self.say(Rule::Companions, &topic.name, "say `of` what it is")

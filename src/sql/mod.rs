@@ -7,6 +7,7 @@
 mod analyse;
 mod bind;
 mod explain;
+mod fingerprint;
 mod front;
 mod lines;
 pub mod log;
@@ -17,6 +18,7 @@ mod types;
 
 pub use analyse::{Options, ScriptLineage, analyse, merge};
 pub use explain::explain;
+pub use fingerprint::{Normalised, normalise};
 pub use lines::Lines;
 pub use schemas::{Known, Schemas};
 pub use session::Session;

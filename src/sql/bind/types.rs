@@ -79,7 +79,8 @@ fn parse(text: &str) -> Option<DataType> {
     let bigquery = BigQueryDialect {};
     let duckdb = DuckDbDialect {};
     // Trino's ROW(a x), ClickHouse's Tuple(a x) and Snowflake's OBJECT(a x) are DuckDB's STRUCT(a x).
-    let text = text.to_lowercase().replace("row(", "struct(").replace("tuple(", "struct(").replace("object(", "struct(");
+    let text =
+        text.to_lowercase().replace("row(", "struct(").replace("tuple(", "struct(").replace("object(", "struct(");
     let dialects: [&dyn sqlparser::dialect::Dialect; 3] = [&bigquery, &databricks, &duckdb];
     dialects.into_iter().find_map(|dialect| {
         let data_type = Parser::new(dialect).try_with_sql(&text).ok()?.parse_data_type().ok()?;

@@ -33,7 +33,8 @@ pub(super) struct Lexeme {
 
 /// All parts of a text.
 pub(super) fn lexemes(text: &str, dialect: Dialect) -> Vec<Lexeme> {
-    let mut scanner = Scanner { text, bytes: text.as_bytes(), dialect, at: 0, out: Vec::with_capacity(text.len() / 4 + 1) };
+    let mut scanner =
+        Scanner { text, bytes: text.as_bytes(), dialect, at: 0, out: Vec::with_capacity(text.len() / 4 + 1) };
     while scanner.at < scanner.bytes.len() {
         let start = scanner.at;
         let kind = scanner.next();
@@ -273,7 +274,11 @@ impl Scanner<'_> {
     /// A word that is the prefix of a string is a part of it.
     fn prefixed(&mut self, start: usize) -> Kind {
         let quote = self.peek(0);
-        if quote == b'&' && self.at == start + 1 && self.peek(1) == b'\'' && self.bytes[start].eq_ignore_ascii_case(&b'u') {
+        if quote == b'&'
+            && self.at == start + 1
+            && self.peek(1) == b'\''
+            && self.bytes[start].eq_ignore_ascii_case(&b'u')
+        {
             self.at += 1;
             return self.quoted(b'\'', false, false);
         }
@@ -328,9 +333,11 @@ impl Scanner<'_> {
             self.out.push(Lexeme { kind: Kind::Comment, start: semicolon + 1, end });
             self.at = end;
         } else if word.eq_ignore_ascii_case("format") && self.dialect == Dialect::ClickHouse {
-            let inserts = self.out.iter().find(|lexeme| lexeme.kind == Kind::Word).is_some_and(|lexeme| {
-                self.text[lexeme.start..lexeme.end].eq_ignore_ascii_case("insert")
-            });
+            let inserts = self
+                .out
+                .iter()
+                .find(|lexeme| lexeme.kind == Kind::Word)
+                .is_some_and(|lexeme| self.text[lexeme.start..lexeme.end].eq_ignore_ascii_case("insert"));
             if !inserts || self.peek(0) == b'(' {
                 return;
             }

@@ -124,9 +124,10 @@ impl Writer {
         for sign in ['-', '+'] {
             let Some(before) = self.text.strip_suffix(sign) else { continue };
             let before = before.trim_end();
-            let binary = before.ends_with(|last: char| {
-                last.is_alphanumeric() || matches!(last, '_' | ')' | ']' | '?' | '"' | '`' | '\'')
-            }) && !is_operator_word(before.rsplit(|letter: char| !letter.is_alphanumeric()).next().unwrap_or(""));
+            let binary =
+                before.ends_with(|last: char| {
+                    last.is_alphanumeric() || matches!(last, '_' | ')' | ']' | '?' | '"' | '`' | '\'')
+                }) && !is_operator_word(before.rsplit(|letter: char| !letter.is_alphanumeric()).next().unwrap_or(""));
             if !binary {
                 let length = before.len();
                 self.text.truncate(length);
@@ -212,8 +213,30 @@ impl Writer {
 fn is_operator_word(word: &str) -> bool {
     matches!(
         word,
-        "select" | "where" | "and" | "or" | "not" | "in" | "like" | "between" | "when" | "then" | "else" | "by" | "on"
-            | "limit" | "offset" | "values" | "set" | "return" | "case" | "having" | "is" | "as" | "top" | "default"
+        "select"
+            | "where"
+            | "and"
+            | "or"
+            | "not"
+            | "in"
+            | "like"
+            | "between"
+            | "when"
+            | "then"
+            | "else"
+            | "by"
+            | "on"
+            | "limit"
+            | "offset"
+            | "values"
+            | "set"
+            | "return"
+            | "case"
+            | "having"
+            | "is"
+            | "as"
+            | "top"
+            | "default"
     )
 }
 

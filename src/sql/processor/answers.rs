@@ -9,9 +9,8 @@ use sha2::{Digest, Sha256};
 
 use super::super::schemas::Schemas;
 use super::super::types::{Defaults, Dialect, StatementLineage};
-use super::super::{Options, Session, analyse};
+use super::super::{Normalised, Options, Session, analyse, normalise};
 use super::bound::{Asked, Bound};
-use super::literals::{Normalised, normalise};
 use super::names::Names;
 
 /// Texts that are remembered at most.

@@ -18,7 +18,6 @@ mod bound;
 mod effect;
 mod facts;
 mod kept;
-mod literals;
 mod names;
 mod pairing;
 mod sitting;

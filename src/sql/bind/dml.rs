@@ -3,19 +3,17 @@
 use std::rc::Rc;
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, BinaryOperator, Delete, Expr, FromTable, Ident, Insert, Merge, MergeAction,
-    MergeInsertKind, MergeUpdateKind, MultiTableInsertIntoClause, MultiTableInsertValue, ObjectName, ObjectNamePart,
-    OnConflictAction, OnInsert, OutputClause, Query, SelectItem, Statement, TableAlias, TableFactor, TableObject,
-    TableWithJoins, Update, UpdateTableFromKind,
+    Assignment, AssignmentTarget, Delete, Expr, FromTable, ObjectName, ObjectNamePart, OutputClause, SelectItem,
+    Statement, TableAlias, TableFactor, TableWithJoins, Update, UpdateTableFromKind,
 };
 
 use crate::sql::types::Transformation;
 
 use super::Binder;
-use super::names::{Sym, TableId, Written, is_identifier_function};
+use super::names::{Sym, TableId, Written};
 use super::relation::{Column, Item, Relation};
 use super::scope::{FromItem, Scope};
-use super::sources::{How, Sources};
+use super::sources::Sources;
 use super::write::Target;
 
 impl Binder<'_> {
@@ -33,183 +31,8 @@ impl Binder<'_> {
         relation
     }
 
-    pub(super) fn insert(&mut self, insert: &Insert, outer: Option<&Scope<'_>>) -> Rc<Relation> {
-        if insert.multi_table_insert_type.is_some() {
-            return self.insert_many(insert, outer);
-        }
-        let relation = match &insert.source {
-            Some(query) => self.query(query, outer),
-            None => Rc::clone(&self.nothing),
-        };
-        let target = match &insert.table {
-            TableObject::TableName(name) => self.target(name),
-            TableObject::TableFunction(function) => {
-                let ident = match function.name.0.as_slice() {
-                    [ObjectNamePart::Identifier(ident)] if is_identifier_function(&ident.value) => Some(ident),
-                    _ => None,
-                };
-                match (ident, &function.args) {
-                    (Some(ident), sqlparser::ast::FunctionArguments::List(list)) => {
-                        let written = self.names.identifier_function(ident, &list.args);
-                        self.target_written(written)
-                    }
-                    _ => Target::Nothing,
-                }
-            }
-            TableObject::TableQuery(query) => {
-                let inputs = self.answer.inputs.len();
-                let relation = self.query(query, outer);
-                self.answer.inputs.truncate(inputs);
-                Target::Through(relation)
-            }
-        };
-        self.wrote(&target);
-        let (fixed, dynamic) = self.partitions(insert.partitioned.as_deref().unwrap_or_default());
-        let listed: Vec<Sym> = insert
-            .columns
-            .iter()
-            .filter_map(|column| self.last_name(column))
-            .collect::<Vec<_>>()
-            .into_iter()
-            .chain(insert.after_columns.iter().map(|ident| self.names.fold(ident)).collect::<Vec<_>>())
-            .collect();
-        let names = if insert.by_name {
-            None
-        } else if !listed.is_empty() {
-            let mut names = listed;
-            names.extend(&dynamic);
-            Some(names)
-        } else {
-            self.target_schema(&target).map(|mut schema| {
-                let fixed: Vec<Sym> = fixed.iter().map(|&name| self.names.key(name)).collect();
-                let moved: Vec<Sym> = dynamic.iter().map(|&name| self.names.key(name)).collect();
-                schema.retain(|&name| !fixed.contains(&self.names.key(name)) && !moved.contains(&self.names.key(name)));
-                schema.extend(&dynamic);
-                schema
-            })
-        };
-        // Generated names of VALUES are nobody's columns.
-        let is_values =
-            insert.source.as_ref().is_some_and(|query| matches!(*query.body, sqlparser::ast::SetExpr::Values(_)));
-        if names.is_some() || !is_values || relation.columns().any(|column| !column.sources.is_empty()) {
-            self.derive_all(&target, names.as_deref(), &relation);
-        } else if let Target::Temp(_) = target {
-            self.derive_all(&target, None, &Relation::default());
-        }
-        let own = self.own_item(&target, insert.table_alias.as_ref().map(|alias| &alias.alias), &insert.table);
-        let mut scope = Scope::under(outer);
-        if !insert.assignments.is_empty() {
-            self.assign(&insert.assignments, &target, &scope);
-        }
-        if let Some(on) = &insert.on {
-            let inserted = match &names {
-                Some(names) => Rc::new(relation.renamed(&mut self.names, names)),
-                None => Rc::clone(&relation),
-            };
-            let alias = match &insert.insert_alias {
-                Some(aliases) => self.last_key(&aliases.row_alias).unwrap_or_else(|| self.names.intern("new")),
-                None => self.names.intern("excluded"),
-            };
-            scope.items.push(self.own_item(
-                &target,
-                insert.table_alias.as_ref().map(|alias| &alias.alias),
-                &insert.table,
-            ));
-            let mut excluded = FromItem::new(Some(alias), None, inserted);
-            excluded.visible = false;
-            scope.items.push(excluded);
-            match on {
-                OnInsert::DuplicateKeyUpdate(assignments) => self.assign(assignments, &target, &scope),
-                OnInsert::OnConflict(conflict) => {
-                    if let OnConflictAction::DoUpdate(update) = &conflict.action {
-                        self.assign(&update.assignments, &target, &scope);
-                        if let Some(expr) = &update.selection {
-                            self.indirect(expr, &scope, Transformation::Filter);
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-        // RETURNING gives the written values: what they were made of.
-        let written = match &names {
-            Some(names) => Rc::new(relation.renamed(&mut self.names, names)),
-            None => relation,
-        };
-        let mut scope = Scope::of(outer, FromItem { relation: written, ..own });
-        self.returning(insert.returning.as_deref(), insert.output.as_ref(), &mut scope)
-    }
-
-    /// The written table as an item that expressions see.
-    fn own_item(&mut self, target: &Target, alias: Option<&Ident>, table: &TableObject) -> FromItem {
-        let relation = self.target_relation(target);
-        let id = if let Target::Table(id) = target { Some(*id) } else { None };
-        let key = match (alias, table) {
-            (Some(alias), _) => Some(self.names.fold_key(alias)),
-            (None, TableObject::TableName(name)) if id.is_none() => self.last_key(name),
-            _ => None,
-        };
-        FromItem::new(key, id, relation)
-    }
-
-    /// PARTITION (a = 1, b): columns with a fixed value, and those that the query's last columns fill.
-    fn partitions(&mut self, exprs: &[Expr]) -> (Vec<Sym>, Vec<Sym>) {
-        let (mut fixed, mut dynamic) = (Vec::new(), Vec::new());
-        for expr in exprs {
-            match expr {
-                Expr::BinaryOp { left, op: BinaryOperator::Eq, .. } => fixed.extend(self.implied_name(left)),
-                other => dynamic.extend(self.implied_name(other)),
-            }
-        }
-        (fixed, dynamic)
-    }
-
-    /// Snowflake's INSERT ALL and INSERT FIRST: one query, several targets.
-    fn insert_many(&mut self, insert: &Insert, outer: Option<&Scope<'_>>) -> Rc<Relation> {
-        let relation = match &insert.source {
-            Some(query) => self.query(query, outer),
-            None => Rc::clone(&self.nothing),
-        };
-        let scope = Scope::of(outer, FromItem::new(None, None, Rc::clone(&relation)));
-        for clause in &insert.multi_table_into_clauses {
-            self.insert_into(clause, &relation, &scope);
-        }
-        for when in &insert.multi_table_when_clauses {
-            self.indirect(&when.condition, &scope, Transformation::Filter);
-            for clause in &when.into_clauses {
-                self.insert_into(clause, &relation, &scope);
-            }
-        }
-        for clause in insert.multi_table_else_clause.iter().flatten() {
-            self.insert_into(clause, &relation, &scope);
-        }
-        Rc::clone(&self.nothing)
-    }
-
-    fn insert_into(&mut self, clause: &MultiTableInsertIntoClause, relation: &Rc<Relation>, scope: &Scope<'_>) {
-        let target = self.target(&clause.table_name);
-        self.wrote(&target);
-        let listed = self.column_list(&clause.columns);
-        let names = if listed.is_empty() { self.target_schema(&target) } else { Some(listed) };
-        match &clause.values {
-            None => self.derive_all(&target, names.as_deref(), relation),
-            Some(values) => {
-                let mut items = Vec::new();
-                for value in &values.values {
-                    let (name, sources) = match value {
-                        MultiTableInsertValue::Expr(expr) => (self.implied_name(expr), self.sources_of(expr, scope)),
-                        MultiTableInsertValue::Default => (None, Sources::None),
-                    };
-                    let name = name.unwrap_or_else(|| self.generated_name());
-                    items.push(Item::Column(Column { name, key: self.names.key(name), sources }));
-                }
-                self.derive_all(&target, names.as_deref(), &Relation::new(items));
-            }
-        }
-    }
-
     /// The written column of an assignment: `t.col`, `col`, `col.field`.
-    fn assigned(&mut self, name: &ObjectName, target: &Target, scope: &Scope<'_>) -> Option<(Target, Sym)> {
+    pub(super) fn assigned(&mut self, name: &ObjectName, target: &Target, scope: &Scope<'_>) -> Option<(Target, Sym)> {
         let mut parts: Vec<Sym> = Vec::with_capacity(name.0.len());
         for part in &name.0 {
             let ObjectNamePart::Identifier(ident) = part else { return None };
@@ -254,7 +77,7 @@ impl Binder<'_> {
         }
     }
 
-    fn assign_tuple(&mut self, names: &[ObjectName], value: &Expr, target: &Target, scope: &Scope<'_>) {
+    pub(super) fn assign_tuple(&mut self, names: &[ObjectName], value: &Expr, target: &Target, scope: &Scope<'_>) {
         let sources: Vec<Sources> = match value {
             Expr::Tuple(list) => list.iter().map(|expr| self.sources_of(expr, scope)).collect(),
             Expr::Subquery(query) => {
@@ -287,7 +110,7 @@ impl Binder<'_> {
     }
 
     /// The name and alias of a written table.
-    fn written_factor<'f>(
+    pub(super) fn written_factor<'f>(
         &mut self,
         factor: &'f TableFactor,
     ) -> Option<(Written, Option<&'f ObjectName>, Option<&'f TableAlias>)> {
@@ -308,7 +131,7 @@ impl Binder<'_> {
 
     /// Finds what a statement writes to, where the name may be an alias of one of the FROM items already in sight;
     /// otherwise puts it in sight.
-    fn written_item(&mut self, scope: &mut Scope<'_>, factor: &TableFactor) -> Target {
+    pub(super) fn written_item(&mut self, scope: &mut Scope<'_>, factor: &TableFactor) -> Target {
         let Some((written, name, alias)) = self.written_factor(factor) else {
             // A subquery or function is written through.
             let start = scope.items.len();
@@ -402,7 +225,7 @@ impl Binder<'_> {
     }
 
     /// What SET assigns to is a column of the written table, even where its schema is not known.
-    fn know_assigned(&mut self, scope: &mut Scope<'_>, target: &Target, assignments: &[Assignment]) {
+    pub(super) fn know_assigned(&mut self, scope: &mut Scope<'_>, target: &Target, assignments: &[Assignment]) {
         let Target::Table(id) = *target else { return };
         let relation = self.table_relation(id);
         if relation.is_closed() {
@@ -439,7 +262,7 @@ impl Binder<'_> {
     }
 
     /// RETURNING shows the values as assigned.
-    fn show_assigned(&mut self, scope: &mut Scope<'_>, target: &Target, before: usize) {
+    pub(super) fn show_assigned(&mut self, scope: &mut Scope<'_>, target: &Target, before: usize) {
         let Target::Table(id) = *target else { return };
         let Some(item) = scope.items.iter_mut().find(|item| item.table == Some(id)) else { return };
         let mut items = item.relation.items.clone();
@@ -509,7 +332,7 @@ impl Binder<'_> {
         self.returning(delete.returning.as_deref(), delete.output.as_ref(), &mut scope)
     }
 
-    fn target_tables(&mut self, target: &Target) -> Vec<TableId> {
+    pub(super) fn target_tables(&mut self, target: &Target) -> Vec<TableId> {
         match target {
             Target::Table(id) => vec![*id],
             Target::Through(relation) => self.tables_behind(relation),
@@ -517,115 +340,8 @@ impl Binder<'_> {
         }
     }
 
-    pub(super) fn merge(&mut self, merge: &Merge, outer: Option<&Scope<'_>>) -> Rc<Relation> {
-        let mut scope = Scope::under(outer);
-        self.factor(&mut scope, &merge.source, false);
-        let sources: Rc<Relation> = match scope.items.as_slice() {
-            [only] if scope.merged.is_empty() => Rc::clone(&only.relation),
-            _ => {
-                let mut items = Vec::new();
-                self.all_columns(&scope, &mut items);
-                Rc::new(Relation::new(items))
-            }
-        };
-        let own = scope.items.len();
-        let target = self.merge_target(&mut scope, &merge.table);
-        self.wrote(&target);
-        for clause in &merge.clauses {
-            if let MergeAction::Update(update) = &clause.action
-                && let MergeUpdateKind::Set(assignments) = &update.kind
-            {
-                self.know_assigned(&mut scope, &target, assignments);
-            }
-        }
-        self.indirect(&merge.on, &scope, Transformation::Join);
-        for clause in &merge.clauses {
-            if let Some(expr) = &clause.predicate {
-                self.indirect(expr, &scope, Transformation::Filter);
-            }
-            match &clause.action {
-                MergeAction::Update(update) => {
-                    match &update.kind {
-                        MergeUpdateKind::Set(assignments) => self.assign(assignments, &target, &scope),
-                        MergeUpdateKind::Wildcard => self.merge_all(&target, &sources),
-                    }
-                    for expr in update.update_predicate.iter().chain(&update.delete_predicate) {
-                        self.indirect(expr, &scope, Transformation::Filter);
-                    }
-                }
-                MergeAction::Insert(insert) => {
-                    let listed: Vec<Sym> = insert.columns.iter().filter_map(|column| self.last_name(column)).collect();
-                    let names = if listed.is_empty() { self.target_schema(&target) } else { Some(listed) };
-                    match &insert.kind {
-                        MergeInsertKind::Values(values) => {
-                            // The values see the source only; the target has no row yet.
-                            let hidden: Vec<FromItem> =
-                                if own == 0 { Vec::new() } else { scope.items.drain(own..).collect() };
-                            for row in &values.rows {
-                                let mut items = Vec::with_capacity(row.content.len());
-                                for expr in &row.content {
-                                    let sources = self.sources_of(expr, &scope);
-                                    let name = match self.implied_name(expr) {
-                                        Some(name) => name,
-                                        None => self.generated_name(),
-                                    };
-                                    items.push(Item::Column(Column { name, key: self.names.key(name), sources }));
-                                }
-                                self.derive_all(&target, names.as_deref(), &Relation::new(items));
-                            }
-                            scope.items.extend(hidden);
-                        }
-                        MergeInsertKind::Row => self.derive_all(&target, names.as_deref(), &sources),
-                        MergeInsertKind::Wildcard => self.merge_all(&target, &sources),
-                    }
-                    if let Some(expr) = &insert.insert_predicate {
-                        self.indirect(expr, &scope, Transformation::Filter);
-                    }
-                }
-                MergeAction::Delete { .. } | MergeAction::DoNothing { .. } => {}
-            }
-        }
-        self.returning(None, merge.output.as_ref(), &mut scope)
-    }
-
-    /// The target of MERGE: always an item of its own.
-    fn merge_target(&mut self, scope: &mut Scope<'_>, factor: &TableFactor) -> Target {
-        let Some((written, name, alias)) = self.written_factor(factor) else { return self.written_item(scope, factor) };
-        let target = match name {
-            Some(name) => self.target(name),
-            None => self.target_written(written),
-        };
-        let relation = self.target_relation(&target);
-        let id = if let Target::Table(id) = target { Some(id) } else { None };
-        let key = match (alias, name) {
-            (Some(alias), _) => Some(self.names.fold_key(&alias.name)),
-            (None, Some(name)) if id.is_none() => self.last_key(name),
-            _ => None,
-        };
-        scope.items.push(FromItem::new(key, id, relation));
-        target
-    }
-
-    /// SET * and INSERT *: every column of the target from the source's of the same name.
-    fn merge_all(&mut self, target: &Target, sources: &Rc<Relation>) {
-        let Some(schema) = self.target_schema(target) else {
-            self.derive_all(target, None, sources);
-            return;
-        };
-        for name in schema {
-            let found = match sources.find(self.names.key(name)) {
-                super::relation::Found::Column(column) => Some(column.sources.clone()),
-                super::relation::Found::Star(star) => Some(star.column(&mut self.names, name)),
-                _ => None,
-            };
-            if let Some(sources) = found {
-                self.derive(target, name, sources);
-            }
-        }
-    }
-
     /// RETURNING and OUTPUT … INTO.
-    fn returning(
+    pub(super) fn returning(
         &mut self,
         returning: Option<&[SelectItem]>,
         output: Option<&OutputClause>,
@@ -668,7 +384,7 @@ impl Binder<'_> {
         if items.is_empty() { Rc::clone(&self.nothing) } else { Rc::new(Relation::new(items)) }
     }
 
-    fn output_into(&mut self, into: &sqlparser::ast::SelectInto, relation: &Rc<Relation>) {
+    pub(super) fn output_into(&mut self, into: &sqlparser::ast::SelectInto, relation: &Rc<Relation>) {
         for target in &into.targets {
             let (name, columns) = match target {
                 Expr::Identifier(ident) => (ObjectName::from(ident.clone()), Vec::new()),
@@ -693,36 +409,5 @@ impl Binder<'_> {
             let names = if columns.is_empty() { self.target_schema(&target) } else { Some(columns) };
             self.derive_all(&target, names.as_deref(), relation);
         }
-    }
-
-    /// INSERT of rows as they are, every column to the one of its name.
-    pub(super) fn copy_rows(&mut self, target: &ObjectName, source: &ObjectName) {
-        let (_, relation) = self.read_named(source);
-        let target = self.target(target);
-        self.wrote(&target);
-        match self.target_schema(&target) {
-            Some(schema) if !relation.is_closed() => {
-                for name in schema {
-                    if let super::relation::Found::Star(star) = relation.find(self.names.key(name)) {
-                        let sources = star.column(&mut self.names, name);
-                        self.derive(&target, name, sources);
-                    }
-                }
-            }
-            _ => self.derive_all(&target, None, &relation),
-        }
-    }
-
-    /// A query written to a target as it is.
-    pub(super) fn write_query(&mut self, target: &Target, names: Option<&[Sym]>, query: &Query) {
-        let relation = self.query(query, None);
-        self.wrote(target);
-        self.derive_all(target, names, &relation);
-    }
-
-    /// Keeps `How` in use for readers of this file: values of files are handed on as they are.
-    pub(super) fn file_column(&mut self, file: TableId, name: Sym) -> Sources {
-        let column = self.names.column(file, name);
-        Sources::One(super::sources::Source::new(column, How::Identity))
     }
 }

@@ -19,20 +19,27 @@
 //!
 //! Work is counted in steps; a statement that needs more than its share ends with what it has, and says so.
 
+mod clauses;
 mod ddl;
 mod dml;
 mod expr;
 mod from;
 mod functions;
+mod insert;
+mod load;
+mod merge;
 mod names;
 mod pipe;
+mod pivot;
 mod query;
 mod relation;
 mod scope;
 mod select;
+mod settings;
 mod sources;
 mod statement;
 mod tables;
+mod temps;
 mod types;
 mod write;
 

@@ -154,7 +154,18 @@ impl Binder<'_> {
 
     /// What `a.b.c` is made of: the longest qualifier that names a FROM item, then its column, then a path inside it.
     pub(super) fn lookup_qualified(&mut self, scope: &Scope<'_>, idents: &[Ident]) -> Option<Sources> {
-        let parts: SmallVec<[Sym; 4]> = idents.iter().map(|ident| self.names.fold(ident)).collect();
+        let mut parts: SmallVec<[Sym; 4]> = SmallVec::new();
+        for ident in idents {
+            // BigQuery quotes a whole table name at once: `p.d.t`.a
+            if self.dialect == Dialect::BigQuery && ident.quote_style.is_some() && ident.value.contains('.') {
+                for part in ident.value.split('.') {
+                    let part = Ident { value: part.to_owned(), ..ident.clone() };
+                    parts.push(self.names.fold(&part));
+                }
+            } else {
+                parts.push(self.names.fold(ident));
+            }
+        }
         let keys: SmallVec<[Sym; 4]> = parts.iter().map(|&part| self.names.key(part)).collect();
         if self.locals.contains(&keys[0]) {
             return None;

@@ -4,13 +4,12 @@ use std::rc::Rc;
 
 use smallvec::SmallVec;
 use sqlparser::ast::{
-    ConnectByKind, Distinct, ExcludeSelectItem, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
-    GroupByWithModifier, JoinOperator, NamedWindowExpr, ObjectName, ObjectNamePart, OrderBy, OrderByKind,
-    RenameSelectItem, Select, SelectFlavor, SelectItem, SelectItemQualifiedWildcardKind, Value,
-    WildcardAdditionalOptions,
+    ExcludeSelectItem, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, JoinOperator, NamedWindowExpr,
+    ObjectName, ObjectNamePart, OrderBy, RenameSelectItem, Select, SelectFlavor, SelectItem,
+    SelectItemQualifiedWildcardKind, Value, WildcardAdditionalOptions,
 };
 
-use crate::sql::types::{Dialect, Transformation};
+use crate::sql::types::Dialect;
 
 use super::Binder;
 use super::names::Sym;
@@ -81,7 +80,7 @@ impl Binder<'_> {
         relation
     }
 
-    fn select_list(&mut self, select: &Select, scope: &mut Scope<'_>) -> Rc<Relation> {
+    pub(super) fn select_list(&mut self, select: &Select, scope: &mut Scope<'_>) -> Rc<Relation> {
         let from_only = select.projection.is_empty() && select.flavor == SelectFlavor::FromFirstNoSelect;
         // `SELECT *` over one derived table hands it on as it is.
         if let [SelectItem::Wildcard(options)] = select.projection.as_slice()
@@ -184,7 +183,7 @@ impl Binder<'_> {
     }
 
     /// `SELECT @x = …`: nothing that a result would hold.
-    fn assigned_variable(&mut self, expr: &Expr, scope: &Scope<'_>) -> bool {
+    pub(super) fn assigned_variable(&mut self, expr: &Expr, scope: &Scope<'_>) -> bool {
         let Expr::BinaryOp { left, right, .. } = expr else { return false };
         let Expr::Identifier(ident) = &**left else { return false };
         if self.dialect != Dialect::TSql || !ident.value.starts_with('@') {
@@ -219,7 +218,7 @@ impl Binder<'_> {
     }
 
     /// `t.*`, or the fields of a column of that name.
-    fn qualified_columns(&mut self, name: &ObjectName, scope: &Scope<'_>, items: &mut Vec<Item>) {
+    pub(super) fn qualified_columns(&mut self, name: &ObjectName, scope: &Scope<'_>, items: &mut Vec<Item>) {
         if !self.want_columns {
             return;
         }
@@ -255,7 +254,7 @@ impl Binder<'_> {
     }
 
     /// EXCEPT, EXCLUDE, REPLACE, RENAME and ILIKE on what a star put after `start`.
-    fn star_options(
+    pub(super) fn star_options(
         &mut self,
         options: &WildcardAdditionalOptions,
         scope: &Scope<'_>,
@@ -331,7 +330,7 @@ impl Binder<'_> {
         }
     }
 
-    fn excluded(&mut self, exclude: &ExcludeSelectItem) -> Vec<Sym> {
+    pub(super) fn excluded(&mut self, exclude: &ExcludeSelectItem) -> Vec<Sym> {
         let names = match exclude {
             ExcludeSelectItem::Single(one) => std::slice::from_ref(one),
             ExcludeSelectItem::Multiple(many) => many,
@@ -353,7 +352,13 @@ impl Binder<'_> {
     }
 
     /// `COLUMNS('regex')`, alone or inside an expression: one column for each that matches.
-    fn columns_call(&mut self, expr: &Expr, alias: Option<Sym>, scope: &Scope<'_>, items: &mut Vec<Item>) -> bool {
+    pub(super) fn columns_call(
+        &mut self,
+        expr: &Expr,
+        alias: Option<Sym>,
+        scope: &Scope<'_>,
+        items: &mut Vec<Item>,
+    ) -> bool {
         if !matches!(self.dialect, Dialect::DuckDb | Dialect::ClickHouse) {
             return false;
         }
@@ -408,100 +413,6 @@ impl Binder<'_> {
         }
         items.extend(all);
         true
-    }
-
-    /// WHERE, GROUP BY and the like: no values, but their columns and the tables of their subqueries.
-    fn select_clauses(
-        &mut self,
-        select: &Select,
-        scope: &Scope<'_>,
-        relation: &Rc<Relation>,
-        order_by: Option<&OrderBy>,
-    ) {
-        for expr in select.selection.iter().chain(&select.prewhere) {
-            self.indirect(expr, scope, Transformation::Filter);
-        }
-        for expr in select.having.iter().chain(&select.qualify) {
-            self.indirect(expr, scope, Transformation::Filter);
-        }
-        for connect in &select.connect_by {
-            match connect {
-                ConnectByKind::ConnectBy { relationships, .. } => {
-                    for expr in relationships {
-                        self.indirect(expr, scope, Transformation::Join);
-                    }
-                }
-                ConnectByKind::StartWith { condition, .. } => self.indirect(condition, scope, Transformation::Filter),
-            }
-        }
-        match &select.group_by {
-            GroupByExpr::All(_) => {}
-            GroupByExpr::Expressions(list, modifiers) => {
-                for expr in list {
-                    self.position_or_expr(expr, relation, scope, Transformation::GroupBy);
-                }
-                for modifier in modifiers {
-                    if let GroupByWithModifier::GroupingSets(expr) = modifier {
-                        self.indirect(expr, scope, Transformation::GroupBy);
-                    }
-                }
-            }
-        }
-        if let Some(Distinct::On(list)) = &select.distinct {
-            for expr in list {
-                self.position_or_expr(expr, relation, scope, Transformation::GroupBy);
-            }
-        }
-        for expr in select.cluster_by.iter().chain(&select.distribute_by) {
-            self.indirect(expr, scope, Transformation::Sort);
-        }
-        for by in &select.sort_by {
-            self.indirect(&by.expr, scope, Transformation::Sort);
-        }
-        if let Some(OrderBy { kind: OrderByKind::Expressions(list), .. }) = order_by {
-            for by in list {
-                self.position_or_expr(&by.expr, relation, scope, Transformation::Sort);
-            }
-        }
-    }
-
-    /// `GROUP BY 2` means an item of the select list.
-    fn position_or_expr(&mut self, expr: &Expr, relation: &Rc<Relation>, scope: &Scope<'_>, how: Transformation) {
-        if let Expr::Value(value) = expr
-            && let Value::Number(number, _) = &value.value
-        {
-            if let Some(column) =
-                number.to_string().parse::<usize>().ok().and_then(|nth| relation.at(nth.checked_sub(1)?))
-            {
-                let sources = column.sources.clone();
-                self.use_indirectly(&sources, how);
-            }
-            return;
-        }
-        self.indirect(expr, scope, how);
-    }
-
-    /// An expression that decides about rows.
-    pub(super) fn indirect(&mut self, expr: &Expr, scope: &Scope<'_>, how: Transformation) {
-        if self.options.usage && self.want_columns {
-            let mut out = Gathered::default();
-            self.expr(expr, scope, How::Transformation, &mut out);
-            let sources = out.finish();
-            self.use_indirectly(&sources, how);
-            if matches!(how, Transformation::Join | Transformation::Filter) {
-                self.equated(expr, scope);
-            }
-        } else {
-            let before = std::mem::replace(&mut self.want_columns, false);
-            self.expr(expr, scope, How::Skip, &mut Gathered::default());
-            self.want_columns = before;
-        }
-    }
-
-    pub(super) fn use_indirectly(&mut self, sources: &Sources, how: Transformation) {
-        if self.options.usage {
-            self.answer.indirect.extend(sources.as_slice().iter().map(|source| (source.column(), how)));
-        }
     }
 }
 

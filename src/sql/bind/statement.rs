@@ -2,17 +2,14 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{
-    CopySource, CopyTarget, Declare, Expr, Ident, ObjectName, ObjectNamePart, ObjectType, Set, Statement, Use, Value,
-};
+use sqlparser::ast::{Expr, ObjectType, Statement, Value};
 
-use crate::sql::front::{Body, Extra, Piece, Place};
-use crate::sql::types::{Dialect, IndirectUse, JoinUse, StatementKind, StatementLineage, Status, TableName};
+use crate::sql::front::{Body, Extra, Piece};
+use crate::sql::types::{IndirectUse, JoinUse, StatementKind, StatementLineage, Status, TableName};
 
-use super::names::{TableId, Written};
-use super::relation::{Column, Item, Relation};
-use super::scope::{FromItem, Scope};
-use super::sources::{Gathered, How, Sources};
+use super::names::TableId;
+use super::relation::{Item, Relation};
+use super::sources::{Gathered, How};
 use super::write::Target;
 use super::{Answer, Binder, Derived};
 
@@ -86,7 +83,7 @@ impl Binder<'_> {
         }
     }
 
-    fn statement(&mut self, statement: &Statement) -> StatementKind {
+    pub(super) fn statement(&mut self, statement: &Statement) -> StatementKind {
         use StatementKind as K;
         match statement {
             Statement::Query(query) => {
@@ -272,7 +269,7 @@ impl Binder<'_> {
     }
 
     /// The result of a plain query.
-    fn result(&mut self, relation: &Relation) {
+    pub(super) fn result(&mut self, relation: &Relation) {
         let star = self.names.intern("*");
         for item in &relation.items {
             if self.answer.columns.len() >= self.options.limits.edges {
@@ -300,7 +297,7 @@ impl Binder<'_> {
         }
     }
 
-    fn extra(&mut self, extra: &Extra) -> StatementKind {
+    pub(super) fn extra(&mut self, extra: &Extra) -> StatementKind {
         match extra {
             Extra::Use { database, schema } => {
                 if let Some(database) = database {
@@ -352,283 +349,8 @@ impl Binder<'_> {
         }
     }
 
-    /// COPY, LOAD, UNLOAD and the like.
-    fn load(&mut self, from: &Place, to: &Place, columns: &[Ident]) {
-        let listed = self.column_list(columns);
-        let mut file: Option<TableId> = None;
-        let relation = match from {
-            Place::Table(name) => {
-                let (_, relation) = self.read_named(name);
-                if listed.is_empty() || matches!(to, Place::Table(_)) {
-                    Some(relation)
-                } else {
-                    let scope = Scope::of(None, FromItem::new(None, None, relation));
-                    let items = listed
-                        .iter()
-                        .map(|&name| {
-                            let sources = self.lookup(&scope, name).unwrap_or_default();
-                            Item::Column(Column { name, key: self.names.key(name), sources })
-                        })
-                        .collect();
-                    Some(std::rc::Rc::new(Relation::new(items)))
-                }
-            }
-            Place::Path(path) => {
-                let text = self.names.intern(path);
-                let id = self.names.table(&[text]);
-                self.read(id);
-                file = Some(id);
-                None
-            }
-            Place::Query(query) => Some(self.query(query, None)),
-            Place::Client => None,
-        };
-        let target = match to {
-            Place::Table(name) => self.target(name),
-            Place::Path(path) => {
-                let text = self.names.intern(path);
-                Target::Table(self.names.table(&[text]))
-            }
-            Place::Query(_) | Place::Client => Target::Nothing,
-        };
-        self.wrote(&target);
-        match relation {
-            Some(relation) => {
-                let names = match to {
-                    Place::Table(_) if listed.is_empty() => self.target_schema(&target),
-                    Place::Table(_) => Some(listed),
-                    _ => None,
-                };
-                self.derive_all(&target, names.as_deref(), &relation);
-            }
-            None => self.touch_temp(&target, file),
-        }
-    }
-
-    /// A temporary table filled from a file.
-    fn touch_temp(&mut self, target: &Target, file: Option<TableId>) {
-        if let (Target::Temp(id), Some(file)) = (target, file)
-            && let Some(temp) = self.temps.get_mut(id)
-        {
-            temp.bases.push(file);
-        }
-    }
-
-    /// Postgres' COPY.
-    fn copy(&mut self, source: &CopySource, to: bool, target: &CopyTarget) {
-        let file = match target {
-            CopyTarget::File { filename } => Place::Path(filename.clone()),
-            _ => Place::Client,
-        };
-        match (source, to) {
-            (CopySource::Table { table_name, columns }, true) => {
-                self.load(&Place::Table(table_name.clone()), &file, columns)
-            }
-            (CopySource::Table { table_name, columns }, false) => {
-                self.load(&file, &Place::Table(table_name.clone()), columns)
-            }
-            (CopySource::Query(query), _) => {
-                let target = match &file {
-                    Place::Path(path) => {
-                        let text = self.names.intern(path);
-                        Target::Table(self.names.table(&[text]))
-                    }
-                    _ => Target::Nothing,
-                };
-                self.write_query(&target, None, query);
-            }
-        }
-    }
-
-    /// Snowflake's COPY INTO, both ways.
-    fn copy_into(&mut self, statement: &Statement) -> StatementKind {
-        use sqlparser::ast::helpers::stmt_data_loading::StageLoadSelectItemKind;
-        let Statement::CopyIntoSnowflake {
-            into,
-            into_columns,
-            from_obj,
-            from_obj_alias,
-            from_transformations,
-            from_query,
-            ..
-        } = statement
-        else {
-            return StatementKind::Copy;
-        };
-        let target = self.target(into);
-        self.wrote(&target);
-        let literal = matches!(self.names.written(into), Written::Literal(_));
-        let listed = self.column_list(into_columns.iter().flatten());
-        if let Some(query) = from_query {
-            let relation = self.query(query, None);
-            let names = if listed.is_empty() { self.target_schema(&target) } else { Some(listed.clone()) };
-            self.derive_all(&target, names.as_deref(), &relation);
-        }
-        if let Some(from) = from_obj {
-            let (file, relation) = self.read_named(from);
-            if let Some(transformations) = from_transformations {
-                let alias = from_obj_alias.as_ref().map(|alias| self.names.fold_key(alias));
-                let mut scope = Scope::of(None, FromItem::new(alias, file, relation));
-                let mut items = Vec::new();
-                for item in transformations {
-                    match item {
-                        StageLoadSelectItemKind::SelectItem(item) => self.select_item(item, &mut scope, &mut items),
-                        StageLoadSelectItemKind::StageLoadSelectItem(item) => {
-                            let name = self.names.intern(&format!("${}", item.file_col_num));
-                            let sources = match file {
-                                Some(file) => self.file_column(file, name),
-                                None => Sources::None,
-                            };
-                            let name = item.item_as.as_ref().map_or(name, |alias| self.names.fold(alias));
-                            items.push(Item::Column(Column { name, key: self.names.key(name), sources }));
-                        }
-                    }
-                }
-                let names = if listed.is_empty() { self.target_schema(&target) } else { Some(listed) };
-                self.derive_all(&target, names.as_deref(), &Relation::new(items));
-            } else if literal {
-                self.derive_all(&target, None, &relation);
-            } else {
-                self.touch_temp(&target, file);
-            }
-        }
-        if literal { StatementKind::Unload } else { StatementKind::Copy }
-    }
-
-    /// Table variables and queries of cursors.
-    fn declare(&mut self, declare: &Declare) {
-        if let Some(query) = &declare.for_query {
-            self.query(query, None);
-        }
-        if let Some(
-            sqlparser::ast::DeclareAssignment::Expr(expr)
-            | sqlparser::ast::DeclareAssignment::For(expr)
-            | sqlparser::ast::DeclareAssignment::Default(expr)
-            | sqlparser::ast::DeclareAssignment::MsSqlAssignment(expr)
-            | sqlparser::ast::DeclareAssignment::DuckAssignment(expr),
-        ) = &declare.assignment
-        {
-            self.expr(expr, &Scope::default(), How::Skip, &mut Gathered::default());
-        }
-        if let Some(sqlparser::ast::DataType::Table(columns)) = &declare.data_type {
-            let declared = self.column_list(columns.iter().flatten().map(|column| &column.name));
-            for name in &declare.names {
-                let relation = self.declared_relation(&declared);
-                self.create_temp(&ObjectName::from(name.clone()), relation, true);
-            }
-        }
-    }
-
-    fn use_statement(&mut self, target: &Use) {
-        match target {
-            Use::Catalog(name) | Use::Database(name) => {
-                let parts = self.name_parts(name);
-                if let Some(database) = parts.into_iter().next() {
-                    self.set_database(database);
-                }
-            }
-            Use::Schema(name) => {
-                let mut parts = self.name_parts(name);
-                let Some(schema) = parts.pop() else { return };
-                if let Some(database) = parts.pop() {
-                    self.session.defaults.database = Some(database);
-                }
-                self.session.defaults.schemas = vec![schema];
-            }
-            Use::Object(name) => {
-                let mut parts = self.name_parts(name);
-                let Some(last) = parts.pop() else { return };
-                match parts.pop() {
-                    Some(database) => {
-                        self.session.defaults.database = Some(database);
-                        self.session.defaults.schemas = vec![last];
-                    }
-                    None => self.use_one(last),
-                }
-            }
-            Use::Default => self.session.defaults.schemas = vec![Arc::from("default")],
-            Use::Warehouse(_) | Use::Role(_) | Use::SecondaryRoles(_) => {}
-        }
-    }
-
-    /// `USE x`: a schema where there is nothing above it or that is what the dialect means; a database elsewhere.
-    fn use_one(&mut self, name: Arc<str>) {
-        let defaults = &mut self.session.defaults;
-        match self.dialect {
-            Dialect::MySql | Dialect::Hive | Dialect::ClickHouse
-                if defaults.database.is_some() && defaults.schemas.is_empty() =>
-            {
-                defaults.database = Some(name);
-            }
-            Dialect::MySql
-            | Dialect::Hive
-            | Dialect::ClickHouse
-            | Dialect::Spark
-            | Dialect::Databricks
-            | Dialect::Trino
-            | Dialect::Athena
-            | Dialect::DuckDb
-            | Dialect::Teradata => defaults.schemas = vec![name],
-            _ => self.set_database(name),
-        }
-    }
-
-    fn set_database(&mut self, name: Arc<str>) {
-        let defaults = &mut self.session.defaults;
-        let changed = defaults.database.as_ref() != Some(&name);
-        defaults.database = Some(name);
-        if self.dialect == Dialect::Snowflake && changed && !defaults.schemas.is_empty() {
-            defaults.schemas = vec![Arc::from("public")];
-        }
-    }
-
-    fn name_parts(&mut self, name: &ObjectName) -> Vec<Arc<str>> {
-        let mut parts = Vec::new();
-        for part in &name.0 {
-            if let ObjectNamePart::Identifier(ident) = part {
-                let sym = self.names.fold(ident);
-                parts.push(Arc::clone(self.names.text(sym)));
-            }
-        }
-        parts
-    }
-
-    /// SET: the search path, and subqueries of values.
-    fn set(&mut self, set: &Set) {
-        let Set::SingleAssignment { variable, values, .. } = set else { return };
-        let scope = Scope::default();
-        for value in values {
-            self.expr(value, &scope, How::Skip, &mut Gathered::default());
-        }
-        let Some(name) = self.last_key(variable) else { return };
-        let name = self.names.text(name).to_string();
-        if !matches!(name.as_str(), "search_path" | "schema" | "current_schema") {
-            return;
-        }
-        let mut schemas = Vec::new();
-        for value in values {
-            let texts: Vec<String> = match value {
-                Expr::Identifier(ident) => {
-                    let sym = self.names.fold(ident);
-                    vec![self.names.text(sym).to_string()]
-                }
-                Expr::Value(value) => match &value.value {
-                    Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) => {
-                        text.split(',').map(|part| part.trim().trim_matches('"').to_lowercase()).collect()
-                    }
-                    _ => Vec::new(),
-                },
-                _ => Vec::new(),
-            };
-            schemas.extend(texts.into_iter().filter(|text| !text.starts_with('$') && !text.is_empty()).map(Arc::from));
-        }
-        if !schemas.is_empty() {
-            self.session.defaults.schemas = schemas;
-        }
-    }
-
     /// What is given out about the statement that was just bound.
-    fn finish(&mut self, piece: &Piece, kind: StatementKind, failed: Option<String>) -> StatementLineage {
+    pub(super) fn finish(&mut self, piece: &Piece, kind: StatementKind, failed: Option<String>) -> StatementLineage {
         let columns = self.public_columns();
         let mut answer = std::mem::take(&mut self.answer);
         let inputs = self.public_tables(&mut answer.inputs);
@@ -694,7 +416,7 @@ impl Binder<'_> {
         }
     }
 
-    fn public_tables(&self, ids: &mut Vec<TableId>) -> Vec<TableName> {
+    pub(super) fn public_tables(&self, ids: &mut Vec<TableId>) -> Vec<TableName> {
         if ids.len() > 1 {
             ids.sort_unstable();
             ids.dedup();

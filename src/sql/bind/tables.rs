@@ -4,17 +4,16 @@
 use std::rc::Rc;
 
 use sqlparser::ast::{
-    Expr, ExprWithAlias, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, JsonTableColumn,
-    LateralView, ObjectName, ObjectNamePart, PivotValueSource, RowsPerMatch, TableAlias, TableFactor, Value,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, JsonTableColumn, LateralView, ObjectName,
+    ObjectNamePart, RowsPerMatch, TableAlias, TableFactor, Value,
 };
 
-use crate::sql::types::{Dialect, Transformation};
+use crate::sql::types::Transformation;
 
 use super::Binder;
 use super::names::Sym;
-use super::relation::{Column, Found, Item, Relation, Star};
+use super::relation::{Column, Item, Relation};
 use super::scope::{FromItem, Scope};
-use super::select::without;
 use super::sources::{Gathered, How, Sources};
 
 impl Binder<'_> {
@@ -66,7 +65,7 @@ impl Binder<'_> {
         scope.items.push(FromItem::new(Some(known_by), None, relation));
     }
 
-    fn function_relation(
+    pub(super) fn function_relation(
         &mut self,
         name: &str,
         args: &[FunctionArg],
@@ -133,7 +132,7 @@ impl Binder<'_> {
         }
     }
 
-    fn with_ordinality(&mut self, relation: &Relation) -> Rc<Relation> {
+    pub(super) fn with_ordinality(&mut self, relation: &Relation) -> Rc<Relation> {
         let mut items = relation.items.clone();
         let name = self.names.intern("ordinality");
         items.push(Item::Column(Column { name, key: name, sources: Sources::None }));
@@ -310,19 +309,19 @@ impl Binder<'_> {
     }
 
     /// A computed value's sources.
-    fn value_of(&mut self, expr: &Expr, scope: &Scope<'_>) -> Sources {
+    pub(super) fn value_of(&mut self, expr: &Expr, scope: &Scope<'_>) -> Sources {
         let mut out = Gathered::default();
         let how = if self.want_columns { How::Transformation } else { How::Skip };
         self.expr(expr, scope, how, &mut out);
         out.finish()
     }
 
-    fn made_column(&mut self, ident: &Ident, sources: Sources) -> Item {
+    pub(super) fn made_column(&mut self, ident: &Ident, sources: Sources) -> Item {
         let name = self.names.fold(ident);
         Item::Column(Column { name, key: self.names.key(name), sources })
     }
 
-    fn json_columns(&mut self, columns: &[JsonTableColumn], value: &Sources, items: &mut Vec<Item>) {
+    pub(super) fn json_columns(&mut self, columns: &[JsonTableColumn], value: &Sources, items: &mut Vec<Item>) {
         if !self.enter() {
             return;
         }
@@ -342,7 +341,7 @@ impl Binder<'_> {
         self.leave();
     }
 
-    fn unnest(
+    pub(super) fn unnest(
         &mut self,
         scope: &mut Scope<'_>,
         alias: Option<&TableAlias>,
@@ -388,7 +387,7 @@ impl Binder<'_> {
     }
 
     /// The relation of a FROM item that PIVOT and the like work on.
-    fn input_of(&mut self, scope: &Scope<'_>, table: &TableFactor) -> Rc<Relation> {
+    pub(super) fn input_of(&mut self, scope: &Scope<'_>, table: &TableFactor) -> Rc<Relation> {
         let mut inner = Scope::under(Some(scope));
         self.factor(&mut inner, table, true);
         if let [only] = inner.items.as_slice()
@@ -402,7 +401,7 @@ impl Binder<'_> {
     }
 
     /// Known by its own alias, else by the name or alias of what it was made from.
-    fn push_made(
+    pub(super) fn push_made(
         &mut self,
         scope: &mut Scope<'_>,
         alias: Option<&TableAlias>,
@@ -422,183 +421,7 @@ impl Binder<'_> {
         scope.items.push(FromItem::new(key, None, relation));
     }
 
-    pub(super) fn pivot(
-        &mut self,
-        scope: &Scope<'_>,
-        input: &Rc<Relation>,
-        aggregates: &[ExprWithAlias],
-        value_columns: &[Expr],
-        source: &PivotValueSource,
-    ) -> Rc<Relation> {
-        let inner = Scope::of(Some(scope), FromItem::new(None, None, Rc::clone(input)));
-        let mut used: Vec<Sym> = Vec::new();
-        let mut made: Vec<(Option<Sym>, Sources)> = Vec::new();
-        for aggregate in aggregates {
-            let sources = self.value_of(&aggregate.expr, &inner);
-            self.columns_in(&aggregate.expr, &mut used);
-            let alias = aggregate.alias.as_ref().map(|alias| self.names.fold(alias));
-            made.push((alias, sources));
-        }
-        for column in value_columns {
-            self.columns_in(column, &mut used);
-            self.indirect(column, &inner, Transformation::GroupBy);
-        }
-        let mut items: Vec<Item> = input.items.clone();
-        without(&mut items, 0, &used);
-        let values: Vec<String> = match source {
-            PivotValueSource::List(list) => list.iter().map(|value| self.pivot_name(value)).collect(),
-            PivotValueSource::Any(_) => Vec::new(),
-            PivotValueSource::Subquery(query) => {
-                self.query(query, Some(&inner));
-                Vec::new()
-            }
-        };
-        if matches!(source, PivotValueSource::List(_)) {
-            for value in &values {
-                for (alias, sources) in &made {
-                    let name = match alias {
-                        None => value.clone(),
-                        Some(alias) => {
-                            let alias = self.names.text(*alias);
-                            if self.dialect == Dialect::BigQuery {
-                                format!("{alias}_{value}")
-                            } else if made.len() == 1
-                                && matches!(self.dialect, Dialect::Spark | Dialect::Databricks | Dialect::Redshift)
-                            {
-                                value.clone()
-                            } else {
-                                format!("{value}_{alias}")
-                            }
-                        }
-                    };
-                    let name = self.names.intern(&name);
-                    items.push(Item::Column(Column { name, key: self.names.key(name), sources: sources.clone() }));
-                }
-            }
-        } else {
-            let mut all = Gathered::default();
-            for (_, sources) in &made {
-                all.add(sources, How::Identity);
-            }
-            items.push(Item::Star(Star { value: all.finish(), ..Star::default() }));
-        }
-        Rc::new(Relation::new(items))
-    }
-
-    /// The name of the column that a pivoted value becomes.
-    fn pivot_name(&mut self, value: &ExprWithAlias) -> String {
-        if let Some(alias) = &value.alias {
-            let name = self.names.fold(alias);
-            return self.names.text(name).to_string();
-        }
-        match &value.expr {
-            Expr::Identifier(ident) => {
-                let name = self.names.fold(ident);
-                self.names.text(name).to_string()
-            }
-            Expr::Value(literal) => match &literal.value {
-                Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) => match self.dialect {
-                    Dialect::Snowflake | Dialect::Oracle => format!("'{text}'"),
-                    _ => text.clone(),
-                },
-                other => match self.dialect {
-                    Dialect::BigQuery => format!("_{other}"),
-                    _ => other.to_string(),
-                },
-            },
-            other => other.to_string(),
-        }
-    }
-
-    /// Keys of the columns that stand in an expression, for those that PIVOT uses up.
-    fn columns_in(&mut self, expr: &Expr, used: &mut Vec<Sym>) {
-        match expr {
-            Expr::Identifier(ident) => used.push(self.names.fold_key(ident)),
-            Expr::CompoundIdentifier(idents) => {
-                if let Some(last) = idents.last() {
-                    used.push(self.names.fold_key(last));
-                }
-            }
-            Expr::Nested(inner) | Expr::Cast { expr: inner, .. } | Expr::UnaryOp { expr: inner, .. } => {
-                self.columns_in(inner, used)
-            }
-            Expr::BinaryOp { left, right, .. } => {
-                if self.enter() {
-                    self.columns_in(left, used);
-                    self.columns_in(right, used);
-                    self.leave();
-                }
-            }
-            Expr::Tuple(list) => {
-                for expr in list {
-                    self.columns_in(expr, used);
-                }
-            }
-            Expr::Function(function) => {
-                if let FunctionArguments::List(list) = &function.args {
-                    for arg in &list.args {
-                        if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg {
-                            self.columns_in(expr, used);
-                        }
-                    }
-                }
-            }
-            Expr::Case { operand, conditions, else_result, .. } => {
-                for expr in operand.iter().chain(else_result) {
-                    self.columns_in(expr, used);
-                }
-                for when in conditions {
-                    self.columns_in(&when.condition, used);
-                    self.columns_in(&when.result, used);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Rows out of columns: the value columns and the column of names are made of all the columns turned.
-    pub(super) fn unpivot(
-        &mut self,
-        input: &Rc<Relation>,
-        values: &[Ident],
-        name: &Ident,
-        groups: &[&Expr],
-    ) -> Rc<Relation> {
-        let width = values.len().max(1);
-        let mut gathered: Vec<Gathered> = (0..width).map(|_| Gathered::default()).collect();
-        let mut all = Gathered::default();
-        let mut used: Vec<Sym> = Vec::new();
-        for group in groups {
-            let parts: &[Expr] = match group {
-                Expr::Tuple(list) => list,
-                other => std::slice::from_ref(*other),
-            };
-            for (nth, part) in parts.iter().enumerate() {
-                let part = if let Expr::Nested(inner) = part { inner } else { part };
-                let Some(column) = self.implied_name(part) else { continue };
-                let key = self.names.key(column);
-                used.push(key);
-                let sources = match input.find(key) {
-                    Found::Column(column) => column.sources.clone(),
-                    Found::Star(star) => star.column(&mut self.names, column),
-                    Found::Ambiguous | Found::Nothing => continue,
-                };
-                gathered[nth.min(width - 1)].add(&sources, How::Identity);
-                all.add(&sources, How::Conditional);
-            }
-        }
-        let mut items = input.items.clone();
-        without(&mut items, 0, &used);
-        let item = self.made_column(name, all.finish());
-        items.push(item);
-        for (value, sources) in values.iter().zip(gathered) {
-            let item = self.made_column(value, sources.finish());
-            items.push(item);
-        }
-        Rc::new(Relation::new(items))
-    }
-
-    fn match_recognize(&mut self, scope: &mut Scope<'_>, factor: &TableFactor) {
+    pub(super) fn match_recognize(&mut self, scope: &mut Scope<'_>, factor: &TableFactor) {
         let TableFactor::MatchRecognize {
             table, partition_by, order_by, measures, rows_per_match, symbols, alias, ..
         } = factor

@@ -177,7 +177,7 @@ impl Teller<'_, '_> {
             job_type: if is_dbt { String::new() } else { "QUERY".to_owned() },
             processing: "BATCH".to_owned(),
             // A model's text is its manifest's to tell.
-            sql: (!is_dbt).then_some(text.text),
+            sql: (!is_dbt && !text.text.is_empty()).then_some(text.text),
             dialect: (!is_dbt).then(|| dialect_name(dialect)),
             ..Job::default()
         };
@@ -304,6 +304,12 @@ fn reported(named: &Named) -> Entry {
     let issues = named.issues.iter().map(|issue| issue.as_str().to_owned()).collect();
     let (namespace, name) = (named.namespace.clone(), named.name.clone());
     Entry::keyed(name_key(&namespace, &name), Statement::Name(ReportedName { namespace, name, issues }))
+}
+
+/// The job of a flow whose text is not told, or lies in a record of another partition: what it connects is its name.
+pub(super) fn connecting(flow: &Effect) -> JobText {
+    let tables = Effect { edges: Default::default(), ..flow.clone() };
+    JobText { fingerprint: edge_hash(&tables), text: String::new() }
 }
 
 /// Hash of what a flow connects: 16 hex digits.

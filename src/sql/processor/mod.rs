@@ -242,6 +242,7 @@ impl QueryProcessor {
         let answers = &mut self.answers;
         let text_of = |flow: &Effect| match &flow.maker {
             Some(maker) => JobText { fingerprint: maker.fingerprint.clone(), text: maker.text.clone() },
+            None if text.is_empty() => facts::connecting(flow),
             None => job_text(answers, text, flow.span, &event),
         };
         let redacted = normalised.as_ref().filter(|_| !config.keep_literals);
@@ -288,13 +289,8 @@ impl QueryProcessor {
             text: None,
             bound: Vec::new(),
         };
-        // Its text is in a record that may lie in another partition: what it connects is the job's name.
-        let tables = |flow: &Effect| {
-            let tables = Effect { edges: Default::default(), ..flow.clone() };
-            JobText { fingerprint: facts::edge_hash(&tables), text: String::new() }
-        };
         let teller = Teller { identity: &config.identity, limits: &config.facts, kept, counted };
-        let mut told = teller.tell(&effects, "", tables)??;
+        let mut told = teller.tell(&effects, "", facts::connecting)??;
         told.retain(|fact| fact.kind != crate::model::fact::EntityKind::Query);
         facts.append(&mut told);
         Ok(Ok(()))

@@ -70,3 +70,33 @@ impl fmt::Display for Behind {
         write!(f, "its table stands at {at} of {} in {}", self.end, self.partition)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::task::{Shared, StopToken};
+    use super::*;
+
+    /// A table whose follower stands at these offsets.
+    fn table(positions: BTreeMap<TopicPartition, i64>) -> Table {
+        let body = move |shared: &Shared, _: &StopToken| -> Result<(), Fault> {
+            shared.update(|status| status.positions = positions);
+            Ok(())
+        };
+        let task = TaskHandle::spawn("schemas", "schemas.0".into(), StopToken::new(), body).expect("thread");
+        let table = Table::new(["catalog.datasets".to_owned()], &task);
+        task.join().expect("in order");
+        table
+    }
+
+    #[test]
+    fn a_table_is_behind_until_each_partition_has_reached_its_end() {
+        let at = |partition: i32| TopicPartition::new("catalog.datasets", partition);
+        let ends: BTreeMap<_, _> = [(at(0), 5), (at(1), 0), (at(2), 7)].into();
+        let behind = |positions: BTreeMap<_, _>| table(positions).behind(&ends).map(|behind| behind.to_string());
+        let nowhere = behind(BTreeMap::new()).expect("it has not begun");
+        assert_eq!(nowhere, format!("its table stands at nowhere of 5 in {}", at(0)));
+        let late = behind([(at(0), 5), (at(1), 0), (at(2), 6)].into()).expect("one record is missing");
+        assert_eq!(late, format!("its table stands at 6 of 7 in {}", at(2)));
+        assert_eq!(behind([(at(0), 5), (at(2), 9)].into()), None, "an empty partition needs no position");
+    }
+}

@@ -113,7 +113,7 @@ pub const KEYS: &[Key] = &[
     with("limits.facet_bytes", Kind::Bytes, "64KiB"),
     with("limits.edges", Kind::Count, "50000"),
     with("airflow.namespace", Kind::Text, "default"),
-    with("limits.usage_users", Kind::Count, "200"),
+    with("limits.usage_users", Kind::Count, "100"),
     key("hms", Kind::Tables),
     key("hms.[].topic", Kind::Text),
     key("hms.[].instance", Kind::Text),

@@ -52,11 +52,11 @@ pub struct UsageLimits {
 impl Default for UsageLimits {
     fn default() -> Self {
         Self {
-            users: 200,
+            users: 100,
             names: 2_000,
             names_of_user: 200,
             joins: 500,
-            columns_of_user: 20,
+            columns_of_user: 10,
             shown_users: 100,
             shown_columns: 1_000,
             shown_joins: 100,

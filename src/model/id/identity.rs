@@ -8,9 +8,18 @@ use super::platform::{Platform, canonical_scheme, is_loopback, platform_of};
 use super::rewrite::{RewriteConfig, Rewrites};
 use super::{EntityId, IdError, path_id, strip_partition_directories};
 
-/// Names that no catalog wants: bookkeeping of table formats and engines, common table expressions, table functions.
-const DEFAULT_IGNORE: &[&str] =
-    &["_delta_log", "_temporary", "__dbt__cte__*", "*__dbt_tmp", "*__dbt_backup", "tmp_trino_*", "*(*)"];
+/// Names that no catalog wants: bookkeeping of table formats and engines, common table expressions, table functions, also
+/// those that producers' parsers take for tables.
+const DEFAULT_IGNORE: &[&str] = &[
+    "_delta_log",
+    "_temporary",
+    "__dbt__cte__*",
+    "*__dbt_tmp",
+    "*__dbt_backup",
+    "tmp_trino_*",
+    "*(*)",
+    "generate_series",
+];
 
 /// What an installation configures about identity.
 #[derive(Clone, Debug, Default, Deserialize)]

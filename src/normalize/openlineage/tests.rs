@@ -96,6 +96,23 @@ fn every_event_of_the_spark_run_is_facts_or_a_counted_no_op() {
     assert_eq!(outcomes, BTreeMap::from([("facts", 164), ("run_without_datasets", 97)]));
 }
 
+#[test]
+fn a_word_within_the_sql_of_a_dbt_model_is_no_table() {
+    let field = |name: &str| json!({ "namespace": "postgres://db:5432", "name": name, "field": "id" });
+    let fields = json!({ "id": { "inputFields": [field("first_last"), field("shop.staging.stg")] } });
+    let mut event = event(json!([]), json!([orders(json!({ "columnLineage": { "fields": fields } }))]));
+    let sources = |event: &Value| -> Vec<String> {
+        run_of(&facts(event)).column_edges.iter().map(|edge| edge.source.to_string()).collect()
+    };
+    let table = "postgres://db:5432/shop/staging/stg".to_owned();
+    // Of others nothing is known: perhaps it is a table of the default schema.
+    assert_eq!(sources(&event), ["postgres://db:5432/first_last".to_owned(), table.clone()]);
+    event["job"]["facets"] =
+        json!({ "jobType": { "integration": "DBT", "jobType": "MODEL", "processingType": "BATCH" } });
+    assert_eq!(sources(&event), [table.clone()]);
+    assert!(run_of(&facts(&event)).inputs.iter().all(|input| input.as_str() == table));
+}
+
 /// Table locations in the metastore's messages about the same run, by id.
 fn table_locations() -> BTreeSet<EntityId> {
     let tail = gunzip(include_bytes!("../../../tests/fixtures/openlineage/spark_hms_tail.jsonl.gz"));

@@ -13,6 +13,7 @@ mod dev_servers;
 mod exactly_once;
 mod hms_truth;
 mod interleaving;
+mod joined_graph;
 mod lineage_levels;
 mod order;
 mod poison;

@@ -13,8 +13,6 @@ mod lines;
 pub mod log;
 pub mod processor;
 mod schemas;
-mod front;
-mod lines;
 mod session;
 mod types;
 
@@ -23,7 +21,6 @@ pub use explain::explain;
 pub use fingerprint::{Normalised, normalise};
 pub use lines::Lines;
 pub use schemas::{Known, Schemas};
-pub use lines::Lines;
 pub use session::Session;
 pub use types::{
     Catalog, ColumnDef, ColumnLineage, ColumnRef, Defaults, Dialect, IndirectUse, JoinUse, Limits, NoCatalog, Position,

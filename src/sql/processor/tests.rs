@@ -446,7 +446,8 @@ fn a_models_text_is_lineage_into_what_it_is_declared_to_fill() {
         dialect: "postgres".to_owned(),
         defaults: vec!["shop".to_owned(), "public".to_owned()],
     };
-    let declared = DeclaredLineage { inputs: vec![id("orders")], outputs: vec![id("totals")], ..DeclaredLineage::default() };
+    let declared =
+        DeclaredLineage { inputs: vec![id("orders")], outputs: vec![id("totals")], ..DeclaredLineage::default() };
     let fact = |entries: Vec<Entry>| Fact {
         entity: job.clone(),
         kind: EntityKind::Job,

@@ -106,6 +106,7 @@ pub struct ScriptLineage {
 pub fn merge(statements: &[StatementLineage]) -> ScriptLineage {
     let mut answer = ScriptLineage::default();
     let mut places: HashMap<(Option<TableName>, Arc<str>), usize, FixedState> = HashMap::default();
+    let mut several: Vec<usize> = Vec::new();
     let renames = statements.iter().any(|statement| !statement.renames.is_empty());
     for (nth, statement) in statements.iter().enumerate() {
         if let Status::Failed { reason, .. } = &statement.status {
@@ -141,10 +142,18 @@ pub fn merge(statements: &[StatementLineage]) -> ScriptLineage {
                 }
             }
             match answer.columns.get_mut(place) {
-                Some(known) => known.sources = joined(&known.sources, &sources),
+                Some(known) => {
+                    known.sources.extend(sources);
+                    several.push(place);
+                }
                 None => answer.columns.push(ColumnLineage { table, column: Arc::clone(&column.column), sources }),
             }
         }
+    }
+    several.sort_unstable();
+    several.dedup();
+    for place in several {
+        sort_sources(&mut answer.columns[place].sources);
     }
     // Made and dropped again.
     if statements.iter().any(|statement| statement.kind == StatementKind::Drop) {
@@ -184,14 +193,12 @@ fn dropped(statements: &[StatementLineage]) -> HashSet<&TableName, FixedState> {
     gone
 }
 
-/// Both lists as one, sorted; the stronger way where a column is in both.
-fn joined(one: &[SourceColumn], other: &[SourceColumn]) -> Vec<SourceColumn> {
-    let mut all: Vec<SourceColumn> = one.iter().chain(other).cloned().collect();
-    all.sort_unstable_by(|one, other| {
+/// Sorted, without doubles; the stronger way where a column comes in several.
+fn sort_sources(sources: &mut Vec<SourceColumn>) {
+    sources.sort_unstable_by(|one, other| {
         one.column.cmp(&other.column).then_with(|| strength(other.how).cmp(&strength(one.how)))
     });
-    all.dedup_by(|later, first| later.column == first.column);
-    all
+    sources.dedup_by(|later, first| later.column == first.column);
 }
 
 fn strength(how: Transformation) -> u8 {

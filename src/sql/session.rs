@@ -107,11 +107,14 @@ impl Session {
         // A second INSERT adds to the first.
         let built = match self.built.remove(&key) {
             Some(mut earlier) => {
-                earlier.value.inputs.extend(built.inputs);
-                earlier.value.inputs.sort_unstable();
-                earlier.value.inputs.dedup();
-                earlier.value.columns.extend(built.columns);
-                earlier.value.columns.truncate(KEPT_COLUMNS);
+                let known = &mut earlier.value;
+                for input in built.inputs {
+                    if known.inputs.len() < KEPT_COLUMNS && !known.inputs.contains(&input) {
+                        known.inputs.push(input);
+                    }
+                }
+                known.columns.extend(built.columns);
+                known.columns.truncate(KEPT_COLUMNS);
                 earlier.value
             }
             None => built,

@@ -56,7 +56,8 @@ impl Binder<'_> {
             }
             _ => false,
         };
-        Some((target.clone(), parts[usize::from(target_named)]))
+        let column = parts.get(usize::from(target_named)).copied()?;
+        Some((target.clone(), column))
     }
 
     pub(super) fn assign(&mut self, assignments: &[Assignment], target: &Target, scope: &Scope<'_>) {
@@ -266,6 +267,11 @@ impl Binder<'_> {
         let Target::Table(id) = *target else { return };
         let Some(item) = scope.items.iter_mut().find(|item| item.table == Some(id)) else { return };
         let mut items = item.relation.items.clone();
+        let work = items.len().saturating_mul(self.answer.columns.len() - before);
+        if work > 1 << 22 {
+            self.answer.exhausted = true;
+            return;
+        }
         for derived in self.answer.columns.iter().skip(before).filter(|derived| derived.table == Some(id)) {
             let key = self.names.key(derived.column);
             for item in &mut items {

@@ -220,6 +220,9 @@ impl Names {
                 ObjectNamePart::Function(function) => return self.identifier_function(&function.name, &function.args),
             }
         }
+        if parts.is_empty() {
+            return Written::Unknowable;
+        }
         // `parquet`.`/path`: a path read directly.
         if let [ObjectNamePart::Identifier(format), ObjectNamePart::Identifier(path)] = name.0.as_slice()
             && path.quote_style.is_some()

@@ -48,6 +48,10 @@ impl Binder<'_> {
             }
         };
         if matches!(source, PivotValueSource::List(_)) {
+            self.step(values.len().saturating_mul(made.len()));
+            if self.is_exhausted() {
+                return Rc::clone(input);
+            }
             for value in &values {
                 for (alias, sources) in &made {
                     let name = match alias {

@@ -3,8 +3,10 @@
 //! A scope holds the FROM items of one SELECT, the columns that USING and NATURAL merged, the aliases of its select
 //! list and its named windows. Its parent is the scope of the query around it (correlation).
 
+use std::collections::HashMap;
 use std::rc::Rc;
 
+use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 use sqlparser::ast::Ident;
 
@@ -48,7 +50,7 @@ pub(super) struct Scope<'p> {
     pub(super) items: SmallVec<[FromItem; 3]>,
     pub(super) merged: Vec<Merged>,
     /// Aliases of the select list so far.
-    pub(super) aliases: Vec<(Sym, Sources)>,
+    pub(super) aliases: HashMap<Sym, Sources, FixedState>,
     /// An alias is taken before a column that is only guessed.
     pub(super) lateral: bool,
     pub(super) windows: Vec<(Sym, Sources)>,
@@ -90,11 +92,15 @@ impl Binder<'_> {
             let mut hidden: Option<&Sources> = None;
             let mut ambiguous = false;
             for item in &scope.items {
+                if !item.relation.is_closed() {
+                    self.step(item.relation.items.len() / 16);
+                }
                 match item.relation.find(key) {
                     Found::Column(column) if item.visible => return Some(column.sources.clone()),
                     Found::Column(column) => hidden = hidden.or(Some(&column.sources)),
                     Found::Star(star) if !item.visible || star.is_weak() => weak = weak.or(Some(star)),
                     Found::Star(star) => {
+                        self.step(star.except.as_ref().map_or(0, |except| except.len() / 16));
                         ambiguous |= open.is_some();
                         open = Some(star);
                     }
@@ -102,7 +108,7 @@ impl Binder<'_> {
                     Found::Nothing => {}
                 }
             }
-            let alias = scope.aliases.iter().rev().find(|(alias, _)| *alias == key).map(|(_, sources)| sources);
+            let alias = scope.aliases.get(&key);
             if open.is_some() || ambiguous {
                 if scope.lateral
                     && let Some(sources) = alias
@@ -167,7 +173,7 @@ impl Binder<'_> {
             }
         }
         let keys: SmallVec<[Sym; 4]> = parts.iter().map(|&part| self.names.key(part)).collect();
-        if self.locals.contains(&keys[0]) {
+        if self.locals.contains(keys.first()?) {
             return None;
         }
         let mut level = Some(scope);
@@ -240,7 +246,7 @@ impl Binder<'_> {
 
     /// The item that the first parts name, and how many parts that takes.
     pub(super) fn qualified_item<'s>(&self, scope: &'s Scope<'_>, keys: &[Sym]) -> Option<(&'s FromItem, usize)> {
-        let longest = keys.len() - 1;
+        let longest = keys.len().saturating_sub(1);
         for take in (1..=longest).rev() {
             if take == 1
                 && let Some(item) = scope.aliased(keys[0])

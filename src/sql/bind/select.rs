@@ -151,7 +151,7 @@ impl Binder<'_> {
                 }
                 let sources = self.sources_of(expr, scope);
                 let key = self.names.key(name);
-                scope.aliases.push((key, sources.clone()));
+                scope.aliases.insert(key, sources.clone());
                 items.push(Item::Column(Column { name, key, sources }));
             }
             SelectItem::ExprWithAliases { expr, aliases } => {
@@ -162,7 +162,7 @@ impl Binder<'_> {
                 for alias in aliases {
                     let name = self.names.fold(alias);
                     let key = self.names.key(name);
-                    scope.aliases.push((key, sources.clone()));
+                    scope.aliases.insert(key, sources.clone());
                     items.push(Item::Column(Column { name, key, sources: sources.clone() }));
                 }
             }
@@ -284,6 +284,10 @@ impl Binder<'_> {
             keys.push(self.names.fold_key(&except.first_element));
             keys.extend(except.additional_elements.iter().map(|ident| self.names.fold_key(ident)));
         }
+        self.step((items.len() - start).saturating_mul(keys.len()) / 64);
+        if self.is_exhausted() {
+            return;
+        }
         without(items, start, &keys);
         if let Some(replace) = &options.opt_replace {
             for element in &replace.items {
@@ -301,6 +305,10 @@ impl Binder<'_> {
             let old = self.names.fold(&rename.ident);
             let new = self.names.fold(&rename.alias);
             let key = self.names.key(old);
+            self.step(items.len());
+            if self.is_exhausted() {
+                return;
+            }
             let relation = Relation::new(items[start..].to_vec());
             let sources = match relation.find(key) {
                 Found::Column(column) => column.sources.clone(),
@@ -313,6 +321,10 @@ impl Binder<'_> {
 
     /// Gives the column `old` a new name and new sources; takes it out of a star that may hold it.
     pub(super) fn set_column(&mut self, items: &mut Vec<Item>, start: usize, old: Sym, new: Sym, sources: Sources) {
+        self.step(items.len() / 16);
+        if self.is_exhausted() {
+            return;
+        }
         let old = self.names.key(old);
         let column = Column { name: new, key: self.names.key(new), sources };
         for item in &mut items[start..] {

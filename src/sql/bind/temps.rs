@@ -140,6 +140,11 @@ impl Binder<'_> {
     pub(super) fn fill_temp(&mut self, id: TableId, column: Sym, sources: &Sources) {
         let key = self.names.key(column);
         let inputs = self.answer.inputs.clone();
+        let width = self.temps.get(&id).map_or(0, |temp| temp.relation.items.len() + temp.bases.len());
+        self.step(width);
+        if self.is_exhausted() {
+            return;
+        }
         let Some(temp) = self.temps.get_mut(&id) else { return };
         let mut items = temp.relation.items.clone();
         let known = items.iter_mut().find_map(|item| match item {

@@ -311,6 +311,12 @@ impl Binder<'_> {
             self.push(scope, alias, table, relation);
             return;
         }
+        // `@stage (FILE_FORMAT => …)` is read like a table.
+        if matches!(name.0.first(), Some(ObjectNamePart::Identifier(ident)) if ident.value.starts_with('@') && ident.quote_style.is_none())
+        {
+            self.named_table(scope, name, alias);
+            return;
+        }
         self.table_function(scope, name, &args.args, alias, ordinality);
     }
 

@@ -40,6 +40,8 @@ mod sources;
 mod statement;
 mod tables;
 mod temps;
+#[cfg(test)]
+mod tests;
 mod types;
 mod write;
 

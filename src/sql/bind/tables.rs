@@ -8,10 +8,10 @@ use sqlparser::ast::{
     ObjectNamePart, RowsPerMatch, TableAlias, TableFactor, Value,
 };
 
-use crate::sql::types::Transformation;
+use crate::sql::types::{Dialect, Transformation};
 
 use super::Binder;
-use super::names::Sym;
+use super::names::{Sym, Written};
 use super::relation::{Column, Item, Relation};
 use super::scope::{FromItem, Scope};
 use super::sources::{Gathered, How, Sources};
@@ -54,6 +54,12 @@ impl Binder<'_> {
             self.table_function(scope, &inner.name, inner_args, alias, ordinality);
             return;
         }
+        if let Some(written) = self.table_argument(&last, args) {
+            let (table, relation) = self.read_written(written);
+            let relation = self.with_alias_columns(relation, alias);
+            self.push(scope, alias, table, relation);
+            return;
+        }
         let mut out = Gathered::default();
         self.function_args(args, scope, &mut out);
         let value = out.finish();
@@ -63,6 +69,23 @@ impl Binder<'_> {
             None => self.names.intern(&last),
         };
         scope.items.push(FromItem::new(Some(known_by), None, relation));
+    }
+
+    /// The table that a function hands on as it is: Databricks' STREAM(t) and table_changes('t', …).
+    fn table_argument(&mut self, function: &str, args: &[FunctionArg]) -> Option<Written> {
+        let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(first))) = args.first() else { return None };
+        if !matches!(self.dialect, Dialect::Databricks | Dialect::Spark) {
+            return None;
+        }
+        match (function, first) {
+            ("stream", Expr::Identifier(ident)) => Some(self.names.written(&ObjectName::from(ident.clone()))),
+            ("stream", Expr::CompoundIdentifier(idents)) => Some(self.names.written(&ObjectName::from(idents.clone()))),
+            ("table_changes", Expr::Value(value)) => match &value.value {
+                Value::SingleQuotedString(text) => Some(self.names.written_text(text)),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     pub(super) fn function_relation(

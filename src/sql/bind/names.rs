@@ -136,7 +136,7 @@ impl Names {
                     | Dialect::Sqlite
                     | Dialect::TSql
             );
-            !insensitive && !(stored_upper && !text.bytes().any(|byte| byte.is_ascii_lowercase() || byte >= 0x80))
+            !insensitive && (!stored_upper || text.bytes().any(|byte| byte.is_ascii_lowercase() || byte >= 0x80))
         } else {
             matches!(self.dialect, Dialect::ClickHouse)
         };

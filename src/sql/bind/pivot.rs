@@ -120,12 +120,10 @@ impl Binder<'_> {
             Expr::Nested(inner) | Expr::Cast { expr: inner, .. } | Expr::UnaryOp { expr: inner, .. } => {
                 self.columns_in(inner, used)
             }
-            Expr::BinaryOp { left, right, .. } => {
-                if self.enter() {
-                    self.columns_in(left, used);
-                    self.columns_in(right, used);
-                    self.leave();
-                }
+            Expr::BinaryOp { left, right, .. } if self.enter() => {
+                self.columns_in(left, used);
+                self.columns_in(right, used);
+                self.leave();
             }
             Expr::Tuple(list) => {
                 for expr in list {

@@ -107,7 +107,7 @@ pub fn merge(statements: &[StatementLineage]) -> ScriptLineage {
     let mut answer = ScriptLineage::default();
     let mut places: HashMap<(Option<TableName>, Arc<str>), usize, FixedState> = HashMap::default();
     let mut several: Vec<usize> = Vec::new();
-    let renames = statements.iter().any(|statement| !statement.renames.is_empty());
+    let moves = Moves::of(statements);
     for (nth, statement) in statements.iter().enumerate() {
         if let Status::Failed { reason, .. } = &statement.status {
             answer.errors.push(reason.clone());
@@ -116,17 +116,10 @@ pub fn merge(statements: &[StatementLineage]) -> ScriptLineage {
             // Its lineage is that of the statements before it, which get the new name below.
             continue;
         }
-        let last_name = |table: &TableName| {
-            if renames { renamed(table, &statements[nth + 1..]) } else { table.clone() }
-        };
+        let last_name = |table: &TableName| moves.last_name(table, nth + 1);
         // What is read has the name it had then, unless this script wrote it.
-        let read_name = |table: &TableName| {
-            if renames && statements[..nth].iter().any(|earlier| earlier.outputs.contains(table)) {
-                renamed(table, &statements[nth + 1..])
-            } else {
-                table.clone()
-            }
-        };
+        let read_name =
+            |table: &TableName| if moves.wrote(table, nth) { moves.last_name(table, nth + 1) } else { table.clone() };
         answer.inputs.extend(statement.inputs.iter().map(read_name));
         answer.outputs.extend(statement.outputs.iter().map(last_name));
         for column in &statement.columns {
@@ -136,7 +129,7 @@ pub fn merge(statements: &[StatementLineage]) -> ScriptLineage {
             let table = column.table.as_ref().map(last_name);
             let place = *places.entry((table.clone(), Arc::clone(&column.column))).or_insert(answer.columns.len());
             let mut sources = column.sources.clone();
-            if renames {
+            if !moves.renames.is_empty() {
                 for source in &mut sources {
                     source.column.table = read_name(&source.column.table);
                 }
@@ -167,16 +160,48 @@ pub fn merge(statements: &[StatementLineage]) -> ScriptLineage {
     answer
 }
 
-/// The name that a table has after these statements.
-fn renamed(table: &TableName, later: &[StatementLineage]) -> TableName {
-    let mut name = table.clone();
-    for statement in later {
-        // An exchange lists both ways: only one applies.
-        if let Some((_, new)) = statement.renames.iter().find(|(old, _)| *old == name) {
-            name = new.clone();
+/// What becomes of names in a script; empty if nothing is renamed.
+#[derive(Default)]
+struct Moves<'s> {
+    /// By old name: (statement, new name), in order.
+    renames: HashMap<&'s TableName, Vec<(usize, &'s TableName)>, FixedState>,
+    /// The first statement that writes a table.
+    written: HashMap<&'s TableName, usize, FixedState>,
+}
+
+impl<'s> Moves<'s> {
+    fn of(statements: &'s [StatementLineage]) -> Self {
+        let mut moves = Self::default();
+        if statements.iter().all(|statement| statement.renames.is_empty()) {
+            return moves;
         }
+        for (nth, statement) in statements.iter().enumerate() {
+            for (old, new) in &statement.renames {
+                moves.renames.entry(old).or_default().push((nth, new));
+            }
+            for output in &statement.outputs {
+                moves.written.entry(output).or_insert(nth);
+            }
+        }
+        moves
     }
-    name
+
+    /// The name that a table has at the end, when it is called so before statement `from`.
+    fn last_name(&self, table: &TableName, mut from: usize) -> TableName {
+        let mut name = table;
+        // An exchange lists both ways: only one applies.
+        while let Some(&(nth, new)) =
+            self.renames.get(name).and_then(|moves| moves.iter().find(|(nth, _)| *nth >= from))
+        {
+            name = new;
+            from = nth + 1;
+        }
+        name.clone()
+    }
+
+    fn wrote(&self, table: &TableName, before: usize) -> bool {
+        self.written.get(table).is_some_and(|&nth| nth < before)
+    }
 }
 
 /// The tables that the script ends without: dropped, and not made again after that.

@@ -163,6 +163,8 @@ proptest! {
         if cut {
             text.push_str(" 'zq7secret");
         }
+        // There brackets are quotes of names.
+        prop_assume!(dialect != Dialect::TSql || !text.contains('['));
         let found = normalise(&text, dialect);
         for left in [&found.redacted, &found.text] {
             prop_assert!(!left.contains("zq7secret"), "{text:?} leaves {left:?}");

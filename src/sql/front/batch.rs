@@ -82,6 +82,7 @@ pub(super) fn boundary(tokens: &[TokenWithSpan], start: usize, end: usize) -> us
         match &tokens[at].token {
             Token::LParen => depth += 1,
             Token::RParen => depth = depth.saturating_sub(1),
+            Token::SemiColon => return at,
             Token::Word(word) if depth == 0 && word.quote_style.is_none() => {
                 match word.keyword {
                     Keyword::CASE => cases += 1,
@@ -153,13 +154,14 @@ fn joined(tokens: &[TokenWithSpan], at: usize, start: usize) -> bool {
             | Keyword::FOR
             | Keyword::AFTER
             | Keyword::OF
-            | Keyword::ON
             | Keyword::ROWS
             | Keyword::ROW
             | Keyword::GRANT
             | Keyword::DENY
             | Keyword::REVOKE
             | Keyword::WITH => true,
+            // SET NOCOUNT ON ends there, ON DELETE CASCADE does not.
+            Keyword::ON => !is(tokens.get(start), "SET"),
             // WHEN MATCHED THEN UPDATE SET
             Keyword::UPDATE => at - 1 > start,
             _ => false,

@@ -15,9 +15,12 @@ mod extra;
 mod guess;
 mod load;
 mod parse;
+mod prepare;
 mod repair;
 mod routine;
 mod script;
+#[cfg(test)]
+mod tests;
 mod tokens;
 
 /// One statement of a text.
@@ -146,6 +149,7 @@ pub(in crate::sql) fn pieces(text: &str, dialect: Dialect, limits: &Limits) -> V
         let body = Body::Failed { kind: StatementKind::Other, reason, reads: Vec::new(), writes: Vec::new() };
         return vec![Piece { at: Position { line: 1, column: 1 }, span: (0, text.len()), body }];
     }
-    let (source, tokens) = Source::read(text, dialect);
+    let text = prepare::prepare(text, dialect);
+    let (source, tokens) = Source::read(&text, dialect);
     script::pieces(&source, tokens, limits)
 }

@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use sqlparser::ast::{Query, Statement};
 use sqlparser::dialect::{Dialect as Grammar, GenericDialect};
+use sqlparser::keywords::Keyword;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
@@ -14,7 +15,11 @@ use super::{Body, Piece, extra, guess, repair};
 /// Tokens that may be given to the parser for one text, all attempts together: what bounds the time.
 const TOKENS: usize = 1_000_000;
 /// Operators in one list of terms. The parser's trees lean to the left by one level for each.
-const CHAIN: usize = 3_000;
+const CHAIN: usize = 1_500;
+/// Nesting that is allowed where more words than `STATEMENTS` may begin a statement inside of another one: the parser's default.
+const NESTED: usize = 50;
+/// See `NESTED`.
+const STATEMENTS: usize = 20;
 /// Beyond this many tokens rows of values and lists of literals are shortened before parsing.
 const LONG: usize = 2_000;
 
@@ -145,7 +150,10 @@ pub(super) fn failed(tokens: &[TokenWithSpan], kind: StatementKind, reason: Stri
 }
 
 fn attempt(grammar: &dyn Grammar, tokens: Vec<TokenWithSpan>, limits: &Limits) -> Result<Statement, String> {
-    let mut parser = Parser::new(grammar).with_recursion_limit(limits.depth * 2).with_tokens_with_locations(tokens);
+    // Statements inside of statements take much more of the stack than what they hold.
+    let inner = tokens.iter().filter(|token| nests(&token.token)).count();
+    let depth = if inner > STATEMENTS { NESTED } else { limits.depth * 2 };
+    let mut parser = Parser::new(grammar).with_recursion_limit(depth).with_tokens_with_locations(tokens);
     let statement = parser.parse_statement().map_err(|error| error.to_string())?;
     let rest = parser.peek_token_ref();
     if rest.token == Token::EOF {
@@ -155,40 +163,92 @@ fn attempt(grammar: &dyn Grammar, tokens: Vec<TokenWithSpan>, limits: &Limits) -
     }
 }
 
+/// Whether the word may begin a statement that holds another one.
+fn nests(token: &Token) -> bool {
+    let Token::Word(word) = token else { return false };
+    matches!(
+        word.keyword,
+        Keyword::EXPLAIN
+            | Keyword::DESCRIBE
+            | Keyword::DESC
+            | Keyword::PREPARE
+            | Keyword::BEGIN
+            | Keyword::IF
+            | Keyword::WHILE
+            | Keyword::CREATE
+    )
+}
+
 /// Brackets and chains of operators, counted before anything recurses over them.
 fn bounded(tokens: &[TokenWithSpan], limits: &Limits) -> Result<(), String> {
     // Fewer tokens cannot be too deep.
     if tokens.len() <= limits.depth {
         return Ok(());
     }
-    let mut chains = vec![0_usize];
+    let mut levels = vec![Chains::default()];
     for token in tokens {
         match &token.token {
             Token::LParen | Token::LBracket | Token::LBrace => {
-                chains.push(0);
-                if chains.len() > limits.depth {
+                // Indexes and calls in a row are a chain, too.
+                if let Some(level) = levels.last_mut() {
+                    level.operators += 1;
+                }
+                levels.push(Chains::default());
+                if levels.len() > limits.depth {
                     return Err(format!("nested more than {} deep", limits.depth));
                 }
             }
-            Token::RParen | Token::RBracket | Token::RBrace if chains.len() > 1 => {
-                chains.pop();
+            Token::RParen | Token::RBracket | Token::RBrace if levels.len() > 1 => {
+                levels.pop();
             }
-            Token::Comma => {
-                if let Some(chain) = chains.last_mut() {
-                    *chain = 0;
-                }
-            }
-            Token::Word(word) if word.keyword == sqlparser::keywords::Keyword::NoKeyword => {}
-            Token::Number(..) | Token::SingleQuotedString(_) => {}
-            _ => {
-                if let Some(chain) = chains.last_mut() {
-                    *chain += 1;
-                    if *chain > CHAIN {
-                        return Err(format!("more than {CHAIN} operators in a row"));
-                    }
+            token => {
+                if let Some(level) = levels.last_mut() {
+                    level.count(token);
                 }
             }
         }
+        if levels.last().is_some_and(|level| level.sets.max(level.terms).max(level.operators) > CHAIN) {
+            return Err(format!("more than {CHAIN} operators in a row"));
+        }
     }
     Ok(())
+}
+
+/// Operators in a row inside of one pair of brackets.
+#[derive(Default)]
+struct Chains {
+    /// UNION and its kind.
+    sets: usize,
+    /// AND, OR.
+    terms: usize,
+    /// All others.
+    operators: usize,
+}
+
+impl Chains {
+    fn count(&mut self, token: &Token) {
+        match token {
+            Token::Comma => (self.terms, self.operators) = (0, 0),
+            Token::Number(..) | Token::SingleQuotedString(_) | Token::Period | Token::Placeholder(_) => {}
+            Token::Word(word) => match word.keyword {
+                Keyword::NoKeyword => {}
+                Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT | Keyword::MINUS => {
+                    *self = Self { sets: self.sets + 1, ..Self::default() };
+                }
+                Keyword::AND | Keyword::OR => (self.terms, self.operators) = (self.terms + 1, 0),
+                Keyword::SELECT
+                | Keyword::FROM
+                | Keyword::WHERE
+                | Keyword::GROUP
+                | Keyword::HAVING
+                | Keyword::ORDER
+                | Keyword::JOIN
+                | Keyword::ON
+                | Keyword::VALUES
+                | Keyword::WHEN => (self.terms, self.operators) = (0, 0),
+                _ => self.operators += 1,
+            },
+            _ => self.operators += 1,
+        }
+    }
 }

@@ -5,7 +5,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::super::types::{Dialect, StatementKind};
 use super::dynamic::{self, literal};
-use super::script::{Script, as_query, parsed};
+use super::script::{BLOCKS, Script, as_query, parsed};
 use super::tokens::{as_word, is};
 use super::{Body, Extra, Piece, batch, parse};
 
@@ -140,14 +140,16 @@ fn expression(script: &mut Script<'_>, out: &mut Vec<Piece>) {
 pub(super) fn member(script: &mut Script<'_>, out: &mut Vec<Piece>) {
     let place = script.tokens[script.at].span.start;
     match body_of(script, script.at + 1, false, false) {
-        Some(body) => {
+        Some(body) if script.nesting < BLOCKS => {
             script.at = body;
             let mut pieces = Vec::new();
+            script.nesting += 1;
             block(script, &mut pieces);
+            script.nesting -= 1;
             let body = Body::Block { kind: StatementKind::Procedure, is_definition: true, pieces };
             out.push(script.piece(place, script.at.saturating_sub(1), body));
         }
-        None => script.skip_to(|_, _| false),
+        _ => script.skip_to(|_, _| false),
     }
 }
 
@@ -224,12 +226,11 @@ fn literal_token(token: &TokenWithSpan) -> Option<String> {
 pub(super) fn dynamic(script: &mut Script<'_>, out: &mut Vec<Piece>) -> bool {
     let start = script.at;
     let place = script.tokens[start].span.start;
-    let mut end = script.find(start, |_, _| false);
-    if script.dialect() == Dialect::TSql {
-        end = batch::boundary(&script.tokens, start, end);
-    } else if script.blocks > 0 {
-        end = script.find(start, |script, at| script.is_keyword(at, Keyword::END));
-    }
+    let end = if script.dialect() == Dialect::TSql {
+        batch::boundary(&script.tokens, start, script.end)
+    } else {
+        script.find(start, |script, at| script.blocks > 0 && script.is_keyword(at, Keyword::END))
+    };
     let Some(found) = dynamic::text(script, start, end) else { return false };
     let body = match found {
         dynamic::Found::Text { text, token } => {
@@ -284,24 +285,8 @@ pub(super) fn statement(script: &mut Script<'_>, start: usize, end: usize, out: 
         }
         _ => {}
     }
-    if script.dialect() == Dialect::TSql && !script.routine {
-        return unseparated(script, start, end, out);
-    }
     let piece = parsed(script, start, end);
     out.push(piece);
-}
-
-/// T-SQL: one statement or several, by what the parser takes.
-fn unseparated(script: &mut Script<'_>, start: usize, end: usize, out: &mut Vec<Piece>) {
-    let boundary = batch::boundary(&script.tokens, start, end);
-    if boundary >= end {
-        let piece = parsed(script, start, end);
-        out.push(piece);
-        return;
-    }
-    let tokens = script.take(start, boundary);
-    out.push(parse::statement(script.source, script.effort, tokens));
-    script.at = boundary;
 }
 
 /// Whether a statement of a routine changes nothing but variables.

@@ -17,7 +17,7 @@ use super::{Body, Extra, Piece, batch, routine};
 /// Texts inside of texts (bodies of routines, dynamic SQL).
 const TEXTS: usize = 6;
 /// Blocks inside of blocks.
-const BLOCKS: usize = 64;
+pub(super) const BLOCKS: usize = 64;
 
 /// The pieces of a tokenized text.
 pub(super) fn pieces(source: &Source<'_>, tokens: Vec<TokenWithSpan>, limits: &Limits) -> Vec<Piece> {
@@ -51,6 +51,8 @@ pub(super) struct Script<'a> {
     pub texts: usize,
     /// Blocks around the next token.
     pub blocks: usize,
+    /// Statements around the next one.
+    pub nesting: usize,
     /// Texts of variables, by their names in lower case.
     pub texts_of: HashMap<String, String>,
 }
@@ -64,7 +66,7 @@ impl<'a> Script<'a> {
         texts: usize,
     ) -> Self {
         let end = tokens.len();
-        Self { source, effort, tokens, at: 0, end, routine, texts, blocks: 0, texts_of: HashMap::new() }
+        Self { source, effort, tokens, at: 0, end, routine, texts, blocks: 0, nesting: 0, texts_of: HashMap::new() }
     }
 
     /// All of the text, batch by batch.
@@ -151,6 +153,21 @@ impl<'a> Script<'a> {
     }
 
     fn item(&mut self, out: &mut Vec<Piece>) {
+        // The parser would recurse over nested blocks without a bound of its own.
+        if self.nesting >= BLOCKS {
+            let reason = format!("blocks nested more than {BLOCKS} deep");
+            let body = parse::failed(&self.tokens[self.at..self.end], StatementKind::Other, reason);
+            out.push(self.piece(self.tokens[self.at].span.start, self.end - 1, body));
+            self.at = self.end;
+            return;
+        }
+        self.nesting += 1;
+        self.begin(out);
+        self.nesting -= 1;
+    }
+
+    /// A statement, or what opens a block.
+    fn begin(&mut self, out: &mut Vec<Piece>) {
         let next = self.keyword(0);
         match next {
             Keyword::SELECT | Keyword::INSERT | Keyword::WITH | Keyword::UPDATE | Keyword::DELETE | Keyword::MERGE => {
@@ -405,7 +422,7 @@ impl<'a> Script<'a> {
             match &self.tokens[at].token {
                 Token::LParen => depth += 1,
                 Token::RParen => depth = depth.saturating_sub(1),
-                Token::SemiColon if depth == 0 => return at,
+                Token::SemiColon => return at,
                 Token::Word(word) if depth == 0 && word.keyword == Keyword::CASE => cases += 1,
                 Token::Word(word) if depth == 0 && word.keyword == Keyword::END => cases = cases.saturating_sub(1),
                 _ => {}
@@ -464,32 +481,34 @@ impl<'a> Script<'a> {
     /// A statement that is no block: up to its semicolon, or in a block up to the word that closes it.
     pub fn plain(&mut self, out: &mut Vec<Piece>) {
         let start = self.at;
+        let end = if self.dialect() == Dialect::TSql {
+            batch::boundary(&self.tokens, start, self.end)
+        } else {
+            self.end_of(start)
+        };
+        self.at = end.max(start + 1);
+        routine::statement(self, start, self.at, out);
+    }
+
+    /// The semicolon behind a statement, or the word that closes the block around it. No semicolon stands in brackets:
+    /// a bracket that stays open must not swallow the rest.
+    fn end_of(&self, start: usize) -> usize {
         let (mut depth, mut cases) = (0_usize, 0_usize);
-        let mut end = start;
-        while end < self.end {
-            match &self.tokens[end].token {
+        for at in start..self.end {
+            match &self.tokens[at].token {
                 Token::LParen => depth += 1,
                 Token::RParen => depth = depth.saturating_sub(1),
-                Token::SemiColon if depth == 0 => break,
+                Token::SemiColon => return at,
                 Token::Word(word) if self.blocks > 0 && depth == 0 => match word.keyword {
                     Keyword::CASE => cases += 1,
                     Keyword::END if cases > 0 => cases -= 1,
-                    Keyword::END if end > start => break,
+                    Keyword::END if at > start => return at,
                     _ => {}
                 },
                 _ => {}
             }
-            end += 1;
         }
-        // An open bracket swallowed the rest: cut at the first semicolon.
-        if end == self.end && depth > 0 {
-            end = (start..self.end).find(|at| self.tokens[*at].token == Token::SemiColon).unwrap_or(self.end);
-        }
-        if self.dialect() == Dialect::TSql && (self.blocks > 0 || self.routine) {
-            end = batch::boundary(&self.tokens, start, end);
-        }
-        self.at = end.max(start + 1);
-        routine::statement(self, start, self.at, out);
+        self.end
     }
 
     /// The tokens of a statement, out of the script.
@@ -498,7 +517,13 @@ impl<'a> Script<'a> {
             // What is left is looked at by nobody but the walk, which stands at the end.
             return std::mem::replace(&mut self.tokens, Vec::new());
         }
-        self.tokens[start..end].iter_mut().map(|token| std::mem::replace(token, TokenWithSpan::new_eof())).collect()
+        self.tokens[start..end]
+            .iter_mut()
+            .map(|token| {
+                let gone = TokenWithSpan { token: Token::EOF, span: token.span };
+                std::mem::replace(token, gone)
+            })
+            .collect()
     }
 
     /// A piece from a place up to the token `last`.

@@ -23,8 +23,20 @@ pub(super) use self::values::shorten;
 pub(super) type Step = fn(&mut Vec<TokenWithSpan>, Dialect) -> bool;
 
 /// All changes, in order; each sees what the ones before it left.
-pub(super) const STEPS: [Step; 6] =
-    [values::placeholders, phrases::rewrite, create::skeleton, tables::hints, tail::clauses, create::bare];
+pub(super) const STEPS: [Step; 7] = [
+    values::placeholders,
+    tables::policies,
+    phrases::rewrite,
+    create::skeleton,
+    tables::hints,
+    tail::clauses,
+    create::bare,
+];
+
+/// Whether a pass that moves the tokens behind each change may go on after so many of them.
+fn may_go_on(changes: usize, tokens: &[TokenWithSpan]) -> bool {
+    changes * tokens.len() < 4_000_000
+}
 
 /// A word that stands where another token stood.
 fn make(text: &str, at: &TokenWithSpan) -> TokenWithSpan {

@@ -6,7 +6,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::super::super::types::Dialect;
 use super::super::routine::closing;
 use super::super::tokens::{as_word, word};
-use super::{behind, cut, keyword, make, one_of, outside, symbol, words};
+use super::{behind, cut, keyword, make, may_go_on, one_of, outside, symbol, words};
 
 /// All rewritings.
 pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>, dialect: Dialect) -> bool {
@@ -24,15 +24,17 @@ pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>, dialect: Dialect) -> bool
     changed |= transforms(tokens);
     changed |= replaced_where(tokens);
     changed |= pivots(tokens);
+    changed |= pivot_columns(tokens);
+    changed |= semantic_views(tokens);
     changed
 }
 
 /// SEL, DEL, INS, UPD; LOCKING … FOR ACCESS; EQ and NE; (TITLE '…'), (FORMAT '…'), (NAMED x).
 fn teradata(tokens: &mut Vec<TokenWithSpan>) -> bool {
-    let mut changed = false;
+    let mut changes = 0_usize;
     // LOCKING ROW FOR ACCESS SELECT …
     let mut at = 0;
-    while at < tokens.len() {
+    while at < tokens.len() && may_go_on(changes, tokens) {
         if one_of(tokens, at, &["LOCKING", "LOCK"])
             && let Some(end) = (at + 1..tokens.len().min(at + 14)).find(|end| {
                 one_of(tokens, *end, &["ACCESS", "READ", "WRITE", "SHARE", "EXCLUSIVE", "EXCL", "CHECKSUM"])
@@ -43,7 +45,7 @@ fn teradata(tokens: &mut Vec<TokenWithSpan>) -> bool {
                 end += 1;
             }
             tokens.drain(at..end);
-            changed = true;
+            changes += 1;
             continue;
         }
         let begins = at == 0
@@ -53,7 +55,7 @@ fn teradata(tokens: &mut Vec<TokenWithSpan>) -> bool {
         for (from, to) in short {
             if begins && one_of(tokens, at, &[from]) {
                 tokens[at] = make(to, &tokens[at].clone());
-                changed = true;
+                changes += 1;
             }
         }
         let operators = [
@@ -75,7 +77,7 @@ fn teradata(tokens: &mut Vec<TokenWithSpan>) -> bool {
                 && (from != "MOD" || !symbol(tokens, at + 1, &Token::LParen))
             {
                 tokens[at].token = to;
-                changed = true;
+                changes += 1;
             }
         }
         if symbol(tokens, at, &Token::LParen)
@@ -92,26 +94,26 @@ fn teradata(tokens: &mut Vec<TokenWithSpan>) -> bool {
             } else {
                 tokens.drain(at..end);
             }
-            changed = true;
+            changes += 1;
             continue;
         }
         at += 1;
     }
-    changed
+    changes > 0
 }
 
 /// LEFT|FULL|INNER UNION, STRICT, CORRESPONDING, BY NAME ON (…).
 fn set_operations(tokens: &mut Vec<TokenWithSpan>) -> bool {
-    let mut changed = false;
+    let mut changes = 0_usize;
     let mut at = 0;
-    while at < tokens.len() {
+    while at < tokens.len() && may_go_on(changes, tokens) {
         if at > 0
             && one_of(tokens, at, &["LEFT", "FULL", "INNER", "OUTER"])
             && one_of(tokens, at + 1, &["UNION", "EXCEPT", "INTERSECT", "OUTER"])
             && (!one_of(tokens, at + 1, &["OUTER"]) || one_of(tokens, at + 2, &["UNION", "EXCEPT", "INTERSECT"]))
         {
             tokens.remove(at);
-            changed = true;
+            changes += 1;
             continue;
         }
         if one_of(tokens, at, &["UNION", "EXCEPT", "INTERSECT"]) {
@@ -121,7 +123,7 @@ fn set_operations(tokens: &mut Vec<TokenWithSpan>) -> bool {
             }
             if one_of(tokens, next, &["STRICT"]) {
                 tokens.remove(next);
-                changed = true;
+                changes += 1;
             }
             if one_of(tokens, next, &["CORRESPONDING"]) {
                 let place = tokens[next].clone();
@@ -131,17 +133,17 @@ fn set_operations(tokens: &mut Vec<TokenWithSpan>) -> bool {
                 }
                 let by = [make("BY", &place), make("NAME", &place)];
                 tokens.splice(next..end, by);
-                changed = true;
+                changes += 1;
             }
             if words(tokens, next, &["BY", "NAME"]) && one_of(tokens, next + 2, &["ON", "MATCHING"]) {
                 let end = behind(tokens, next + 3);
                 tokens.drain(next + 2..end);
-                changed = true;
+                changes += 1;
             }
         }
         at += 1;
     }
-    changed
+    changes > 0
 }
 
 /// ARRAY<…>[…] and STRUCT<…>(…) without their types.
@@ -177,10 +179,10 @@ fn typed_literals(tokens: &mut Vec<TokenWithSpan>) -> bool {
 
 /// WITH name (SELECT …) of Spark lacks AS.
 fn common_tables(tokens: &mut Vec<TokenWithSpan>) -> bool {
-    let mut changed = false;
+    let mut changes = 0_usize;
     let mut at = 0;
     let mut with = false;
-    while at + 2 < tokens.len() {
+    while at + 2 < tokens.len() && may_go_on(changes, tokens) {
         with |= keyword(tokens, at) == Keyword::WITH;
         let lists = one_of(tokens, at, &["WITH", "RECURSIVE"]) || (with && symbol(tokens, at, &Token::Comma));
         if lists
@@ -190,11 +192,11 @@ fn common_tables(tokens: &mut Vec<TokenWithSpan>) -> bool {
         {
             let place = tokens[at + 2].clone();
             tokens.insert(at + 2, make("AS", &place));
-            changed = true;
+            changes += 1;
         }
         at += 1;
     }
-    changed
+    changes > 0
 }
 
 /// INSERT INTO t (SELECT …) and INSERT INTO t (WITH … SELECT …) lose their brackets.
@@ -227,9 +229,9 @@ fn inserted_brackets(tokens: &mut Vec<TokenWithSpan>) -> bool {
 
 /// (column).* and EXCEPT(t.column).
 fn stars(tokens: &mut Vec<TokenWithSpan>) -> bool {
-    let mut changed = false;
+    let mut changes = 0_usize;
     let mut at = 0;
-    while at < tokens.len() {
+    while at < tokens.len() && may_go_on(changes, tokens) {
         if symbol(tokens, at, &Token::LParen)
             && (at == 0 || as_word(&tokens[at - 1]).is_none_or(|word| word.keyword != Keyword::NoKeyword))
         {
@@ -240,7 +242,7 @@ fn stars(tokens: &mut Vec<TokenWithSpan>) -> bool {
             if plain && end > at + 2 && symbol(tokens, end, &Token::Period) && symbol(tokens, end + 1, &Token::Mul) {
                 tokens.remove(end - 1);
                 tokens.remove(at);
-                changed = true;
+                changes += 1;
                 continue;
             }
         }
@@ -256,13 +258,13 @@ fn stars(tokens: &mut Vec<TokenWithSpan>) -> bool {
                 if symbol(tokens, next, &Token::Period) && as_word(&tokens[next - 1]).is_some() {
                     tokens.drain(next - 1..=next);
                     next -= 1;
-                    changed = true;
+                    changes += 1;
                 }
             }
         }
         at += 1;
     }
-    changed
+    changes > 0
 }
 
 /// ROWS FROM (f(…), g(…)) is f(…).
@@ -273,7 +275,7 @@ fn rows_from(tokens: &mut Vec<TokenWithSpan>) -> bool {
         return false;
     };
     let end = closing(tokens, at + 2, tokens.len());
-    let inner = tokens[at + 3..end - 1].to_vec();
+    let Some(inner) = tokens.get(at + 3..end - 1).map(<[TokenWithSpan]>::to_vec) else { return false };
     let first = outside(&inner, 0, |at| inner[at].token == Token::Comma).unwrap_or(inner.len());
     // A function's columns may be declared behind it.
     let first = outside(&inner[..first], 0, |at| one_of(&inner, at, &["AS"])).unwrap_or(first);
@@ -283,9 +285,9 @@ fn rows_from(tokens: &mut Vec<TokenWithSpan>) -> bool {
 
 /// SET @x += 1.
 fn compound_assignment(tokens: &mut Vec<TokenWithSpan>) -> bool {
-    let mut changed = false;
+    let mut changes = 0_usize;
     let mut at = 1;
-    while at + 1 < tokens.len() {
+    while at + 1 < tokens.len() && may_go_on(changes, tokens) {
         let operator = matches!(
             tokens[at].token,
             Token::Plus
@@ -308,11 +310,11 @@ fn compound_assignment(tokens: &mut Vec<TokenWithSpan>) -> bool {
             let mut insert = name;
             insert.push(operator);
             tokens.splice(at + 1..at + 1, insert);
-            changed = true;
+            changes += 1;
         }
         at += 1;
     }
-    changed
+    changes > 0
 }
 
 /// SELECT TRANSFORM (a, b) USING 'script' AS (c, d): each result comes of all that goes in.
@@ -433,4 +435,48 @@ fn pivots(tokens: &mut Vec<TokenWithSpan>) -> bool {
     }
     tokens.splice(at..end, out);
     true
+}
+
+/// PIVOT (… FOR a IN (…) b IN (…) GROUP BY c) of DuckDB: the first column that is turned stands for all.
+fn pivot_columns(tokens: &mut Vec<TokenWithSpan>) -> bool {
+    let mut ranges = Vec::new();
+    for at in 1..tokens.len() {
+        if !one_of(tokens, at, &["PIVOT"]) || !symbol(tokens, at + 1, &Token::LParen) {
+            continue;
+        }
+        let end = closing(tokens, at + 1, tokens.len());
+        let Some(first) = outside(&tokens[..end], at + 2, |at| one_of(tokens, at, &["IN"])) else { continue };
+        let from = behind(tokens, first + 1);
+        if from > first + 1 && from + 1 < end && !one_of(tokens, from, &["DEFAULT"]) {
+            ranges.push((from, end - 1));
+        }
+    }
+    cut(tokens, &ranges)
+}
+
+/// SEMANTIC_VIEW (v METRICS a DIMENSIONS f(b) AS c): named expressions are columns of the view.
+fn semantic_views(tokens: &mut Vec<TokenWithSpan>) -> bool {
+    let mut ranges = Vec::new();
+    for at in 1..tokens.len() {
+        if !one_of(tokens, at, &["SEMANTIC_VIEW"]) || !symbol(tokens, at + 1, &Token::LParen) {
+            continue;
+        }
+        let end = closing(tokens, at + 1, tokens.len());
+        let mut start = None;
+        let mut next = at + 2;
+        while next + 1 < end {
+            if one_of(tokens, next, &["METRICS", "DIMENSIONS", "FACTS"]) || symbol(tokens, next, &Token::Comma) {
+                start = Some(next + 1);
+            } else if symbol(tokens, next, &Token::LParen) {
+                next = behind(tokens, next);
+                continue;
+            } else if one_of(tokens, next, &["AS"])
+                && let Some(start) = start
+            {
+                ranges.push((start, next + 1));
+            }
+            next += 1;
+        }
+    }
+    cut(tokens, &ranges)
 }

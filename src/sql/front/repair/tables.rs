@@ -5,7 +5,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::super::super::types::Dialect;
 use super::super::tokens::as_word;
-use super::{behind, cut, keyword, make, one_of, outside, symbol, words};
+use super::{behind, cut, keyword, make, may_go_on, one_of, outside, symbol, words};
 
 /// Hints of T-SQL.
 const HINTS: [&str; 19] = [
@@ -74,6 +74,49 @@ pub(super) fn hints(tokens: &mut Vec<TokenWithSpan>, dialect: Dialect) -> bool {
     changed |= crossed(tokens);
     changed |= links(tokens);
     changed
+}
+
+/// Policies and tags of Snowflake: [WITH] MASKING POLICY p [USING (…)], ROW ACCESS POLICY p ON (…), TAG (…).
+pub(super) fn policies(tokens: &mut Vec<TokenWithSpan>, _: Dialect) -> bool {
+    let mut ranges = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        let what = at + usize::from(one_of(tokens, at, &["WITH"]));
+        let policy = match () {
+            () if one_of(tokens, what, &["MASKING", "PROJECTION", "AGGREGATION", "JOIN", "PRIVACY", "STORAGE"])
+                && one_of(tokens, what + 1, &["POLICY"]) =>
+            {
+                Some(what + 2)
+            }
+            () if words(tokens, what, &["ROW", "ACCESS", "POLICY"]) => Some(what + 3),
+            () => None,
+        };
+        let end = match policy {
+            Some(name) => {
+                let mut end = name + 1;
+                while symbol(tokens, end, &Token::Period) {
+                    end += 2;
+                }
+                while one_of(tokens, end, &["USING", "ON", "ENTITY", "ALLOWED", "KEY", "JOIN", "KEYS"])
+                    || (one_of(tokens, end - 1, &["USING", "ON", "KEY", "KEYS"]) && symbol(tokens, end, &Token::LParen))
+                {
+                    end = if symbol(tokens, end, &Token::LParen) { behind(tokens, end) } else { end + 1 };
+                }
+                end.min(tokens.len())
+            }
+            None if one_of(tokens, what, &["TAG"]) && symbol(tokens, what + 1, &Token::LParen) && what > at => {
+                behind(tokens, what + 1)
+            }
+            None => at,
+        };
+        if end > at {
+            ranges.push((at, end));
+            at = end;
+        } else {
+            at += 1;
+        }
+    }
+    cut(tokens, &ranges)
 }
 
 /// Where the phrase at a place ends that may be dropped.
@@ -212,14 +255,14 @@ fn phrase(tokens: &[TokenWithSpan], at: usize, dialect: Dialect) -> usize {
 
 /// CROSS JOIN … ON is an inner join.
 fn crossed(tokens: &mut Vec<TokenWithSpan>) -> bool {
-    let mut changed = false;
+    let mut changes = 0_usize;
     let mut at = 0;
-    while at < tokens.len() {
+    while at < tokens.len() && may_go_on(changes, tokens) {
         if one_of(tokens, at, &["CROSS", "STRAIGHT_JOIN"]) {
             let straight = one_of(tokens, at, &["STRAIGHT_JOIN"]);
             if straight {
                 tokens[at] = make("JOIN", &tokens[at].clone());
-                changed = true;
+                changes += 1;
             } else if one_of(tokens, at + 1, &["JOIN"]) {
                 let next = outside(tokens, at + 2, |at| {
                     symbol(tokens, at, &Token::Comma)
@@ -231,20 +274,20 @@ fn crossed(tokens: &mut Vec<TokenWithSpan>) -> bool {
                 });
                 if next.is_some_and(|next| one_of(tokens, next, &["ON"])) {
                     tokens.remove(at);
-                    changed = true;
+                    changes += 1;
                 }
             }
         }
         at += 1;
     }
-    changed
+    changes > 0
 }
 
 /// `table@link`.
 fn links(tokens: &mut Vec<TokenWithSpan>) -> bool {
-    let mut changed = false;
+    let mut changes = 0_usize;
     let mut at = 1;
-    while at + 1 < tokens.len() {
+    while at + 1 < tokens.len() && may_go_on(changes, tokens) {
         let joined =
             tokens[at].span.start == tokens[at - 1].span.end && tokens[at + 1].span.start == tokens[at].span.end;
         if tokens[at].token == Token::AtSign
@@ -256,10 +299,10 @@ fn links(tokens: &mut Vec<TokenWithSpan>) -> bool {
             both.keyword = Keyword::NoKeyword;
             tokens[at - 1].token = Token::Word(both);
             tokens.drain(at..at + 2);
-            changed = true;
+            changes += 1;
         } else {
             at += 1;
         }
     }
-    changed
+    changes > 0
 }

@@ -6,7 +6,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::super::super::types::Dialect;
 use super::super::dynamic::literal;
 use super::super::tokens::as_word;
-use super::{behind, cut, is, keyword, symbol};
+use super::{behind, cut, is, keyword, may_go_on, symbol};
 
 /// Rows of a VALUES list and items of an IN list that stay.
 const KEPT: usize = 4;
@@ -73,9 +73,9 @@ fn constant(token: &TokenWithSpan) -> bool {
 
 /// Bind variables and leftovers of templates become what the parser takes for a value or a name.
 pub(super) fn placeholders(tokens: &mut Vec<TokenWithSpan>, _: Dialect) -> bool {
-    let mut changed = false;
+    let mut changes = 0_usize;
     let mut at = 0;
-    while at < tokens.len() {
+    while at < tokens.len() && may_go_on(changes, tokens) {
         // %(name)s and %s
         if tokens[at].token == Token::Mod {
             if symbol(tokens, at + 1, &Token::LParen)
@@ -84,13 +84,13 @@ pub(super) fn placeholders(tokens: &mut Vec<TokenWithSpan>, _: Dialect) -> bool 
                 && as_word(&tokens[at + 4]).is_some_and(|word| word.value.len() == 1)
             {
                 replace(tokens, at, 5);
-                changed = true;
+                changes += 1;
             } else if joined(tokens, at + 1)
                 && as_word(&tokens[at + 1]).is_some_and(|word| matches!(word.value.as_str(), "s" | "d" | "i" | "f"))
                 && (at == 0 || !operand(&tokens[at - 1]))
             {
                 replace(tokens, at, 2);
-                changed = true;
+                changes += 1;
             }
         }
         // AS :name, and :name where no value may stand.
@@ -102,7 +102,7 @@ pub(super) fn placeholders(tokens: &mut Vec<TokenWithSpan>, _: Dialect) -> bool 
                 || matches!(keyword(tokens, at - 1), Keyword::FROM | Keyword::JOIN | Keyword::INTO | Keyword::TABLE))
         {
             tokens.remove(at);
-            changed = true;
+            changes += 1;
         }
         // &name and &&name. of Oracle's clients
         if matches!(tokens[at].token, Token::Ampersand | Token::Overlap)
@@ -111,25 +111,25 @@ pub(super) fn placeholders(tokens: &mut Vec<TokenWithSpan>, _: Dialect) -> bool 
             && (at == 0 || !operand(&tokens[at - 1]))
         {
             tokens.remove(at);
-            changed = true;
+            changes += 1;
         }
         at += 1;
     }
     // 'a' 'b' is one literal.
     let mut at = 1;
-    while at < tokens.len() {
+    while at < tokens.len() && may_go_on(changes, tokens) {
         if let (Token::SingleQuotedString(before), Token::SingleQuotedString(after)) =
             (&tokens[at - 1].token, &tokens[at].token)
         {
             let both = format!("{before}{after}");
             tokens[at - 1].token = Token::SingleQuotedString(both);
             tokens.remove(at);
-            changed = true;
+            changes += 1;
         } else {
             at += 1;
         }
     }
-    changed
+    changes > 0
 }
 
 /// Whether nothing stands between a token and the one before it.

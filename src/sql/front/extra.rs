@@ -58,7 +58,9 @@ pub(super) fn late(source: &Source<'_>, effort: &Effort<'_>, tokens: &[TokenWith
         | "INSTALL" | "ATTACH" | "DETACH" | "RELOAD" | "REPAIR" | "FSCK" | "DELIMITER" | "HANDLER" | "FLUSH"
         | "CHANGE" | "STOP" | "BREAK" | "CONTINUE" | "EXIT" | "ABORT" | "CANCEL" | "SUSPEND" | "RESUME" | "REINDEX"
         | "CLUSTER" | "SECURITY" | "REASSIGN" | "CHECK" | "CHECKSUM" | "ASSOCIATE" | "NOAUDIT" | "WHENEVER"
-        | "SPOOL" | "QUIT" | "HOST" | "APPLY" | "GENERATE" | "CONVERT" | "UNDO" | "SYNC" => utility(tokens),
+        | "SPOOL" | "QUIT" | "HOST" | "APPLY" | "SUMMARIZE" | "GENERATE" | "CONVERT" | "UNDO" | "SYNC" => {
+            utility(tokens)
+        }
         _ => return None,
     };
     Some(Body::Extra(extra))
@@ -207,6 +209,11 @@ pub(super) fn utility(tokens: &[TokenWithSpan]) -> Extra {
 
 /// CREATE of what is neither a table nor a view.
 fn created(source: &Source<'_>, effort: &Effort<'_>, tokens: &[TokenWithSpan]) -> Option<Body> {
+    let about = ["STREAM", "TAG", "POLICY", "INDEX", "SYNONYM", "ROLE", "SEQUENCE"];
+    let object = tokens.iter().take(5).position(|token| about.iter().any(|word| is(Some(token), word)));
+    if object.is_some_and(|at| !tokens[..at].iter().any(|token| is(Some(token), "TABLE") || is(Some(token), "VIEW"))) {
+        return Some(Body::Extra(Extra::Utility { kind: StatementKind::CreateOther, subjects: Vec::new() }));
+    }
     let data = tokens
         .iter()
         .take(9)

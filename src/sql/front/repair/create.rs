@@ -121,7 +121,7 @@ fn parts(tokens: &[TokenWithSpan]) -> Option<Parts> {
                     if symbol(tokens, next + 2, &Token::LParen)
                         && !one_of(tokens, next + 1, &["TAG", "SERDEPROPERTIES", "PROPERTIES"])
                         || matches!(keyword(tokens, next + 2), Keyword::AS)
-                            && keyword(tokens, next) == Keyword::WITH =>
+                            && !one_of(tokens, next + 1, &["SCHEMABINDING", "ENCRYPTION", "VIEW_METADATA"]) =>
                 {
                     query = Some(next);
                     break;

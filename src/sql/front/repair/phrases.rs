@@ -14,6 +14,12 @@ pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>, dialect: Dialect) -> bool
     if dialect == Dialect::Teradata {
         changed |= teradata(tokens);
     }
+    if keyword(tokens, 0) == Keyword::TABLE && tokens.len() > 1 {
+        let place = tokens[0].clone();
+        let all = TokenWithSpan { token: Token::Mul, span: place.span };
+        tokens.splice(0..1, [make("SELECT", &place), all, make("FROM", &place)]);
+        changed = true;
+    }
     changed |= set_operations(tokens);
     changed |= typed_literals(tokens);
     changed |= common_tables(tokens);
@@ -50,10 +56,14 @@ fn teradata(tokens: &mut Vec<TokenWithSpan>) -> bool {
         }
         let begins = at == 0
             || matches!(tokens[at - 1].token, Token::LParen | Token::RParen)
-            || one_of(tokens, at - 1, &["UNION", "ALL", "MINUS", "EXCEPT", "INTERSECT", "AS"]);
+            || one_of(tokens, at - 1, &["UNION", "ALL", "MINUS", "EXCEPT", "INTERSECT", "AS", "THEN"]);
         let short = [("SEL", "SELECT"), ("DEL", "DELETE"), ("INS", "INSERT"), ("UPD", "UPDATE")];
         for (from, to) in short {
-            if begins && one_of(tokens, at, &[from]) {
+            let query = from == "SEL"
+                && tokens
+                    .get(at + 1)
+                    .is_some_and(|next| matches!(next.token, Token::Word(_) | Token::Mul | Token::Number(..)));
+            if (begins || query) && one_of(tokens, at, &[from]) {
                 tokens[at] = make(to, &tokens[at].clone());
                 changes += 1;
             }
@@ -372,6 +382,8 @@ fn replaced_where(tokens: &mut Vec<TokenWithSpan>) -> bool {
     let Some(at) = outside(tokens, 1, |at| {
         (one_of(tokens, at, &["REPLACE"]) && one_of(tokens, at + 1, &["WHERE", "USING", "ON"]))
             || words(tokens, at, &["IF", "NOT", "EXISTS"])
+            || words(tokens, at, &["ROW", "FORMAT"])
+            || words(tokens, at, &["STORED", "AS"])
     }) else {
         return false;
     };

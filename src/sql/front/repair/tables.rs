@@ -209,6 +209,8 @@ fn phrase(tokens: &[TokenWithSpan], at: usize, dialect: Dialect) -> usize {
                 behind(tokens, end).max(end + 1)
             }
         }
+        "SIBLINGS" if one_of(tokens, at - 1, &["ORDER"]) => at + 1,
+        "ASOF" | "POSITIONAL" if dialect == Dialect::DuckDb && one_of(tokens, at + 1, &["JOIN", "LEFT"]) => at + 1,
         "FINAL" if table && dialect == Dialect::ClickHouse => at + 1,
         "GLOBAL" if one_of(tokens, at + 1, &["IN", "NOT", "JOIN", "LEFT", "INNER", "ANY", "ALL", "RIGHT", "FULL"]) => {
             at + 1

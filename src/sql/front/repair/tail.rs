@@ -42,7 +42,11 @@ fn tail(tokens: &[TokenWithSpan], at: usize, dialect: Dialect) -> bool {
         Keyword::OPTIMIZE => next(&["FOR"]),
         Keyword::RETURNING => true,
         Keyword::LIMIT | Keyword::OFFSET | Keyword::FETCH => true,
-        _ => one_of(tokens, at, &["QUERYNO", "REJECT"]) && at > 1,
+        _ => {
+            (one_of(tokens, at, &["QUERYNO", "REJECT"]) && at > 1)
+                || words(tokens, at, &["REMOVE", "DUPLICATES"])
+                || words(tokens, at, &["ELSE", "IGNORE"])
+        }
     }
 }
 

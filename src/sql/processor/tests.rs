@@ -470,3 +470,26 @@ fn a_models_text_is_lineage_into_what_it_is_declared_to_fill() {
     let alone = fact(vec![Entry::of(Statement::Sql(sql))]);
     assert_eq!(binder.bind(&alone, &schemas).unwrap(), Normalized::NoOp("no_lineage"));
 }
+
+#[test]
+fn queries_without_a_text_are_jobs_by_what_they_connect() {
+    let mut log = Log::new();
+    let row = |id: &str, from: &str, to: &str| {
+        json!({"platform": "snowflake", "instance": "snowflake://org-account", "record": {
+            "QUERY_ID": id, "QUERY_START_TIME": "2026-11-27T10:00:00Z", "USER_NAME": "ANA",
+            "DIRECT_OBJECTS_ACCESSED": [{"objectName": from, "objectDomain": "Table", "columns": [{"columnName": "A"}]}],
+            "OBJECTS_MODIFIED": [{"objectName": to, "objectDomain": "Table", "columns": [
+                {"columnName": "B", "directSources": [{"objectName": from, "objectDomain": "Table", "columnName": "A"}]}]}],
+        }})
+    };
+    let facts = log.all(&[row("1", "DB.S.X", "DB.S.Y"), row("2", "DB.S.P", "DB.S.Q")]);
+    let found = runs(&facts);
+    assert_eq!(found.len(), 2);
+    assert_ne!(found[0].0, found[1].0, "what has no text is not all one job");
+    let table = |name: &str| EntityId::from_canonical(format!("snowflake://org-account/db/s/{name}"));
+    assert_eq!((found[1].1.inputs.clone(), found[1].1.outputs.clone()), (vec![table("p")], vec![table("q")]));
+    assert_eq!(direct(found[0].1), ["y.b <- x.a"]);
+    let again = log.all(&[row("3", "DB.S.X", "DB.S.Y")]);
+    let job = queries(&again)[0].job.as_ref();
+    assert_eq!(job, Some(found[0].0), "the same again is the same job");
+}

@@ -277,9 +277,9 @@ impl Part {
     }
 }
 
-/// Whether a fact about a dataset is a part of its usage.
+/// Whether a fact about a dataset is a part of its usage, as only the fold makes them, and nothing else.
 pub(super) fn is_part(fact: &Fact) -> bool {
-    fact.entries.iter().any(|entry| entry.aspect == Aspect::Usage)
+    !fact.entries.is_empty() && fact.entries.iter().all(|entry| entry.aspect == Aspect::Usage)
 }
 
 /// Where the state keeps a query.

@@ -12,7 +12,6 @@ pub const NAMES: &[&str] = &[
     "stage.apply.after",
     "stage.produce.before",
     "stage.produce.after",
-    "stage.flush.after",
     "stage.changelog.after",
     "stage.drain.after",
     "stage.send_offsets.before",

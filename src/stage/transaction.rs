@@ -337,7 +337,6 @@ impl Core {
                 open.batch.produced += u64::from(self.outbox.add(output, is_compacted));
             }
         }
-        failpoint::hit("stage.flush.after");
         Ok(())
     }
 

@@ -143,7 +143,7 @@ fn the_topic_is_the_notification_log_whatever_is_killed() {
     second.wait_until("the metastore is found again", |_| events(&on_topic(&site)) == logged(&client.log()));
     // Another tail takes over; this one says so and ends.
     let third = tail(&site, &metastore, "third", &[]);
-    until("the third tail follows", || third.readiness().contains("\"ready\""));
+    until("the third tail follows", || third.tasks_running() == 1);
     client.table("second.late", &["a"], &[]);
     let status = second.wait_end(PATIENCE).expect("the second tail is fenced");
     let said = second.log_text();
@@ -178,7 +178,10 @@ fn a_snapshot_says_what_the_history_says_and_a_listing_fills_a_gap() {
     let pages = on_topic(&site).iter().filter(|value| value["eventType"] == "LISTING").count();
     assert_eq!(pages, 3);
     let both = digested(&site);
-    assert_eq!(differences(&by_events, &both), Vec::<String>::new());
+    // The database `default` has no event; only a listing tells what is known of it.
+    let different: Vec<String> = differences(&by_events, &both);
+    let different: Vec<&String> = different.iter().filter(|line| !line.starts_with("databases .default:")).collect();
+    assert_eq!(different, Vec::<&String>::new());
     // Things happen that no log tells of any more.
     metastore.server.stop().unwrap();
     metastore.server.restart(MetastoreOptions::default()).unwrap();

@@ -54,7 +54,6 @@ impl Client {
         self.partitions(&format!("{database}.orders"), &["a b/c=d", "größe"]);
         self.table(&format!("{database}.plain"), &["id"], &[]);
         self.view(&format!("{database}.recent"), &format!("select id from {database}.orders"));
-        self.constraints(database);
         let function = object(json!({
             "functionName": "mask", "dbName": database, "className": "org.example.Mask", "ownerName": "ann",
             "ownerType": 1, "functionType": 1, "createTime": 1, "resourceUris": [{ "resourceType": 1, "uri": location }],
@@ -64,6 +63,8 @@ impl Client {
         altered.0.insert("parameters".to_owned(), json!({ "comment": "größer", "k": "v" }));
         let args = [(1, Arg::Text(database)), (2, Arg::Text("plain")), (3, Arg::Object(&TABLE, &altered))];
         self.call("alter_table", &args);
+        // Last: 3.1 forgets the columns of a table's constraints when its columns change.
+        self.constraints(database);
     }
 
     pub fn table(&mut self, name: &str, columns: &[&str], keys: &[&str]) {

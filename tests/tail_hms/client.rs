@@ -59,7 +59,11 @@ impl Client {
             "ownerType": 1, "functionType": 1, "createTime": 1, "resourceUris": [{ "resourceType": 1, "uri": location }],
         }));
         self.call("create_function", &[(1, Arg::Object(&FUNCTION, &function))]);
-        let mut altered = described_table(&format!("{database}.plain"), &["id", "extra"], &[]);
+        // As the metastore has it, so with its location.
+        let names = ["plain".to_owned()];
+        let mut altered = self.reader.tables_by_name(Some("hive"), database, &names).unwrap().remove(0);
+        let columns = described_table(&format!("{database}.plain"), &["id", "extra"], &[]).0["sd"]["cols"].take();
+        altered.0["sd"]["cols"] = columns;
         altered.0.insert("parameters".to_owned(), json!({ "comment": "größer", "k": "v" }));
         let args = [(1, Arg::Text(database)), (2, Arg::Text("plain")), (3, Arg::Object(&TABLE, &altered))];
         self.call("alter_table", &args);

@@ -23,6 +23,8 @@ public class Metastore {
         String folder = args[1];
         boolean framed = args[2].equals("framed");
         String secondsToLive = args[3];
+        // The name that stands in messages is read from a configuration that the message factory makes for itself.
+        System.setProperty("metastore.thrift.uris", "thrift://metastore.test:9083");
         Configuration conf = MetastoreConf.newMetastoreConf();
         conf.set("javax.jdo.option.ConnectionURL", "jdbc:derby:;databaseName=" + folder + "/db;create=true");
         conf.set("javax.jdo.option.ConnectionDriverName", "org.apache.derby.jdbc.EmbeddedDriver");
@@ -37,8 +39,6 @@ public class Metastore {
         conf.set("metastore.transactional.event.listeners", "org.apache.hive.hcatalog.listener.DbNotificationListener");
         conf.set("metastore.dml.events", "true");
         conf.set("metastore.metastore.event.db.notification.api.auth", "false");
-        // The name that stands in messages.
-        conf.set("metastore.thrift.uris", "thrift://metastore.test:9083");
         conf.set("metastore.warehouse.dir", "file:" + folder + "/warehouse");
         try {
             TxnDbUtil.prepDb(conf);

@@ -1,6 +1,6 @@
 //! Walks: what lies before or behind datasets and columns, with the edges in between.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::layer::Layer;
 use super::names::NameId;
@@ -285,12 +285,15 @@ impl Graph {
         }
     }
 
-    /// The neighbours that a walk shows: virtual nodes are walked through, ignored ones left out.
+    /// The neighbours that a walk shows: virtual nodes are walked through, each by the shortest way and of several such
+    /// ways by the first in alphabetical order, so that it does not matter how the graph came about; ignored ones are left
+    /// out.
     pub(super) fn hops(&self, level: Level, node: NameId, direction: Direction) -> Vec<Hop> {
         let mut hops = Vec::new();
         let mut passed: Vec<NameId> = Vec::new();
-        let mut open: Vec<(NameId, Vec<u32>, Vec<NameId>)> = vec![(node, Vec::new(), Vec::new())];
-        while let Some((from, edges, via)) = open.pop() {
+        let mut open: VecDeque<(NameId, Vec<u32>, Vec<NameId>)> = VecDeque::from([(node, Vec::new(), Vec::new())]);
+        while let Some((from, edges, via)) = open.pop_front() {
+            let mut through: BTreeMap<String, (NameId, Vec<u32>)> = BTreeMap::new();
             for (other, number) in self.neighbours(level, from, direction) {
                 match self.kind_of(level, other) {
                     NodeKind::Ignored => {}
@@ -300,12 +303,16 @@ impl Graph {
                     }
                     NodeKind::Virtual if passed.contains(&other) || other == node => {}
                     NodeKind::Virtual => {
-                        passed.push(other);
-                        let edges = edges.iter().copied().chain([number]).collect();
-                        let via = via.iter().copied().chain([other]).collect();
-                        open.push((other, edges, via));
+                        let name = self.node_text(level, other);
+                        through.entry(name).or_insert_with(|| (other, Vec::new())).1.push(number);
                     }
                 }
+            }
+            for (other, numbers) in through.into_values() {
+                passed.push(other);
+                let edges = edges.iter().copied().chain(numbers).collect();
+                let via = via.iter().copied().chain([other]).collect();
+                open.push_back((other, edges, via));
             }
         }
         hops

@@ -240,7 +240,7 @@ mod tests {
         let rest = RegistryClient::Rest(RestRegistry::new(&url, None, &ClientTls::default()).unwrap());
         expected(unreadable(&rest, "hms.notifications", HMS));
         let text = check_topic(&rest, "hms.notifications", HMS).unwrap_err().to_string();
-        assert!(text.contains("hms.notifications-value version 2 (id 19): field eventId: the version lacks"), "{text}");
+        assert!(text.contains("hms.notifications-value version 2 (id 21): field eventId: the version lacks"), "{text}");
         // A deleted version counts no more.
         let (subject, deletion) =
             (Subject::parse("hms.notifications-value").unwrap(), crate::registry::decide::Deletion::Soft);

@@ -243,7 +243,8 @@ fn an_empty_cluster_gets_everything_in_order() {
     let registered = plan.actions.iter().filter(|action| matches!(action, Action::RegisterSchemas { .. })).count();
     let commits: Vec<&Action> =
         plan.actions.iter().filter(|action| matches!(action, Action::CommitStart { .. })).collect();
-    assert_eq!((created, registered, commits.len()), (built_in().topics.len(), SUBJECTS.len(), 5));
+    // Of four topics by `normalize` and of one each by `sql`, `statements` and `fold`.
+    assert_eq!((created, registered, commits.len()), (built_in().topics.len(), SUBJECTS.len(), 7));
     assert_eq!(created + registered + commits.len(), plan.actions.len());
     assert!(matches!(plan.actions.first(), Some(Action::CreateTopic { .. })));
     assert_eq!(

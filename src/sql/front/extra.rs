@@ -306,7 +306,7 @@ fn multi_insert(source: &Source<'_>, effort: &Effort<'_>, tokens: &[TokenWithSpa
         }
         pieces.push(parsed(source, effort, insert, &tokens[start]));
     }
-    Some(Body::Block { kind: StatementKind::Insert, is_definition: false, pieces })
+    Some(Body::Block { kind: StatementKind::Insert, pieces })
 }
 
 /// A dotted name followed by anything.
@@ -391,7 +391,7 @@ fn from_first(source: &Source<'_>, effort: &Effort<'_>, tokens: &[TokenWithSpan]
         insert.extend_from_slice(&part[tail..]);
         pieces.push(parsed(source, effort, insert, &tokens[*at]));
     }
-    Some(Body::Block { kind: StatementKind::Insert, is_definition: false, pieces })
+    Some(Body::Block { kind: StatementKind::Insert, pieces })
 }
 
 /// A piece of rewritten tokens that stands at a token.

@@ -46,8 +46,6 @@ pub(in crate::sql) enum Body {
     Block {
         /// What stands around the pieces.
         kind: StatementKind,
-        /// Defines a routine (CREATE PROCEDURE) rather than running its statements now.
-        is_definition: bool,
         /// The statements, in order.
         pieces: Vec<Piece>,
     },

@@ -84,7 +84,7 @@ pub(super) fn definition(script: &mut Script<'_>, out: &mut Vec<Piece>) -> bool 
         }
     };
     script.texts_of = texts;
-    let body = Body::Block { kind: StatementKind::Procedure, is_definition: true, pieces };
+    let body = Body::Block { kind: StatementKind::Procedure, pieces };
     out.push(script.piece(place, last, body));
     true
 }
@@ -146,7 +146,7 @@ pub(super) fn member(script: &mut Script<'_>, out: &mut Vec<Piece>) {
             script.nesting += 1;
             block(script, &mut pieces);
             script.nesting -= 1;
-            let body = Body::Block { kind: StatementKind::Procedure, is_definition: true, pieces };
+            let body = Body::Block { kind: StatementKind::Procedure, pieces };
             out.push(script.piece(place, script.at.saturating_sub(1), body));
         }
         _ => script.skip_to(|_, _| false),
@@ -238,7 +238,7 @@ pub(super) fn dynamic(script: &mut Script<'_>, out: &mut Vec<Piece>) -> bool {
             let (prefix, exact) = dynamic::quotes(&token.token);
             let exact = exact && literal(&token.token) == Some(text.as_str());
             let pieces = script.inner(&text, &token, prefix, exact);
-            Body::Block { kind: StatementKind::Call, is_definition: false, pieces }
+            Body::Block { kind: StatementKind::Call, pieces }
         }
         dynamic::Found::Unknown => Body::Extra(Extra::Opaque {
             kind: StatementKind::Call,

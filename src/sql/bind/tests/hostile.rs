@@ -58,10 +58,10 @@ fn nesting_within_the_limit_is_bound() {
 
 #[test]
 fn long_unions_are_gathered_at_once() {
-    let sql = (0..3_000).map(|nth| format!("SELECT a, b FROM t{nth}")).collect::<Vec<_>>().join(" UNION ALL ");
+    let sql = (0..1_400).map(|nth| format!("SELECT a, b FROM t{nth}")).collect::<Vec<_>>().join(" UNION ALL ");
     let statements = plain(Dialect::Ansi, &sql);
-    assert_eq!(statements[0].inputs.len(), 3_000);
-    assert_eq!(statements[0].columns[0].sources.len(), 3_000);
+    assert_eq!(statements[0].inputs.len(), 1_400);
+    assert_eq!(statements[0].columns[0].sources.len(), 1_400);
 }
 
 /// Texts of many shapes, to be cut and mixed.

@@ -51,14 +51,21 @@ fn until(what: &str, mut reached: impl FnMut() -> bool) {
     }
 }
 
-/// The committed values of the topic.
+/// The committed values of the topic. A broker that has just come back may not lead its partitions yet.
 fn on_topic(site: &Site) -> Vec<Value> {
     let config = KafkaConfig::plain(site.bootstrap_servers()).unwrap();
     let mut values = Vec::new();
-    let reader = LogReader::new(&config, Isolation::Committed).unwrap();
-    reader
-        .read_topic(TOPIC, &mut |record| values.push(serde_json::from_slice(&record.value.unwrap()).unwrap()))
-        .unwrap();
+    until("the topic can be read", || {
+        values.clear();
+        let reader = LogReader::new(&config, Isolation::Committed).unwrap();
+        let read = reader
+            .read_topic(TOPIC, &mut |record| values.push(serde_json::from_slice(&record.value.unwrap()).unwrap()));
+        match read {
+            Ok(_) => true,
+            Err(error) if error.is_transient() => false,
+            Err(error) => panic!("{error}"),
+        }
+    });
     values
 }
 

@@ -33,7 +33,7 @@ structs! {
     CHECK_CONSTRAINTS = "CheckConstraintsResponse" { 1 "columns": (list SQL_CHECK) }
 }
 
-/// Types of answers.
+// Types of answers.
 
 pub(super) static TEXT: Wire = Wire::Text;
 pub(super) static TEXTS: Wire = Wire::List(&Wire::Text);

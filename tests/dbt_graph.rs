@@ -243,8 +243,11 @@ fn a_manifest_alone_gives_the_graph() {
     assert!(sql.text.contains("__dbt__cte__int_orders_pivoted"), "{}", sql.text);
 }
 
+/// Table, check, column, outcome, failures.
+type Outcome = (&'static str, &'static str, Option<&'static str>, &'static str, Option<i64>);
+
 /// What `dbt build` printed of its tests in r08, and `dbt source freshness` in r06.
-const OUTCOMES: [(&str, &str, Option<&str>, &str, Option<i64>); 25] = [
+const OUTCOMES: [Outcome; 25] = [
     ("core.dim_customers", "not_null_dim_customers_region", Some("region"), "warn", Some(40)),
     ("core.dim_customers", "unique_dim_customers_customer_id", Some("customer_id"), "passed", Some(0)),
     ("core.fct_orders", "not_null_fct_orders_order_id", Some("order_id"), "passed", Some(0)),

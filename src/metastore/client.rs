@@ -222,7 +222,7 @@ impl Metastore {
             Ok(answer) => Ok(objects(answer, "tables")),
             Err(MetastoreError::UnknownCall { .. }) => {
                 let database = qualified(catalog, database);
-                let args = [(1, Arg::Text(&*database)), (2, Arg::Texts(names))];
+                let args = [(1, Arg::Text(&database)), (2, Arg::Texts(names))];
                 let answer = present(self.call("get_table_objects_by_name", &args, &structs::TABLES, exceptions))?;
                 Ok(items(answer))
             }
@@ -241,7 +241,7 @@ impl Metastore {
         table: &str,
     ) -> Result<Vec<String>, MetastoreError> {
         let database = qualified(catalog, database);
-        let args = [(1, Arg::Text(&*database)), (2, Arg::Text(table)), (3, Arg::I16(-1))];
+        let args = [(1, Arg::Text(&database)), (2, Arg::Text(table)), (3, Arg::I16(-1))];
         let answer = present(self.call("get_partition_names", &args, &structs::TEXTS, MISSING_META))?;
         Ok(texts(answer.as_ref()))
     }
@@ -258,7 +258,7 @@ impl Metastore {
         names: &[String],
     ) -> Result<Vec<Object>, MetastoreError> {
         let database = qualified(catalog, database);
-        let args = [(1, Arg::Text(&*database)), (2, Arg::Text(table)), (3, Arg::Texts(names))];
+        let args = [(1, Arg::Text(&database)), (2, Arg::Text(table)), (3, Arg::Texts(names))];
         let answer = present(self.call("get_partitions_by_names", &args, &structs::PARTITIONS, META_MISSING))?;
         Ok(items(answer))
     }
@@ -269,7 +269,7 @@ impl Metastore {
     /// As for every call.
     pub fn functions(&mut self, catalog: Option<&str>, database: &str) -> Result<Vec<String>, MetastoreError> {
         let database = qualified(catalog, database);
-        let args = [(1, Arg::Text(&*database)), (2, Arg::Text("*"))];
+        let args = [(1, Arg::Text(&database)), (2, Arg::Text("*"))];
         let answer = present(self.call("get_functions", &args, &structs::TEXTS, META))?;
         Ok(texts(answer.as_ref()))
     }
@@ -285,7 +285,7 @@ impl Metastore {
         name: &str,
     ) -> Result<Option<Object>, MetastoreError> {
         let database = qualified(catalog, database);
-        let args = [(1, Arg::Text(&*database)), (2, Arg::Text(name))];
+        let args = [(1, Arg::Text(&database)), (2, Arg::Text(name))];
         let answer = self.call("get_function", &args, &structs::A_FUNCTION, META_MISSING);
         Ok(present(answer)?.map(object))
     }

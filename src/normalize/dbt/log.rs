@@ -80,13 +80,17 @@ pub(super) fn line(seen: &Seen<'_>, json: &str, told: &Told) -> Result<Normalize
             if result.status.is_empty() {
                 result.status = data.node_info.node_status.as_str().unwrap_or_default().to_owned();
             }
-            Event::End(result)
+            Event::End(Box::new(result))
         }
         _ => {
             let status = data.status.as_str().unwrap_or_default();
             // It does not tell when the source was loaded, but that staleness was found out, not that the check broke.
             let found = matches!(status, "error" | "warn" | "pass").then(String::new);
-            Event::End(NodeResult { status: status.to_owned(), max_loaded_at: found, ..NodeResult::default() })
+            Event::End(Box::new(NodeResult {
+                status: status.to_owned(),
+                max_loaded_at: found,
+                ..NodeResult::default()
+            }))
         }
     };
     let at = Moment { time: &info.ts, path: "/info/ts", invocation: &info.invocation_id };
@@ -111,7 +115,7 @@ pub(super) fn old_line(seen: &Seen<'_>, json: &str, told: &Told) -> Result<Norma
     let Some(result) = line.data.run_result.filter(|_| line.code == "Q025") else { return Ok(NO_OP) };
     let at = Moment { time: &line.ts, path: "/ts", invocation: &line.invocation_id };
     let node = if line.node_info.unique_id.is_empty() { line.data.node_info } else { line.node_info };
-    told_of(seen, told, &at, node, Event::End(result_of(result)?))
+    told_of(seen, told, &at, node, Event::End(Box::new(result_of(result)?)))
 }
 
 /// A record of Fusion's telemetry (`--log-format otel`), by its documentation: spans `NodeEvaluated` of phase `run`, or
@@ -193,7 +197,7 @@ pub(super) fn fusion_line(seen: &Seen<'_>, json: &str, told: &Told) -> Result<No
     let parts = [of.database, of.schema, of.identifier];
     let parts: Vec<String> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
     result.relation_name = (!parts.is_empty()).then(|| parts.join("."));
-    let event = if is_end { Event::End(result) } else { Event::Start };
+    let event = if is_end { Event::End(Box::new(result)) } else { Event::Start };
     let node = NodeInfo { unique_id: of.unique_id, ..NodeInfo::default() };
     let time = time.to_rfc3339();
     told_of(seen, told, &Moment { time: &time, path: "/end_time_unix_nano", invocation: &invocation }, node, event)
@@ -201,7 +205,7 @@ pub(super) fn fusion_line(seen: &Seen<'_>, json: &str, told: &Told) -> Result<No
 
 enum Event {
     Start,
-    End(NodeResult),
+    End(Box<NodeResult>),
 }
 
 /// When and in which invocation something was told.

@@ -248,7 +248,7 @@ fn cached(source: &Source<'_>, effort: &Effort<'_>, tokens: &[TokenWithSpan]) ->
 /// INSERT ALL|FIRST [WHEN … THEN] INTO t (…) VALUES (…) … query: one INSERT for each INTO.
 fn multi_insert(source: &Source<'_>, effort: &Effort<'_>, tokens: &[TokenWithSpan], from: usize) -> Option<Body> {
     let mut at = from;
-    let mut targets: Vec<(usize, usize, Option<(usize, usize)>)> = Vec::new();
+    let mut targets = Vec::new();
     let query = loop {
         let token = tokens.get(at)?;
         match as_word(token).map_or(Keyword::NoKeyword, |word| word.keyword) {

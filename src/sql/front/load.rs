@@ -34,7 +34,7 @@ pub(super) fn load(source: &Source<'_>, effort: &Effort<'_>, tokens: &[TokenWith
     let first = as_word(&tokens[0])?.keyword;
     let mut at = 1;
     // COPY [INTO] target [(columns)] FROM source; COPY source TO path; LOAD DATA … 'path' … INTO TABLE target.
-    if first == Keyword::LOAD || is(tokens.get(0), "IMPORT") {
+    if first == Keyword::LOAD || is(tokens.first(), "IMPORT") {
         let into = tokens.iter().position(|token| is(Some(token), "INTO"))?;
         let mut name = into + 1;
         while ["TABLE", "FILES", "OVERWRITE"].iter().any(|word| is(tokens.get(name), word)) {
@@ -46,7 +46,7 @@ pub(super) fn load(source: &Source<'_>, effort: &Effort<'_>, tokens: &[TokenWith
         let from = from.map_or(Place::Client, |path| Place::Path(path.to_owned()));
         return Some(Body::Extra(Extra::Load { kind: StatementKind::Copy, from, to, columns }));
     }
-    if is(tokens.get(0), "EXPORT") {
+    if is(tokens.first(), "EXPORT") {
         return exported(source, effort, tokens);
     }
     while ["INTO", "BINARY"].iter().any(|word| is(tokens.get(at), word)) {

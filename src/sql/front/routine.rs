@@ -381,8 +381,8 @@ fn declare(script: &mut Script<'_>, start: usize, end: usize, out: &mut Vec<Piec
 /// Behind the bracket that closes the one at `open`.
 pub(super) fn closing(tokens: &[TokenWithSpan], open: usize, end: usize) -> usize {
     let mut depth = 0_usize;
-    for at in open..end.min(tokens.len()) {
-        match &tokens[at].token {
+    for (at, token) in tokens.iter().enumerate().take(end).skip(open) {
+        match &token.token {
             Token::LParen => depth += 1,
             Token::RParen => {
                 depth = depth.saturating_sub(1);

@@ -515,7 +515,7 @@ impl<'a> Script<'a> {
     pub fn take(&mut self, start: usize, end: usize) -> Vec<TokenWithSpan> {
         if start == 0 && end == self.tokens.len() {
             // What is left is looked at by nobody but the walk, which stands at the end.
-            return std::mem::replace(&mut self.tokens, Vec::new());
+            return std::mem::take(&mut self.tokens);
         }
         self.tokens[start..end]
             .iter_mut()

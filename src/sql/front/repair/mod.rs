@@ -69,11 +69,11 @@ fn behind(tokens: &[TokenWithSpan], at: usize) -> usize {
 /// The first place from `from` on and outside of brackets that `found` takes.
 fn outside(tokens: &[TokenWithSpan], from: usize, found: impl Fn(usize) -> bool) -> Option<usize> {
     let mut depth = 0_usize;
-    for at in from..tokens.len() {
+    for (at, token) in tokens.iter().enumerate().skip(from) {
         if depth == 0 && found(at) {
             return Some(at);
         }
-        match tokens[at].token {
+        match token.token {
             Token::LParen | Token::LBracket => depth += 1,
             Token::RParen | Token::RBracket if depth == 0 => return None,
             Token::RParen | Token::RBracket => depth -= 1,

@@ -25,7 +25,7 @@ pub(in super::super) fn shorten(tokens: &mut Vec<TokenWithSpan>) {
                 if rows == KEPT {
                     from = Some(end);
                 }
-                let plain = tokens[row..end].iter().all(|token| constant(token));
+                let plain = tokens[row..end].iter().all(constant);
                 if !plain {
                     from = None;
                     rows = 0;

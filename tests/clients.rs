@@ -288,7 +288,7 @@ fn up_starts_from_nothing_serves_and_ends_on_a_signal() {
     let web = Web::new();
 
     let ready = web.eventually(&metrics.replace("/metrics", "/readyz"), &[], |answer| answer["status"] == "ready");
-    assert_eq!(ready["components"].as_array().unwrap().len(), 5, "{ready:#}");
+    assert_eq!(ready["components"].as_array().unwrap().len(), 8, "{ready:#}");
     let listener = up.metrics_address().to_owned();
     let healthy = || {
         let mut command = alone(folder.path());

@@ -26,6 +26,7 @@ mod registry_security;
 mod runtime;
 mod schema_cli;
 mod spark_graph;
+mod sql_lineage;
 mod store;
 mod support;
 mod tail_hms;

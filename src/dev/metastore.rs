@@ -19,7 +19,7 @@ const PROGRAM: &str = include_str!("metastore/Metastore.java");
 /// One jar a line: group, artifact and version, and the SHA-256.
 const JARS: &str = include_str!("metastore/jars.txt");
 /// The cache's folder; another list of jars needs another one.
-const JARS_FOLDER: &str = "hive-metastore-3.1.3-b";
+const JARS_FOLDER: &str = "hive-metastore-3.1.3-c";
 const LOGGING: &str = "rootLogger.level=WARN\nappender.console.type=Console\nappender.console.name=STDERR\n\
                        appender.console.target=SYSTEM_ERR\nappender.console.layout.type=PatternLayout\n\
                        appender.console.layout.pattern=%d %p %c: %m%n\nrootLogger.appenderRef.root.ref=STDERR\n";

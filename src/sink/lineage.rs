@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::decode::{Refused, decode, last_of_each_key};
+use super::memory::Followed;
 use crate::codec::avro::Decoder;
 use crate::failpoint;
 use crate::graph::{EdgeKey, Graph, NodeKind};
-use crate::kafka::{TopicId, TopicPartition};
+use crate::kafka::TopicPartition;
 use crate::model::record::{CatalogRecord, CatalogTopic};
-use crate::stage::{PositionDelta, Positions, Sink, SinkError, StageRecord, StoredPosition};
+use crate::stage::{PositionDelta, Sink, SinkError, StageRecord, StoredPosition};
 use crate::store::{GraphRow, Position, Store, StoreError};
 
 /// The graph as its readers hold it.
@@ -45,22 +45,13 @@ impl LoadedGraph {
 /// or from the topics.
 pub struct LineageSink {
     graph: SharedGraph,
-    decoder: Arc<Decoder>,
-    positions: Positions,
-    topic_ids: BTreeMap<TopicPartition, TopicId>,
-    refused: Refused,
+    followed: Followed,
 }
 
 impl LineageSink {
     /// A sink with an empty graph that follows the topics from their start.
     pub fn new(decoder: Arc<Decoder>) -> Self {
-        Self {
-            graph: SharedGraph::default(),
-            decoder,
-            positions: Positions::new(),
-            topic_ids: BTreeMap::new(),
-            refused: Refused::default(),
-        }
+        Self { graph: SharedGraph::default(), followed: Followed::new("lineage", decoder) }
     }
 
     /// A sink that goes on from `loaded`.
@@ -68,10 +59,8 @@ impl LineageSink {
         let mut sink = Self::new(decoder);
         for position in loaded.positions {
             let key = TopicPartition::new(position.key.topic, position.key.partition);
-            if let Some(id) = position.topic_id.and_then(|id| id.parse().ok()) {
-                sink.topic_ids.insert(key.clone(), id);
-            }
-            sink.positions.set(key, position.next_offset);
+            let id = position.topic_id.and_then(|id| id.parse().ok());
+            sink.followed.start_at(key, position.next_offset, id);
         }
         sink.graph = Arc::new(RwLock::new(loaded.graph));
         sink
@@ -88,31 +77,16 @@ impl Sink for LineageSink {
         &mut self,
         partitions: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, StoredPosition>, SinkError> {
-        Ok(partitions
-            .iter()
-            .filter_map(|partition| {
-                let next = self.positions.get(partition)?;
-                Some((partition.clone(), StoredPosition { next, topic_id: self.topic_ids.get(partition).copied() }))
-            })
-            .collect())
+        Ok(self.followed.positions(partitions))
     }
 
     fn write(&mut self, batch: &[StageRecord], delta: &PositionDelta) -> Result<(), SinkError> {
-        // Decode first: a registry that is away must not leave half a batch in the graph.
-        let latest = last_of_each_key(batch);
-        let decode = |record| Ok((record, decode(&self.decoder, record)?));
-        let decoded = latest.into_iter().map(decode).collect::<Result<Vec<_>, SinkError>>()?;
-        self.positions.apply(delta)?;
-        for (partition, span) in delta.iter() {
-            if let Some(id) = span.topic_id {
-                self.topic_ids.insert(partition.clone(), id);
-            }
-        }
+        let decoded = self.followed.take(batch, delta)?;
         let mut graph = self.graph.write().unwrap_or_else(PoisonError::into_inner);
         for (read, record) in decoded {
             match record.value {
                 Ok(value) => apply(&mut graph, record.topic, &record.key, value),
-                Err(why) => self.refused.note("lineage", &read.topic, (read.partition, read.offset), &why),
+                Err(why) => self.followed.leave_out(read, &why),
             }
         }
         drop(graph);
@@ -121,7 +95,7 @@ impl Sink for LineageSink {
     }
 
     fn degraded(&self) -> Option<String> {
-        self.refused.degraded()
+        self.followed.degraded()
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod decode;
 mod lineage;
+mod memory;
 mod postgres;
 mod schemas;
 mod search;

@@ -10,7 +10,7 @@ use super::feeder::Feeder;
 use super::oracle::{Account, Outcome, gather};
 use super::recovery::Watch;
 use super::schedule::Who;
-use super::site::Site;
+use super::site::{STAGES, Site};
 use super::{Events, notification_schema};
 
 /// Feeds all events to one process on servers of its own and lets it come to the end.
@@ -31,8 +31,7 @@ pub(super) fn undisturbed(
     let watch = Watch::start(&context)?;
     watch.wait_quiet(limit)?;
     let process = site.process(Who::A)?;
-    let stages = ["normalize", "sql", "statements", "fold", "postgres"];
-    let outcomes: BTreeMap<_, _> = stages.iter().map(|stage| (*stage, process.outcomes(stage))).collect();
+    let outcomes: BTreeMap<_, _> = STAGES.iter().map(|stage| (*stage, process.outcomes(stage))).collect();
     site.terminate(Who::A)?;
     let mut calm = gather(&context, &folder.join("entries"))?;
     let mut accounts = BTreeMap::new();

@@ -12,7 +12,7 @@ use super::disk::{Writes, limit_writes};
 use super::feeder::Feeder;
 use super::recovery::{Recovery, Standing, Watch};
 use super::schedule::{Crash, Damage, Fate, Fault, Refusal, Step, Who};
-use super::site::{PATIENCE, Site};
+use super::site::{PATIENCE, STAGES, Site};
 use crate::cli::draw::Dice;
 use crate::cli::exit::Reason;
 use crate::cli::running::Running;
@@ -174,12 +174,7 @@ impl Trial<'_> {
 
     /// Waits until a process deals with records, for a while: the other one may have all of them.
     fn wait_work(&mut self, who: Who) -> anyhow::Result<()> {
-        let total = |process: &Running| {
-            ["normalize", "sql", "statements", "fold", "postgres"]
-                .iter()
-                .map(|stage| process.records(stage))
-                .sum::<u64>()
-        };
+        let total = |process: &Running| STAGES.iter().map(|stage| process.records(stage)).sum::<u64>();
         let before = total(self.site.process(who)?);
         let started = Instant::now();
         self.site.wait_until(who, "it works", |process| total(process) > before || started.elapsed() > TO_WORK)

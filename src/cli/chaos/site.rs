@@ -21,6 +21,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 /// Runs a program that gets an error, and not a signal, where a file may not grow.
 const NO_SIGNAL: &str = r#"trap "" XFSZ; exec "$0" "$@""#;
 
+/// What stands between the raw topics and Postgres, in order: the roles that more than one process can share.
+pub(super) const STAGES: [&str; 5] = ["normalize", "sql", "statements", "fold", "postgres"];
 /// Settings of ours in the environment of whoever starts a campaign; they are not meant for it.
 const FOREIGN: [&str; 5] =
     ["KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL", "SCHEMA_REGISTRY_URL", "RUST_LOG", "OTEL_EXPORTER_OTLP_ENDPOINT"];
@@ -123,11 +125,11 @@ impl Site {
 
     /// Starts the process of that name. `failpoint` says where it is killed, as `name=kill@hit`.
     pub fn spawn(&mut self, who: Who, failpoint: Option<&str>) -> anyhow::Result<()> {
-        let roles: &[&str] = match who {
-            Who::A => &["up"],
-            Who::B => &["run", "normalize", "sql", "statements", "fold", "postgres"],
+        let roles = match who {
+            Who::A => vec!["up"],
+            Who::B => [&["run"], &STAGES[..]].concat(),
         };
-        let mut command = self.command("data", roles);
+        let mut command = self.command("data", &roles);
         command.env("TRIBUTARY_DATA_DIR", self.data_folder(who)).env("TRIBUTARY_INSTANCE", who.to_string());
         if who == Who::A {
             command.env("SCHEMA_REGISTRY_URL", format!("http://{}", self.registry_address));

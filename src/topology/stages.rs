@@ -162,11 +162,7 @@ impl StatementStage {
 
 impl Transform for StatementStage {
     fn apply(&mut self, record: &StageRecord, outputs: &mut Outputs) -> Result<(), Fault> {
-        let value = record.value.as_deref().ok_or_else(|| {
-            Rejection::new(ReasonCode::EmptyValue, "", "a fact has no value; who else writes to this topic?")
-        })?;
-        let fact = self.decoder.fact(value).map_err(decode_fault)?;
-        check_read(&fact, &self.limits)?;
+        let fact = read_fact(&self.decoder, record, &self.limits)?;
         let schemas = self.schemas.read().unwrap_or_else(PoisonError::into_inner);
         let normalized = self.binder.bind(&fact, &schemas)?;
         send_all(outputs, normalized, self.ids.facts)
@@ -202,11 +198,7 @@ impl FoldStage {
 
 impl KeyedTransform for FoldStage {
     fn apply(&mut self, record: &StageRecord, state: &mut dyn State, outputs: &mut Outputs) -> Result<(), Fault> {
-        let value = record.value.as_deref().ok_or_else(|| {
-            Rejection::new(ReasonCode::EmptyValue, "", "a fact has no value; who else writes to this topic?")
-        })?;
-        let fact = self.decoder.fact(value).map_err(decode_fault)?;
-        check_read(&fact, &self.limits)?;
+        let fact = read_fact(&self.decoder, record, &self.limits)?;
         check_place(&fact, record, outputs)?;
         let mut folded = FoldOutput::default();
         let outcome = self.folder.apply(record.partition, &fact, state, &mut folded)?;
@@ -247,6 +239,15 @@ impl FoldStage {
         }
         Ok(())
     }
+}
+
+fn read_fact(decoder: &Decoder, record: &StageRecord, limits: &FactLimits) -> Result<Fact, Fault> {
+    let value = record.value.as_deref().ok_or_else(|| {
+        Rejection::new(ReasonCode::EmptyValue, "", "a fact has no value; who else writes to this topic?")
+    })?;
+    let fact = decoder.fact(value).map_err(decode_fault)?;
+    check_read(&fact, limits)?;
+    Ok(fact)
 }
 
 /// Each entity has one owner, the task of its partition: a fact that lies in another one would give it two.

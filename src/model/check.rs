@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::fact::{Aspect, Column, Fact, QueryRun, Statement, UsagePart, Version};
 use super::id::{Canon, EntityId};
+use super::raw::Normalized;
 use super::reject::{ReasonCode, Rejection};
 use super::types::{MAX_DEPTH, count_fields};
 
@@ -55,6 +56,17 @@ pub fn check_made(fact: &Fact, limits: &FactLimits) -> Result<(), Rejection> {
         let message = format!("what it says of {entity} cannot be kept: {} (at {})", fault.message, fault.path);
         Rejection::new(fault.code, "", message)
     })
+}
+
+/// [`check_made`] for all that a source's normaliser has made of a record.
+///
+/// # Errors
+/// As [`check_made`], of the first fact at fault.
+pub fn checked(normalized: Normalized, limits: &FactLimits) -> Result<Normalized, Rejection> {
+    if let Normalized::Facts(facts) = &normalized {
+        facts.iter().try_for_each(|fact| check_made(fact, limits))?;
+    }
+    Ok(normalized)
 }
 
 /// Checks a fact that was read from its topic, where anybody may have written it.

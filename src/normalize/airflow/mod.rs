@@ -16,13 +16,13 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::codec::{Limits, json};
-use crate::model::check::{FactLimits, check_made};
+use crate::model::check::{FactLimits, checked};
 use crate::model::fact::{Source, Version};
 use crate::model::id::Identity;
-use crate::model::raw::{Normalized, RawRecord};
+use crate::model::raw::{Normalized, RawRecord, hash, utf8};
 use crate::model::reject::{ReasonCode, Rejection};
 
-use super::openlineage::{hash, without_non_numbers};
+use super::openlineage::without_non_numbers;
 use part::Part;
 
 /// What an installation decides about reading events.
@@ -83,15 +83,8 @@ impl AirflowNormalizer {
     /// # Errors
     /// A [`Rejection`] if the record can never be normalized; its path leads to the first fault in the value.
     pub fn normalize(&self, record: &RawRecord<'_>) -> Result<Normalized, Rejection> {
-        let value = record.value.ok_or_else(|| {
-            let message = "an Airflow event has a value; tombstones mean nothing here";
-            Rejection::new(ReasonCode::EmptyValue, "", message)
-        })?;
-        let text = std::str::from_utf8(value).map_err(|error| {
-            let message = format!("byte {} is not UTF-8", error.valid_up_to());
-            Rejection::new(ReasonCode::InvalidUtf8, "", message)
-        })?;
-        let json = self.parse(text)?;
+        let value = record.required("an Airflow event")?;
+        let json = self.parse(utf8(value)?)?;
         let frame = Part::of(&json, "")?;
         let kind = frame.required_text("event_type")?;
         let (subject, what) = kind.split_once('.').unwrap_or((kind, ""));
@@ -113,10 +106,7 @@ impl AirflowNormalizer {
             "asset_alias" => return Ok(Normalized::NoOp("airflow_asset_alias")),
             _ => return Err(unknown(kind)),
         };
-        if let Normalized::Facts(facts) = &normalized {
-            facts.iter().try_for_each(|fact| check_made(fact, &self.config.facts))?;
-        }
-        Ok(normalized)
+        checked(normalized, &self.config.facts)
     }
 
     /// Python writes NaN and Infinity, which JSON does not have; they mean that a number is unknown.

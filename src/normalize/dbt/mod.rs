@@ -22,14 +22,13 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 
 use crate::codec::Limits;
 use crate::codec::time::parse_micros;
-use crate::model::check::{FactLimits, check_made, is_time};
+use crate::model::check::{FactLimits, checked, is_time};
 use crate::model::fact::{Source, Version};
 use crate::model::id::Identity;
-use crate::model::raw::{Normalized, RawRecord};
+use crate::model::raw::{Normalized, RawRecord, hash, utf8};
 use crate::model::reject::{ReasonCode, Rejection};
 use crate::normalize::openlineage::collect::Collector;
 
@@ -161,20 +160,10 @@ impl DbtNormalizer {
     /// # Errors
     /// A [`Rejection`] if the record is no artifact and no log line of dbt, or nobody says where its tables lie.
     pub fn normalize(&self, record: &RawRecord<'_>) -> Result<Normalized, Rejection> {
-        let value = record.value.ok_or_else(|| {
-            Rejection::new(ReasonCode::EmptyValue, "", "a dbt record has a value; tombstones mean nothing here")
-        })?;
-        let json = std::str::from_utf8(value).map_err(|error| {
-            let message = format!("byte {} is not UTF-8", error.valid_up_to());
-            Rejection::new(ReasonCode::InvalidUtf8, "", message)
-        })?;
-        let hash = Sha256::digest(value).iter().take(8).fold(0, |hash, &byte| (hash << 8) | u64::from(byte));
-        let seen = Seen { config: &self.config, record, hash };
-        let normalized = seen.record(json)?;
-        if let Normalized::Facts(facts) = &normalized {
-            facts.iter().try_for_each(|fact| check_made(fact, &self.config.facts))?;
-        }
-        Ok(normalized)
+        let value = record.required("a dbt record")?;
+        let json = utf8(value)?;
+        let seen = Seen { config: &self.config, record, hash: hash(value) };
+        checked(seen.record(json)?, &self.config.facts)
     }
 }
 

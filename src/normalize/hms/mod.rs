@@ -13,14 +13,12 @@ mod tests;
 
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use crate::codec::hms::event::{Change, HmsEvent};
 use crate::codec::hms::{HmsLimits, decode};
-use crate::model::check::{FactLimits, check_made};
+use crate::model::check::{FactLimits, checked};
 use crate::model::fact::{Source, Version};
 use crate::model::id::{IdError, Identity};
-use crate::model::raw::{Normalized, RawRecord};
+use crate::model::raw::{Normalized, RawRecord, hash};
 use crate::model::reject::{ReasonCode, Rejection};
 
 pub use events::COLUMNS_FACET;
@@ -85,10 +83,7 @@ impl HmsNormalizer {
             listing: event.listing.as_ref(),
         };
         let normalized = events::facts(&context, &event.change);
-        if let Normalized::Facts(facts) = &normalized {
-            facts.iter().try_for_each(|fact| check_made(fact, &self.facts))?;
-        }
-        Ok(normalized)
+        checked(normalized, &self.facts)
     }
 
     fn metastore(&self, event: &HmsEvent) -> Result<Metastore, Rejection> {
@@ -109,7 +104,7 @@ impl HmsNormalizer {
             // All that a listing says has one version: after the event with its id, before the next; a later listing of
             // the same id after an earlier one.
             Some(mark) => u64::from(u32::MAX) << 32 | u64::from(u32::try_from(mark.taken).unwrap_or(u32::MAX)),
-            None => u64::from_be_bytes(Sha256::digest(value).first_chunk().copied().unwrap_or_default()),
+            None => hash(value),
         };
         let (time, seq) = match (event.event_time, event.event_id) {
             (Some(seconds), Some(id)) => (seconds.saturating_mul(1_000_000), id),

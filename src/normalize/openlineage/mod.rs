@@ -19,17 +19,16 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::codec::Limits;
 use crate::codec::json;
-use crate::model::check::{FactLimits, check_made};
+use crate::model::check::{FactLimits, checked};
 use crate::model::fact::{
     Aspect, EntityKind, Entry, ExistenceState, ReportedName, Source, SqlText, Statement, Version,
 };
 use crate::model::id::{EntityId, Identity, NameIssue, ReportedBy, join_key, name_key};
-use crate::model::raw::{Normalized, RawRecord};
-use crate::model::reject::{ReasonCode, Rejection};
+use crate::model::raw::{self, Normalized, RawRecord, utf8};
+use crate::model::reject::Rejection;
 
 use super::dbt::DbtNamespace;
 use super::dbt::names::{Wanted, configured, resource_type, run_id as dbt_run_id};
@@ -80,31 +79,21 @@ impl OpenLineageNormalizer {
 
     /// Normalises a record whose value is a JSON event. Rejects what breaks the specification's core.
     pub fn normalize(&self, record: &RawRecord<'_>) -> Result<Normalized, Rejection> {
-        let value = record.value.ok_or_else(|| {
-            Rejection::new(
-                ReasonCode::EmptyValue,
-                "",
-                "an OpenLineage record has a value; tombstones mean nothing here",
-            )
-        })?;
-        self.normalize_json(record, value)
+        self.normalize_json(record, record.required("an OpenLineage record")?)
     }
 
     /// Normalises a record whose event was decoded from another format into `json`.
     pub fn normalize_json(&self, record: &RawRecord<'_>, json: &[u8]) -> Result<Normalized, Rejection> {
-        let text = std::str::from_utf8(json).map_err(|error| {
-            let message = format!("byte {} is not UTF-8", error.valid_up_to());
-            Rejection::new(ReasonCode::InvalidUtf8, "", message)
-        })?;
+        let text = utf8(json)?;
         json::check_values(text, self.config.json)?;
-        let hash = hash(record.value.unwrap_or(json));
+        let hash = raw::hash(record.value.unwrap_or(json));
         match self.decode(text) {
-            Ok(event) => self.checked(self.facts(record, event, hash)),
+            Ok(event) => checked(self.facts(record, event, hash), &self.config.facts),
             // Python writes NaN and Infinity, which JSON does not have; they mean that a number is unknown.
             Err(rejection) => match without_non_numbers(text) {
                 Some(mended) => {
                     let event = self.decode(&mended)?;
-                    self.checked(self.facts(record, event, hash))
+                    checked(self.facts(record, event, hash), &self.config.facts)
                 }
                 None => Err(rejection),
             },
@@ -115,13 +104,6 @@ impl OpenLineageNormalizer {
         let event = envelope::decode(text, self.config.json)?;
         event.check(&self.config.facts)?;
         Ok(event)
-    }
-
-    fn checked(&self, normalized: Normalized) -> Result<Normalized, Rejection> {
-        if let Normalized::Facts(facts) = &normalized {
-            facts.iter().try_for_each(|fact| check_made(fact, &self.config.facts))?;
-        }
-        Ok(normalized)
     }
 
     fn facts(&self, record: &RawRecord<'_>, event: Event<'_>, hash: u64) -> Normalized {
@@ -459,11 +441,6 @@ fn mention_entries(namespace: &str, name: &str, named: Named) -> [Entry; 2] {
 /// A facet that counts as empty if it does not parse.
 fn read_leniently<T: serde::de::DeserializeOwned + Default>(raw: &serde_json::value::RawValue) -> T {
     serde_json::from_str(raw.get()).unwrap_or_default()
-}
-
-/// The start of the hash of a raw value, which breaks ties between versions.
-pub(in crate::normalize) fn hash(value: &[u8]) -> u64 {
-    Sha256::digest(value).iter().take(8).fold(0, |hash, &byte| (hash << 8) | u64::from(byte))
 }
 
 /// The text with the bare words `NaN`, `Infinity` and `-Infinity` outside strings replaced by `null`; `None` if there

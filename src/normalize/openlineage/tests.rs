@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::model::fact::{Fact, Origin};
+use crate::model::reject::ReasonCode;
 
 fn record(value: &[u8]) -> RawRecord<'_> {
     let origin = Origin { topic: "raw.openlineage".into(), partition: 0, offset: 7 };

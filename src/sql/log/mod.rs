@@ -42,7 +42,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::codec::{Limits, json};
-use crate::model::raw::RawRecord;
+use crate::model::raw::{RawRecord, utf8};
 use crate::model::reject::{ReasonCode, Rejection};
 
 pub use event::{
@@ -85,9 +85,7 @@ impl Default for LogConfig {
 /// A rejection with the path of the first fault: no JSON, no shape that is known, a field that cannot be read, no
 /// instance, too many values.
 pub fn decode<'a>(record: &RawRecord<'a>, config: &LogConfig) -> Result<LogLine<'a>, Rejection> {
-    let value = record.value.ok_or_else(|| {
-        Rejection::new(ReasonCode::EmptyValue, "", "a query log record has a value; tombstones mean nothing here")
-    })?;
+    let value = record.required("a query log record")?;
     let received = record.timestamp_ms.and_then(|ms| ms.checked_mul(1_000));
     decode_value(value, received, Instances::Configured(config), config)
 }
@@ -115,10 +113,7 @@ fn decode_value<'a>(
     instances: Instances<'_>,
     config: &LogConfig,
 ) -> Result<LogLine<'a>, Rejection> {
-    let text = std::str::from_utf8(value).map_err(|error| {
-        let message = format!("byte {} is not UTF-8", error.valid_up_to());
-        Rejection::new(ReasonCode::InvalidUtf8, "", message)
-    })?;
+    let text = utf8(value)?;
     let cx = Context { instances, told: None, received };
     let text = text.trim_start_matches('\u{feff}').trim_ascii();
     let line = match text.as_bytes().first() {

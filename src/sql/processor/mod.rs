@@ -27,8 +27,6 @@ mod tests;
 
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use super::Options;
 use super::log::{self, AccessPart, LogConfig, LogLine, QueryEvent, QueryStatus};
 use super::schemas::Schemas;
@@ -36,7 +34,7 @@ use super::types::{StatementKind, StatementLineage};
 use crate::model::check::FactLimits;
 use crate::model::fact::{Fact, Origin};
 use crate::model::id::Identity;
-use crate::model::raw::{Normalized, RawRecord};
+use crate::model::raw::{Normalized, RawRecord, hash};
 use crate::model::reject::Rejection;
 use crate::model::state::{State, StateError};
 
@@ -335,8 +333,4 @@ fn cut(text: &str, most: usize) -> &str {
     }
     let end = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     text.get(..end).unwrap_or_default()
-}
-
-fn hash(value: &[u8]) -> u64 {
-    Sha256::digest(value).iter().take(8).fold(0, |hash, &byte| (hash << 8) | u64::from(byte))
 }

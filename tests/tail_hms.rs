@@ -207,6 +207,16 @@ fn a_snapshot_says_what_the_history_says_and_a_gap_is_listed() {
     client.table("sales.after", &["y"], &[]);
     let said = run_to_current(&site, &metastore);
     assert!(said.contains("1 notifications sent (0 late), 0 listings made"), "{said}");
+    let repaired = digested(&site);
+    let mut names: BTreeSet<&str> = by_events.keys().map(String::as_str).collect();
+    names.remove("tables sales.plain");
+    names.extend(["tables sales.new", "tables sales.after", "databases .default"]);
+    assert_eq!(repaired.keys().map(String::as_str).collect::<BTreeSet<_>>(), names);
+    assert_eq!(repaired["tables sales.orders"]["partitionCount"], 4);
+    // While the log is empty a listing is still this metastore's: nothing has changed, so nothing of the catalog does.
+    metastore.clean_log();
+    site.expect_success(&["snapshot", "hms", &metastore.server.address()]);
+    assert_eq!(differences(&repaired, &digested(&site)), Vec::<String>::new());
 }
 
 #[test]

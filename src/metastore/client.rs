@@ -124,6 +124,22 @@ impl Metastore {
         Ok(text(&self.call("getVersion", &[], &structs::TEXT, &[])?))
     }
 
+    /// The name that it gives itself in its messages (`thrift://host:9083`), also while there are none: its setting
+    /// `hive.metastore.uris`, which its listener writes into them. `None` if that is empty or not told.
+    ///
+    /// # Errors
+    /// As for every call.
+    pub fn server(&mut self) -> Result<Option<String>, MetastoreError> {
+        let args = [(1, Arg::Text("hive.metastore.uris")), (2, Arg::Text(""))];
+        match self.call("get_config_value", &args, &structs::TEXT, &["ConfigValSecurityException"]) {
+            Ok(answer) => Ok(Some(text(&answer)).filter(|server| !server.trim().is_empty())),
+            // Proxies in front of metastores leave calls out, and some settings are not told to everybody.
+            Err(MetastoreError::UnknownCall { .. }) => Ok(None),
+            Err(MetastoreError::Exception { kind, .. }) if kind == "ConfigValSecurityException" => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Id of the newest entry of the notification log; 0 if there never was one.
     ///
     /// # Errors

@@ -74,8 +74,9 @@ pub struct Listing<'a> {
 }
 
 /// Lists everything into the outbox; the last names are in its open transaction, which the caller commits. `server` is
-/// the metastore's name in the records; without it that of the log's newest event, or else its first address. The
-/// listing is not older than `not_before`, seconds since the epoch.
+/// the metastore's name in the records; without it that of the log's newest event, or else the one that the metastore
+/// would write into the next event, or else its address: under another name the listing would be another metastore's.
+/// The listing is not older than `not_before`, seconds since the epoch.
 ///
 /// # Errors
 /// [`ListingError`]; a listing that was begun is without effect then.
@@ -92,10 +93,13 @@ pub fn list(
     let now = seconds_now();
     let time = newest.iter().map(|event| event.event_time).max();
     let event_time = time.unwrap_or_else(|| now - CLOCK_DIFFERENCE).max(not_before);
-    let named = || newest.iter().find_map(server_of).unwrap_or_else(|| metastore.name());
+    let server = match server.map(str::to_owned).or_else(|| newest.iter().find_map(server_of)) {
+        Some(server) => server,
+        None => metastore.server()?.unwrap_or_else(|| metastore.name()),
+    };
     let writer = ListingWriter {
         mark: ListingMark { id: Uuid::now_v7().to_string(), taken: now },
-        server: server.map_or_else(named, str::to_owned),
+        server,
         event_id,
         event_time,
     };

@@ -67,7 +67,7 @@ impl Normalizers {
 }
 
 fn events(hms_percent: u64, count: u64) -> Vec<RawEvent> {
-    let mix = Mix { seed: 1, jobs: 400, hms_percent };
+    let mix = Mix { seed: 1, jobs: 400, hms_percent, query_percent: 0 };
     (0..count).map(|index| mix.event(index)).collect()
 }
 

@@ -105,7 +105,7 @@ fn reversed_and_doubled_events_give_the_same_catalog() {
 #[test]
 fn a_repeated_event_costs_at_most_three_facts_three_records_and_three_state_records() {
     // The same job over the same tables with the same schemas, two runs within an hour; hours move `last_seen`.
-    let mix = Mix { seed: 7, jobs: 2, hms_percent: 0 };
+    let mix = Mix { seed: 7, jobs: 2, hms_percent: 0, query_percent: 0 };
     let of_job = |index: &u64| mix.event(*index).key.ends_with("job_000001");
     let runs: Vec<u64> = (0..100).filter(of_job).take(3).collect();
     let normalizer = OpenLineageNormalizer::new(OpenLineageConfig::default());

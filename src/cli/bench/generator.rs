@@ -2,16 +2,20 @@
 //!
 //! The mix follows the recorded samples: OpenLineage RunEvents of about 4 KB (START without datasets, COMPLETE with one
 //! or two inputs, one output, eight columns, schema, column lineage and SQL facets) and HMS notifications (CREATE_TABLE,
-//! ALTER_TABLE with two full tables, ADD_PARTITION). Knows nothing of Kafka.
+//! ALTER_TABLE with two full tables, ADD_PARTITION), and queries of the warehouse ([`super::queries`]). Knows nothing of
+//! Kafka.
 
 use serde_json::{Value, json};
 
 use crate::cli::draw::draw as hash;
 
+/// The topics that a mix may write to.
+pub const TOPICS: [&str; 3] = ["openlineage.events", "hms.notifications", "warehouse.query-logs"];
+
 /// One raw record to produce.
 #[derive(Clone, Debug)]
 pub struct RawEvent {
-    /// `openlineage.events` or `hms.notifications`.
+    /// One of [`TOPICS`].
     pub topic: &'static str,
     /// Record key as the real producers send it.
     pub key: String,
@@ -28,9 +32,11 @@ pub struct Mix {
     pub jobs: u64,
     /// Of 100 events, how many are HMS notifications.
     pub hms_percent: u64,
+    /// Of 100 events, how many are queries; if any are, the first `jobs` events create the tables that they use.
+    pub query_percent: u64,
 }
 
-const COLUMN_TYPES: [(&str, &str); 8] = [
+pub(super) const COLUMN_TYPES: [(&str, &str); 8] = [
     ("id", "bigint"),
     ("customer_id", "bigint"),
     ("amount", "decimal(12,2)"),
@@ -48,10 +54,16 @@ impl Mix {
     /// Event number `index` of this mix.
     pub fn event(&self, index: u64) -> RawEvent {
         let draw = hash(self.seed, index);
-        if draw % 100 < self.hms_percent {
-            self.notification(index, draw / 100)
-        } else {
-            self.run_event(index, draw / 100)
+        if self.query_percent > 0 && index < self.jobs {
+            // Kind 0 of notifications is a creation.
+            return self.notification(index, index);
+        }
+        match draw % 100 {
+            kind if kind < self.hms_percent => self.notification(index, draw / 100),
+            kind if kind < self.hms_percent + self.query_percent => {
+                super::queries::query(index, draw / 100, self.jobs, EPOCH_SECONDS * 1_000 + (index as i64) * 250)
+            }
+            _ => self.run_event(index, draw / 100),
         }
     }
 
@@ -249,7 +261,7 @@ fn add_partition(database: &str, name: &str, table_object: &str, seconds: i64, i
 }
 
 /// RFC 3339 with milliseconds.
-fn timestamp(millis: i64) -> String {
+pub(super) fn timestamp(millis: i64) -> String {
     chrono::DateTime::from_timestamp_millis(millis)
         .unwrap_or_default()
         .to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
@@ -261,7 +273,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_bytes_and_another_seed_others() {
-        let mix = Mix { seed: 1, jobs: 50, hms_percent: 30 };
+        let mix = Mix { seed: 1, jobs: 50, hms_percent: 30, query_percent: 30 };
         let other = Mix { seed: 2, ..mix };
         let bytes = |mix: Mix| (0..200).map(|i| mix.event(i).value).collect::<Vec<_>>();
         assert_eq!(bytes(mix), bytes(mix));
@@ -270,7 +282,7 @@ mod tests {
 
     #[test]
     fn an_openlineage_event_is_about_four_kilobytes_as_the_samples_are() {
-        let mix = Mix { seed: 1, jobs: 50, hms_percent: 0 };
+        let mix = Mix { seed: 1, jobs: 50, hms_percent: 0, query_percent: 0 };
         let mean = (0..100).map(|i| mix.event(i).value.len()).sum::<usize>() / 100;
         assert!((3_500..4_800).contains(&mean), "mean size {mean}");
     }

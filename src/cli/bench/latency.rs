@@ -87,7 +87,7 @@ fn joined<T>(outcome: std::thread::Result<Result<T, Failure>>) -> Result<T, Fail
 
 fn send(producer: &Producer, mix: &Mix, (rate, seconds): (u64, u64), watched: [&Shared; 2]) -> Result<(), Failure> {
     // Jobs that nobody has seen, without notifications.
-    let fresh = Mix { seed: mix.seed + 1, jobs: u64::MAX, hms_percent: 0 };
+    let fresh = Mix { seed: mix.seed + 1, jobs: u64::MAX, hms_percent: 0, query_percent: 0 };
     let every = (rate / PROBES_PER_SECOND).max(1);
     let started = Instant::now();
     for nth in 0..rate * (SETTLING_SECONDS + seconds) {

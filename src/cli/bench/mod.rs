@@ -8,6 +8,7 @@ mod catalog;
 mod latency;
 mod load;
 mod pipeline;
+mod queries;
 mod registry;
 mod rekey;
 

@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::generator::Mix;
+use super::generator::{self, Mix};
 use super::latency::{self, Latencies, percentile};
 use super::procstat::{Usage, process_usage, tree_usage};
 use super::rekey;
@@ -16,7 +16,6 @@ use crate::cli::context::{Context, load_config};
 use crate::cli::exit::{Because, Failure, Reason};
 use crate::cli::flow::Flow;
 use crate::cli::processes::{Plan, Process, Role, start_missing};
-use crate::cli::recorded::OPENLINEAGE_TOPIC;
 use crate::cli::topology;
 use crate::kafka::{OutgoingRecord, Producer};
 
@@ -24,7 +23,8 @@ const QUIET_LIMIT: Duration = Duration::from_secs(1_800);
 
 /// The load.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: tributary bench pipeline --events 100000 --hms-percent 0 --data-dir /tmp/bench")]
+#[command(after_help = "Examples: tributary bench pipeline --events 100000 --hms-percent 0 --data-dir /tmp/bench
+          tributary bench pipeline --hms-percent 0 --query-percent 100 --rate-seconds 0")]
 pub struct PipelineArgs {
     /// Events in the throughput run
     #[arg(long, default_value_t = 50_000)]
@@ -41,6 +41,9 @@ pub struct PipelineArgs {
     /// How many of 100 events are metastore notifications
     #[arg(long, default_value_t = 20)]
     hms_percent: u64,
+    /// How many of 100 events are queries of a warehouse
+    #[arg(long, default_value_t = 0)]
+    query_percent: u64,
     /// Runs and measures this stage alone; it reads what the ones before it have written
     #[arg(long, value_enum)]
     stage: Option<Stage>,
@@ -62,6 +65,8 @@ enum Stage {
     Rekey,
     /// Raw records become facts
     Normalize,
+    /// Query logs become facts
+    Sql,
     /// Facts become the catalog
     Fold,
     /// The catalog becomes tables
@@ -73,6 +78,7 @@ impl Stage {
         match self {
             Self::Rekey => None,
             Self::Normalize => Some(Role::Normalize),
+            Self::Sql => Some(Role::Sql),
             Self::Fold => Some(Role::Fold),
             Self::Postgres => Some(Role::Postgres),
         }
@@ -115,15 +121,17 @@ pub(super) fn run(flags: &SettingFlags, args: &PipelineArgs) -> Result<(), Failu
     topology::apply_quietly(&context)?;
     let producer = Producer::new(&context.kafka).because(Reason::Unavailable)?;
     let flow = Flow::connect(&context)?;
-    if flow.was_fed(OPENLINEAGE_TOPIC)? {
-        // What is known already costs next to nothing: that is not what the figures are about.
-        return Err(anyhow!(
-            "{OPENLINEAGE_TOPIC} holds events of an earlier run: measure with a --data-dir or a cluster without any"
-        ))
-        .because(Reason::Configuration);
+    for topic in generator::TOPICS {
+        if flow.was_fed(topic)? {
+            // What is known already costs next to nothing: that is not what the figures are about.
+            return Err(anyhow!(
+                "{topic} holds events of an earlier run: measure with a --data-dir or a cluster without any"
+            ))
+            .because(Reason::Configuration);
+        }
     }
     let bench = Bench { context, flow, producer, kafka, postgres };
-    let mix = Mix { seed: args.seed, jobs: args.jobs, hms_percent: args.hms_percent };
+    let mix = Mix { seed: args.seed, jobs: args.jobs, hms_percent: args.hms_percent, query_percent: args.query_percent };
 
     let measured = match args.stage {
         None => {

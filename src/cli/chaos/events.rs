@@ -106,7 +106,7 @@ fn framed_poison() -> Vec<Event> {
 
 /// Event `index` of a generated world: another metastore, another lake, other jobs than those of other worlds.
 fn of_world(seed: u64, world: usize, index: u64) -> Event {
-    let mix = Mix { seed: seed.wrapping_add(world as u64), jobs: JOBS, hms_percent: HMS_PERCENT };
+    let mix = Mix { seed: seed.wrapping_add(world as u64), jobs: JOBS, hms_percent: HMS_PERCENT, query_percent: 0 };
     let event = mix.event(index);
     let text = String::from_utf8(event.value).expect("generated events are text");
     let value = text.replace("load", &format!("load{world}")).into_bytes();
@@ -163,7 +163,7 @@ pub fn mixed(seed: u64, count: usize, notification_schema: u32) -> Vec<Event> {
 
 /// A notification of a world of its own, as datum of `schemas/hms.notifications-value`.
 fn framed_notification(seed: u64, index: u64, schema: u32) -> Event {
-    let mix = Mix { seed, jobs: JOBS, hms_percent: 100 };
+    let mix = Mix { seed, jobs: JOBS, hms_percent: 100, query_percent: 0 };
     let text = String::from_utf8(mix.event(index).value).expect("generated events are text");
     let envelope: Value = serde_json::from_str(&text.replace("load", "framed")).expect("generated events are JSON");
     let mut datum = start_frame(schema);

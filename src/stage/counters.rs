@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::outputs::Tally;
 use crate::model::reject::ReasonCode;
 
 /// How many records a task took in and what became of them. Counted when their transaction has committed.
@@ -15,6 +16,8 @@ pub struct Counters {
     pub no_ops: BTreeMap<&'static str, u64>,
     /// Dead letters, by reason.
     pub dead_letters: BTreeMap<&'static str, u64>,
+    /// What the stage counts besides.
+    pub tallies: BTreeMap<Tally, u64>,
     /// Records written to output topics.
     pub produced: u64,
     /// Committed transactions or sink writes.
@@ -42,6 +45,13 @@ impl Counters {
         *self.dead_letters.entry(reason.as_str()).or_default() += 1;
     }
 
+    /// Counts what a record was tallied as.
+    pub fn tally(&mut self, tallies: &[Tally]) {
+        for tally in tallies {
+            *self.tallies.entry(*tally).or_default() += 1;
+        }
+    }
+
     /// Whether each record has exactly one outcome.
     pub fn balanced(&self) -> bool {
         self.records == self.outputs + self.no_ops.values().sum::<u64>() + self.dead_letters.values().sum::<u64>()
@@ -65,6 +75,10 @@ impl Counters {
             count("dlq_records_total", "reason", reason, *n);
             *self.dead_letters.entry(reason).or_default() += n;
         }
+        for (tally, n) in &batch.tallies {
+            count(tally.counter, tally.label, tally.value, *n);
+            *self.tallies.entry(*tally).or_default() += n;
+        }
         self.records += batch.records;
         self.outputs += batch.outputs;
         self.produced += batch.produced;
@@ -82,11 +96,14 @@ mod tests {
         batch.output();
         batch.no_op("unchanged");
         batch.dead_letter(ReasonCode::InvalidJson);
+        let tally = Tally { counter: "sql_queries_total", label: "lineage", value: "complete" };
+        batch.tally(&[tally, tally]);
         let mut total = Counters::default();
         total.commit("s", &batch);
         total.commit("s", &batch);
         assert!(total.balanced());
         assert_eq!((total.records, total.outputs, total.no_ops["unchanged"], total.commits), (6, 2, 2, 2));
+        assert_eq!(total.tallies, BTreeMap::from([(tally, 4)]));
         assert!(!Counters { records: 1, ..Counters::default() }.balanced());
     }
 }

@@ -41,7 +41,7 @@ pub use fault::Fault;
 pub use instance::{DataDir, DataDirError};
 pub use ledger::{Fate, Ledger, LedgerError, Letter, Outcome, Place, Verdict};
 pub use note::OffsetNote;
-pub use outputs::{Output, Outputs};
+pub use outputs::{Output, Outputs, Tally};
 pub use overlay::Overlay;
 pub use position::{PositionDelta, PositionError, Positions, Span, Start};
 pub use rebuild::{FromLocalError, StateReport, changelog_from_local, compare_store, rebuild_store};

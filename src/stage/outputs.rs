@@ -41,7 +41,19 @@ pub struct Outputs {
     targets: HashMap<Arc<str>, Target>,
     records: Vec<OutgoingRecord>,
     no_op: Option<&'static str>,
+    tallies: Vec<Tally>,
     fault: Option<Fault>,
+}
+
+/// Something that a stage counts besides records, once: a counter with the label `stage` and this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Tally {
+    /// Name of the counter.
+    pub counter: &'static str,
+    /// Label.
+    pub label: &'static str,
+    /// Value of the label.
+    pub value: &'static str,
 }
 
 impl Outputs {
@@ -97,6 +109,16 @@ impl Outputs {
         self.no_op = Some(reason);
     }
 
+    /// Counts something, if the record's transaction commits.
+    pub fn tally(&mut self, tally: Tally) {
+        self.tallies.push(tally);
+    }
+
+    /// What was counted.
+    pub fn tallies(&self) -> &[Tally] {
+        &self.tallies
+    }
+
     /// The records so far.
     pub fn records(&self) -> &[OutgoingRecord] {
         &self.records
@@ -130,6 +152,7 @@ impl Outputs {
     pub fn clear(&mut self) {
         self.records.clear();
         self.no_op = None;
+        self.tallies.clear();
         self.fault = None;
     }
 }

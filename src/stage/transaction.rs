@@ -224,6 +224,7 @@ impl Core {
                 } else {
                     open.batch.no_op(self.outputs.no_op_reason().unwrap_or("unchanged"));
                 }
+                open.batch.tally(self.outputs.tallies());
             }
             Err(Fault::Poison(rejection)) => {
                 if let Some(overlay) = &mut partition.overlay {

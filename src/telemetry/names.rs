@@ -69,6 +69,11 @@ pub const METRICS: &[Metric] = &[
         "Records that a stage or sink has dealt with; outcome is output, no_op or dead_letter and each record has one",
     ),
     counter("stage_no_ops_total", &["stage", "reason"], "Valid records that say nothing to the catalog, by reason"),
+    counter(
+        "sql_queries_total",
+        &["stage", "lineage"],
+        "Queries counted once each, by how their text was bound: complete, partial, failed or no_text",
+    ),
     counter("dlq_records_total", &["stage", "reason"], "Records sent to a dead-letter topic, by reason"),
     counter(
         "stage_aborts_total",

@@ -17,7 +17,7 @@ use crate::normalize::hms::HmsNormalizer;
 use crate::normalize::openlineage::OpenLineageNormalizer;
 use crate::sink::SharedSchemas;
 use crate::sql::processor::{ProcessError, QueryProcessor, StatementBinder};
-use crate::stage::{Fault, KeyedTransform, Output, Outputs, StageRecord, Transform, origin_of};
+use crate::stage::{Fault, KeyedTransform, Output, Outputs, StageRecord, Tally, Transform, origin_of};
 
 /// The topic of facts.
 pub const FACTS: &str = "catalog.facts";
@@ -134,6 +134,9 @@ impl KeyedTransform for SqlStage {
             ProcessError::Rejected(rejection) => Fault::Poison(rejection),
             ProcessError::State(error) => error.into(),
         })?;
+        if let Some(bound) = self.processor.bound() {
+            outputs.tally(Tally { counter: "sql_queries_total", label: "lineage", value: bound.as_str() });
+        }
         send_all(outputs, normalized, self.ids.facts)
     }
 }

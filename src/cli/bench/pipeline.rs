@@ -131,7 +131,8 @@ pub(super) fn run(flags: &SettingFlags, args: &PipelineArgs) -> Result<(), Failu
         }
     }
     let bench = Bench { context, flow, producer, kafka, postgres };
-    let mix = Mix { seed: args.seed, jobs: args.jobs, hms_percent: args.hms_percent, query_percent: args.query_percent };
+    let mix =
+        Mix { seed: args.seed, jobs: args.jobs, hms_percent: args.hms_percent, query_percent: args.query_percent };
 
     let measured = match args.stage {
         None => {

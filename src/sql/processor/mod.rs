@@ -30,7 +30,7 @@ use std::sync::Arc;
 use super::Options;
 use super::log::{self, AccessPart, LogConfig, LogLine, QueryEvent, QueryStatus};
 use super::schemas::Schemas;
-use super::types::{StatementKind, StatementLineage};
+use super::types::{StatementKind, StatementLineage, Status};
 use crate::model::check::FactLimits;
 use crate::model::fact::{Fact, Origin};
 use crate::model::id::Identity;
@@ -81,6 +81,42 @@ pub enum ProcessError {
 pub struct QueryProcessor {
     config: ProcessorConfig,
     answers: Answers,
+    bound: Option<Bound>,
+}
+
+/// How the text of a query was bound: as well as the worst of its statements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bound {
+    /// There is no text.
+    NoText,
+    /// Every name was resolved.
+    Complete,
+    /// A part is missing.
+    Partial,
+    /// A statement was not understood.
+    Failed,
+}
+
+impl Bound {
+    fn of(text: &str, statements: &[StatementLineage]) -> Self {
+        let one = |statement: &StatementLineage| match statement.status {
+            Status::Complete => Self::Complete,
+            Status::Partial { .. } => Self::Partial,
+            Status::Failed { .. } => Self::Failed,
+        };
+        let least = if text.is_empty() { Self::NoText } else { Self::Complete };
+        statements.iter().map(one).max().map_or(least, |worst| worst.max(least))
+    }
+
+    /// As metrics have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoText => "no_text",
+            Self::Complete => "complete",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// A record on its way.
@@ -105,7 +141,7 @@ impl Input<'_> {
 impl QueryProcessor {
     /// A processor that has seen nothing.
     pub fn new(config: ProcessorConfig) -> Self {
-        Self { config, answers: Answers::default() }
+        Self { config, answers: Answers::default(), bound: None }
     }
 
     /// What `record` says, with what is kept in `state` of the records before it, bound against `schemas`.
@@ -118,6 +154,7 @@ impl QueryProcessor {
         schemas: &Schemas,
         state: &mut dyn State,
     ) -> Result<Normalized, ProcessError> {
+        self.bound = None;
         let line = log::decode(record, &self.config.logs)?;
         let value = record.value.unwrap_or_default();
         let input = Input {
@@ -145,6 +182,11 @@ impl QueryProcessor {
             Err(reason) => Ok(Normalized::NoOp(reason)),
             Ok(()) => Ok(Normalized::NoOp("told_this_hour")),
         }
+    }
+
+    /// How the text of the query was bound that [`Self::process`] has counted; `None` if it has counted none.
+    pub fn bound(&self) -> Option<Bound> {
+        self.bound
     }
 
     fn is_seen(&self, event: &QueryEvent<'_>, richness: u8, kept: &Kept<'_>, time: i64) -> Result<bool, StateError> {
@@ -189,6 +231,7 @@ impl QueryProcessor {
         let mut session = sitting.session.clone();
         let options = Options { remember: name.is_some(), ..config.options };
         let answer = self.answers.statements(text, event.dialect, &mut session, schemas, &names, &options);
+        self.bound = Some(Bound::of(text, &answer.statements));
         let mut effects = Effects::of_statements(&answer.statements, text, &names);
         effects.complete &= !event.truncated;
         if succeeded {

@@ -5,9 +5,11 @@
 
 pub mod keys;
 mod layers;
+mod reader;
 mod settings;
 mod sources;
 mod suggest;
+mod typed;
 pub mod value;
 
 #[cfg(test)]
@@ -193,5 +195,5 @@ pub fn load(sources: Sources) -> Result<Loaded, ConfigError> {
         }
         layers.text(path, &value, Origin::Flag(flag));
     }
-    settings::read(layers)
+    typed::read(layers)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Problem;
-use super::settings::{Reader, plain_text};
+use super::reader::{Reader, plain_text};
 
 /// The servers of one platform whose query logs come in.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

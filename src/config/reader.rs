@@ -12,6 +12,7 @@ use super::keys::Kind;
 use super::layers::{Layers, Said, SettingPath, key_of};
 use super::settings::Stage;
 use super::{Problem, value};
+
 /// Reads typed values out of the layers and collects what is wrong.
 pub(super) struct Reader {
     pub(super) layers: Layers,

@@ -14,6 +14,7 @@ use super::settings::{
 use super::{ConfigError, Effective, Loaded, Origin, Problem};
 use crate::model::id::{Identity, IdentityConfig, InstanceConfig, RewriteConfig};
 use crate::model::types::MAX_FIELDS;
+
 /// JSON libraries read 128 levels; state and records put a few around what a source says.
 const MAX_DEPTH: usize = 100;
 /// An id has to fit an index entry of Postgres, of which three must fit a page.

@@ -68,6 +68,18 @@ fn write() -> Result<(), Box<dyn Error>> {
     for line in lines(&fixtures.join("airflow"))? {
         corpus.put("airflow", line.as_bytes())?;
     }
+    for line in lines(&fixtures.join("dbt"))? {
+        corpus.put("dbt", line.as_bytes())?;
+    }
+    for line in lines(&fixtures.join("query_logs"))? {
+        corpus.put("query_log", line.as_bytes())?;
+        let line: Value = serde_json::from_str(&line)?;
+        let text = line["message"].as_str().and_then(|message| message.split_once("statement: "));
+        if let Some((_, text)) = text {
+            // Postgres is the fifth of the dialects.
+            corpus.put("sql", &[&[4], text.as_bytes()].concat())?;
+        }
+    }
     let normalizer = OpenLineageNormalizer::new(OpenLineageConfig::default());
     for line in lines(&fixtures.join("openlineage"))? {
         corpus.put("openlineage", line.as_bytes())?;

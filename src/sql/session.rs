@@ -1,6 +1,6 @@
 //! The state of a session: what one statement leaves for the next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use super::types::{ColumnLineage, Defaults, SourceColumn, TableName};
 
 /// At most so many of each are kept; the oldest go first.
 const KEPT: usize = 512;
-/// Lineage of more columns than this is not kept for a later rename.
+/// Lineage of at most so many columns is kept for later renames, the newest.
 const KEPT_COLUMNS: usize = 2_000;
 
 /// What the statements of a session so far leave behind: defaults, temporary tables with their lineage, the columns of
@@ -19,9 +19,10 @@ const KEPT_COLUMNS: usize = 2_000;
 pub struct Session {
     /// Where unqualified names belong now.
     pub defaults: Defaults,
-    pub(in crate::sql) temps: BTreeMap<String, SavedTemp>,
-    schemas: BTreeMap<String, Kept<Vec<Arc<str>>>>,
-    built: BTreeMap<String, Kept<Built>>,
+    // Shared with the copies of a session until one of them changes: most statements leave it as it was.
+    pub(in crate::sql) temps: Arc<BTreeMap<String, SavedTemp>>,
+    schemas: Arc<BTreeMap<String, Kept<Vec<Arc<str>>>>>,
+    built: Arc<BTreeMap<String, Kept<Built>>>,
     /// Counts what was kept, to know the oldest.
     sequence: u64,
 }
@@ -72,10 +73,17 @@ impl Session {
     }
 
     pub(in crate::sql) fn keep_temp(&mut self, key: &str, temp: SavedTemp) {
-        if self.temps.len() >= KEPT && !self.temps.contains_key(key) {
-            self.temps.pop_first();
+        let temps = Arc::make_mut(&mut self.temps);
+        if temps.len() >= KEPT && !temps.contains_key(key) {
+            temps.pop_first();
         }
-        self.temps.insert(key.to_owned(), temp);
+        temps.insert(key.to_owned(), temp);
+    }
+
+    pub(in crate::sql) fn forget_temp(&mut self, key: &str) {
+        if self.temps.contains_key(key) {
+            Arc::make_mut(&mut self.temps).remove(key);
+        }
     }
 
     pub(in crate::sql) fn schema(&self, table: &TableName) -> Option<&[Arc<str>]> {
@@ -88,13 +96,18 @@ impl Session {
     pub(in crate::sql) fn keep_schema(&mut self, table: &TableName, columns: Vec<Arc<str>>) {
         self.sequence += 1;
         let kept = Kept { nth: self.sequence, value: columns };
-        self.schemas.insert(table.to_string().to_lowercase(), kept);
-        drop_oldest(&mut self.schemas);
+        let schemas = Arc::make_mut(&mut self.schemas);
+        schemas.insert(table.to_string().to_lowercase(), kept);
+        drop_oldest(schemas);
     }
 
     pub(in crate::sql) fn forget(&mut self, table: &TableName) {
-        if !self.schemas.is_empty() {
-            self.schemas.remove(&table.to_string().to_lowercase());
+        if self.schemas.is_empty() {
+            return;
+        }
+        let key = table.to_string().to_lowercase();
+        if self.schemas.contains_key(&key) {
+            Arc::make_mut(&mut self.schemas).remove(&key);
         }
     }
 
@@ -104,37 +117,47 @@ impl Session {
         }
         self.sequence += 1;
         let key = table.to_string().to_lowercase();
-        // A second INSERT adds to the first.
-        let built = match self.built.remove(&key) {
-            Some(mut earlier) => {
-                let known = &mut earlier.value;
-                for input in built.inputs {
-                    if known.inputs.len() < KEPT_COLUMNS && !known.inputs.contains(&input) {
-                        known.inputs.push(input);
-                    }
-                }
-                known.columns.extend(built.columns);
-                known.columns.truncate(KEPT_COLUMNS);
-                earlier.value
+        let all = Arc::make_mut(&mut self.built);
+        // A second INSERT adds to the first; the same one again adds nothing.
+        let built = match all.remove(&key) {
+            Some(Kept { value: mut known, .. }) => {
+                add_new(&mut known.inputs, built.inputs);
+                add_new(&mut known.columns, built.columns);
+                known
             }
             None => built,
         };
-        self.built.insert(key, Kept { nth: self.sequence, value: built });
-        drop_oldest(&mut self.built);
+        all.insert(key, Kept { nth: self.sequence, value: built });
+        drop_oldest(all);
+        while all.len() > 1 && all.values().map(|kept| kept.value.columns.len()).sum::<usize>() > KEPT_COLUMNS {
+            forget_oldest(all);
+        }
     }
 
     pub(in crate::sql) fn take_built(&mut self, table: &TableName) -> Option<Built> {
         if self.built.is_empty() {
             return None;
         }
-        self.built.remove(&table.to_string().to_lowercase()).map(|kept| kept.value)
+        let key = table.to_string().to_lowercase();
+        self.built.contains_key(&key).then(|| Arc::make_mut(&mut self.built).remove(&key))?.map(|kept| kept.value)
     }
 }
 
+/// Adds what is not there yet, up to a bound.
+fn add_new<T: Ord + Clone>(known: &mut Vec<T>, new: Vec<T>) {
+    let there: BTreeSet<T> = known.iter().cloned().collect();
+    let room = KEPT_COLUMNS.saturating_sub(known.len());
+    known.extend(new.into_iter().filter(|one| !there.contains(one)).take(room));
+}
+
 fn drop_oldest<T>(map: &mut BTreeMap<String, Kept<T>>) {
-    if map.len() > KEPT
-        && let Some(oldest) = map.iter().min_by_key(|(_, kept)| kept.nth).map(|(key, _)| key.clone())
-    {
+    if map.len() > KEPT {
+        forget_oldest(map);
+    }
+}
+
+fn forget_oldest<T>(map: &mut BTreeMap<String, Kept<T>>) {
+    if let Some(oldest) = map.iter().min_by_key(|(_, kept)| kept.nth).map(|(key, _)| key.clone()) {
         map.remove(&oldest);
     }
 }

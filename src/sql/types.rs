@@ -139,7 +139,7 @@ pub struct SourceColumn {
 }
 
 /// What a column of an output is made of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ColumnLineage {
     /// The written table; `None` for the result of a plain query.
     pub table: Option<TableName>,

@@ -2,12 +2,13 @@
 //!
 //! What they are follows the recorded logs: of 100 queries 55 are dashboards' (one of a few texts per table, with other
 //! literals each time), 25 are people's joins and aggregations, 15 are loads (`INSERT … SELECT`, `MERGE`), 4 build a table
-//! anew and 1 fails. Tables, users and texts are used unevenly, as they are in life: a few of them by most.
+//! anew and 1 fails. Tables, users and texts are used unevenly, as they are in life: a few of them by most. What fills a
+//! table reads one of two others, so that lineage grows to an end, as it does where jobs run each day.
 
 use serde_json::json;
 
 use super::generator::{COLUMN_TYPES, RawEvent};
-use crate::cli::draw::Dice;
+use crate::cli::draw::{Dice, draw};
 
 /// People and services.
 const USERS: u64 = 300;
@@ -15,8 +16,8 @@ const USERS: u64 = 300;
 const SESSIONS: u64 = 1_000;
 
 /// Query number `index` over tables `0..tables`, begun at `millis` since the epoch.
-pub(super) fn query(index: u64, draw: u64, tables: u64, millis: i64) -> RawEvent {
-    let mut dice = Dice::new(draw);
+pub(super) fn query(index: u64, seed: u64, tables: u64, millis: i64) -> RawEvent {
+    let mut dice = Dice::new(seed);
     let session = dice.below(SESSIONS);
     let user = uneven(&mut dice, USERS);
     let (text, status) = text(&mut dice, tables);
@@ -25,7 +26,7 @@ pub(super) fn query(index: u64, draw: u64, tables: u64, millis: i64) -> RawEvent
     let value = json!({
         "platform": "hive",
         "instance": "hive://load-hms:9083",
-        "query_id": format!("load-{draw:016x}-{index}"),
+        "query_id": format!("load-{seed:016x}-{index}"),
         "session_id": format!("session-{session}"),
         "user": format!("user_{user:03}"),
         "application": if user.is_multiple_of(7) { "dashboards" } else { "cli" },
@@ -34,7 +35,7 @@ pub(super) fn query(index: u64, draw: u64, tables: u64, millis: i64) -> RawEvent
         "status": status,
         "error": (status == "failed").then_some("line 1:7: column 'amuont' cannot be resolved"),
         "dialect": "spark",
-        "schemas": [database(dice.below(tables))],
+        "schemas": [database(session)],
         "rows_read": dice.below(1_000_000),
         "bytes_read": dice.below(1 << 30),
         "text": text,
@@ -65,6 +66,7 @@ fn column(at: u64) -> &'static str {
 fn text(dice: &mut Dice, tables: u64) -> (String, &'static str) {
     let (number, other) = (uneven(dice, tables), uneven(dice, tables));
     let (one, two) = (table(number), table(other));
+    let source = table(draw(number, dice.below(2)) % tables);
     let (day, most, customer) = (1 + dice.below(28), 10 + dice.below(1_000), dice.below(1_000_000));
     let kind = dice.below(100);
     let text = match kind {
@@ -92,11 +94,11 @@ fn text(dice: &mut Dice, tables: u64) -> (String, &'static str) {
             )
         }
         80..90 => format!(
-            "INSERT INTO {two} SELECT id, customer_id, amount * 1.{most}, upper(currency), created_at, country, payload, \
-             ratio / {day} FROM {one} WHERE country = 'DE' AND created_at > TIMESTAMP '2026-01-{day:02} 00:00:00'"
+            "INSERT INTO {one} SELECT id, customer_id, amount * 1.{most}, upper(currency), created_at, country, payload, \
+             ratio / {day} FROM {source} WHERE country = 'DE' AND created_at > TIMESTAMP '2026-01-{day:02} 00:00:00'"
         ),
         90..95 => format!(
-            "MERGE INTO {two} t USING (SELECT id, amount, country FROM {one} WHERE amount > {most}) s ON t.id = s.id \
+            "MERGE INTO {one} t USING (SELECT id, amount, country FROM {source} WHERE amount > {most}) s ON t.id = s.id \
              WHEN MATCHED THEN UPDATE SET t.amount = s.amount, t.country = s.country \
              WHEN NOT MATCHED THEN INSERT (id, amount, country) VALUES (s.id, s.amount, s.country)"
         ),

@@ -132,7 +132,7 @@ impl Binder<'_> {
         self.dropped_temps.push(id);
         if let Some(&last) = parts.last() {
             let key = self.names.key(last);
-            self.session.temps.remove(&**self.names.text(key));
+            self.session.forget_temp(self.names.text(key));
         }
         true
     }

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::model::state::{State, StateError};
+use crate::model::state::{Epoch, State, StateError};
 
 /// Microseconds.
 const MINUTE: i64 = 60_000_000;
@@ -54,7 +54,7 @@ impl Kind {
 }
 
 /// The key of an entry: `<bucket>|<kind>|<name>`; long names are kept as their hash.
-fn key(kind: Kind, name: &[&str]) -> Vec<u8> {
+pub(super) fn key(kind: Kind, name: &[&str]) -> Vec<u8> {
     let mut hash = Sha256::new();
     for part in name {
         hash.update((part.len() as u64).to_be_bytes());
@@ -77,11 +77,21 @@ impl<'a> Kept<'a> {
         Self { state }
     }
 
+    /// Since when nothing but what was put here has changed the entries.
+    pub fn epoch(&self) -> &Epoch {
+        self.state.epoch()
+    }
+
     /// The entry, if it is still of use at `time`.
     pub fn get(&self, kind: Kind, name: &[&str], time: i64) -> Result<Option<Vec<u8>>, StateError> {
-        let Some(entry) = self.state.get(&key(kind, name))? else { return Ok(None) };
-        let Some((due, value)) = split(&entry) else { return Ok(None) };
-        Ok((time < due).then(|| value.to_vec()))
+        let found = self.due(&key(kind, name))?;
+        Ok(found.filter(|(due, _)| time < *due).map(|(_, value)| value))
+    }
+
+    /// The entry of a [`key`], and until when it is of use.
+    pub fn due(&self, key: &[u8]) -> Result<Option<(i64, Vec<u8>)>, StateError> {
+        let Some(entry) = self.state.get(key)? else { return Ok(None) };
+        Ok(split(&entry).map(|(due, value)| (due, value.to_vec())))
     }
 
     /// Keeps an entry that is of use until `due`.

@@ -43,7 +43,7 @@ use effect::{Effect, Effects, Maker};
 use facts::{Counted, JobText, Teller};
 use kept::{DAY, HOUR, Kept, Kind};
 use names::Names;
-use sitting::Sitting;
+use sitting::{Sitting, Sittings};
 pub use statements::StatementBinder;
 
 /// Queries that were counted are known so long.
@@ -81,6 +81,7 @@ pub enum ProcessError {
 pub struct QueryProcessor {
     config: ProcessorConfig,
     answers: Answers,
+    sittings: Sittings,
     bound: Option<Bound>,
 }
 
@@ -141,7 +142,7 @@ impl Input<'_> {
 impl QueryProcessor {
     /// A processor that has seen nothing.
     pub fn new(config: ProcessorConfig) -> Self {
-        Self { config, answers: Answers::default(), bound: None }
+        Self { config, answers: Answers::default(), sittings: Sittings::default(), bound: None }
     }
 
     /// What `record` says, with what is kept in `state` of the records before it, bound against `schemas`.
@@ -219,7 +220,7 @@ impl QueryProcessor {
         let text = event.text.as_deref().unwrap_or_default();
         let name = event.session_id.as_deref().map(|session| [event.platform.as_str(), &event.instance, session]);
         let before = match &name {
-            Some(name) => Sitting::open(kept, name, time)?,
+            Some(name) => self.sittings.open(kept, name, time)?,
             None => Sitting::default(),
         };
         let mut sitting = before.clone();
@@ -258,7 +259,7 @@ impl QueryProcessor {
             effects.flows.clear();
         }
         if let Some(name) = &name {
-            sitting.close(&before, kept, name, time)?;
+            self.sittings.close(sitting, &before, kept, name, time)?;
         }
         let normalised = (!text.is_empty()).then(|| self.answers.normalised(text, event.dialect));
         let stored = normalised.as_ref().map(|known| {

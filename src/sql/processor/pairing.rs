@@ -2,7 +2,7 @@
 //! records.
 
 use super::kept::{DAY, Kept, Kind};
-use super::sitting::{Begun, Sitting};
+use super::sitting::Begun;
 use super::{Input, Outcome, ProcessError, QueryProcessor, hash};
 use crate::model::fact::Fact;
 use crate::model::raw::RawRecord;
@@ -43,8 +43,8 @@ impl QueryProcessor {
                     let event = QueryEvent { status: QueryStatus::Success, end: Some(event.start), ..event.clone() };
                     return self.count(event, input, schemas, kept, facts);
                 }
-                let before = Sitting::open(kept, &name, time)?;
-                before.with_begun(Some(begun)).close(&before, kept, &name, time)?;
+                let before = self.sittings.open(kept, &name, time)?;
+                self.sittings.close(before.with_begun(Some(begun)), &before, kept, &name, time)?;
                 Ok(Err("waits_for_its_outcome"))
             }
             (Platform::Hive, _) if value.len() <= BEGUN_BYTES => {
@@ -73,11 +73,11 @@ impl QueryProcessor {
             && let Some(session) = event.session_id.clone()
         {
             let name = [event.platform.as_str(), &event.instance, &session];
-            let before = Sitting::open(kept, &name, time)?;
+            let before = self.sittings.open(kept, &name, time)?;
             let is_same = before.begun.as_ref().is_some_and(|begun| self.tells_of(begun, &event));
             if is_same {
                 let begun = before.begun.clone();
-                before.with_begun(None).close(&before, kept, &name, time)?;
+                self.sittings.close(before.with_begun(None), &before, kept, &name, time)?;
                 if let Some(begun) = begun
                     && let Ok(LogLine::Query(first)) = log::decode(&begun.record(), &self.config.logs)
                 {
@@ -137,7 +137,7 @@ impl QueryProcessor {
         kept.advance(time)?;
         let name = [platform.as_str(), instance, session];
         self.begun_succeeded(&name, None, (time, input), schemas, kept, facts)?;
-        kept.remove(Kind::Session, &name)?;
+        self.sittings.end(kept, &name)?;
         Ok(Err("session_end"))
     }
 
@@ -151,9 +151,9 @@ impl QueryProcessor {
         kept: &mut Kept<'_>,
         facts: &mut Vec<Fact>,
     ) -> Result<bool, ProcessError> {
-        let before = Sitting::open(kept, name, time)?;
+        let before = self.sittings.open(kept, name, time)?;
         let Some(begun) = before.begun.clone() else { return Ok(false) };
-        before.with_begun(None).close(&before, kept, name, time)?;
+        self.sittings.close(before.with_begun(None), &before, kept, name, time)?;
         let Ok(LogLine::Query(first)) = log::decode(&begun.record(), &self.config.logs) else { return Ok(false) };
         let mut event = *first;
         event.status = QueryStatus::Success;

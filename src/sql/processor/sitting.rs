@@ -1,13 +1,17 @@
 //! What is kept of a session between its records.
 
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use lru::LruCache;
 use serde::{Deserialize, Serialize};
 
 use super::super::Session;
 use super::super::types::{Defaults, StatementKind, StatementLineage, TableName};
 use super::effect::{Effects, Maker};
-use super::kept::{DAY, Kept, Kind};
+use super::kept::{DAY, Kept, Kind, key};
 use crate::model::fact::Origin;
-use crate::model::state::StateError;
+use crate::model::state::{Epoch, StateError};
 
 /// What is kept of one session, bytes; one that has grown beyond begins anew.
 const MAX_BYTES: usize = 1 << 20;
@@ -15,6 +19,9 @@ const MAX_BYTES: usize = 1 << 20;
 const MAX_MAKERS: usize = 64;
 /// Longest text of a maker that is remembered.
 const MAKER_TEXT_BYTES: usize = 8 << 10;
+/// Sessions that need not be read again, and the largest of them as it is kept: together some 100 MB at most.
+const OPEN: NonZeroUsize = NonZeroUsize::new(1_024).expect("not zero");
+const OPEN_BYTES: usize = 32 << 10;
 
 /// A session as it stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -30,8 +37,8 @@ pub(super) struct Sitting {
     pub begun: Option<Begun>,
     /// Tables made here and what made them: who fills a table under one name and puts it under another one afterwards
     /// has filled that.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    makers: Vec<(TableName, Maker)>,
+    #[serde(default)]
+    makers: Arc<Vec<(TableName, Maker)>>,
 }
 
 /// A record that said that a statement began; it is decoded again when its outcome is known.
@@ -42,30 +49,91 @@ pub(super) struct Begun {
     pub origin: Origin,
 }
 
-impl Sitting {
+/// The sessions of the partitions. A memory that changes no answer: what is remembered counts only while nothing but what
+/// went through here has changed a partition's state.
+pub(super) struct Sittings {
+    open: LruCache<Vec<u8>, Open>,
+}
+
+/// A session as it was read or written, in an epoch of its partition's state.
+struct Open {
+    epoch: Epoch,
+    /// Until when it is of use; `None` if there is none.
+    known: Option<(i64, Sitting)>,
+}
+
+impl Default for Sittings {
+    fn default() -> Self {
+        Self { open: LruCache::new(OPEN) }
+    }
+}
+
+impl Sittings {
     /// The session `name` at `time`; a new one if it is not known or was silent for a day.
-    pub fn open(kept: &Kept<'_>, name: &[&str], time: i64) -> Result<Self, StateError> {
-        let known = kept.get(Kind::Session, name, time)?;
-        Ok(known.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default())
+    pub fn open(&mut self, kept: &Kept<'_>, name: &[&str], time: i64) -> Result<Sitting, StateError> {
+        let key = key(Kind::Session, name);
+        let at_time = |known: &Option<(i64, Sitting)>| {
+            known.as_ref().filter(|(due, _)| time < *due).map(|(_, sitting)| sitting.clone()).unwrap_or_default()
+        };
+        if let Some(open) = self.open.get(&key).filter(|open| open.epoch == *kept.epoch()) {
+            return Ok(at_time(&open.known));
+        }
+        let entry = kept.due(&key)?;
+        let is_small = entry.as_ref().is_none_or(|(_, bytes)| bytes.len() <= OPEN_BYTES);
+        let known = entry.and_then(|(due, bytes)| Some((due, serde_json::from_slice(&bytes).ok()?)));
+        let sitting = at_time(&known);
+        if is_small {
+            self.open.put(key, Open { epoch: kept.epoch().clone(), known });
+        }
+        Ok(sitting)
     }
 
+    /// Keeps a session, if there is something to keep; `before` is what was kept.
+    pub fn close(
+        &mut self,
+        sitting: Sitting,
+        before: &Sitting,
+        kept: &mut Kept<'_>,
+        name: &[&str],
+        time: i64,
+    ) -> Result<(), StateError> {
+        if sitting == *before {
+            return Ok(());
+        }
+        let bytes = serde_json::to_vec(&sitting).unwrap_or_default();
+        if sitting.says_nothing() || bytes.is_empty() || bytes.len() > MAX_BYTES {
+            return self.end(kept, name);
+        }
+        let due = time.saturating_add(DAY);
+        kept.put(Kind::Session, name, due, &bytes);
+        self.remember(kept, name, (bytes.len() <= OPEN_BYTES).then_some((due, sitting)));
+        Ok(())
+    }
+
+    /// Forgets a session.
+    pub fn end(&mut self, kept: &mut Kept<'_>, name: &[&str]) -> Result<(), StateError> {
+        kept.remove(Kind::Session, name)?;
+        self.open.pop(&key(Kind::Session, name));
+        Ok(())
+    }
+
+    fn remember(&mut self, kept: &Kept<'_>, name: &[&str], known: Option<(i64, Sitting)>) {
+        let key = key(Kind::Session, name);
+        match known {
+            Some(known) => drop(self.open.put(key, Open { epoch: kept.epoch().clone(), known: Some(known) })),
+            None => drop(self.open.pop(&key)),
+        }
+    }
+}
+
+impl Sitting {
     /// The same session with another statement under way, or none.
     pub fn with_begun(&self, begun: Option<Begun>) -> Self {
         Self { begun, ..self.clone() }
     }
 
-    /// Keeps it, if there is something to keep; `before` is what was kept.
-    pub fn close(self, before: &Self, kept: &mut Kept<'_>, name: &[&str], time: i64) -> Result<(), StateError> {
-        if self == *before {
-            return Ok(());
-        }
-        let bytes = serde_json::to_vec(&self).unwrap_or_default();
-        let says_nothing = self.begun.is_none() && self.makers.is_empty() && self.session == self.plain();
-        if says_nothing || bytes.is_empty() || bytes.len() > MAX_BYTES {
-            return kept.remove(Kind::Session, name);
-        }
-        kept.put(Kind::Session, name, time.saturating_add(DAY), &bytes);
-        Ok(())
+    fn says_nothing(&self) -> bool {
+        self.begun.is_none() && self.makers.is_empty() && self.session == self.plain()
     }
 
     fn plain(&self) -> Session {
@@ -113,13 +181,15 @@ impl Sitting {
                 if maker.text.len() > MAKER_TEXT_BYTES {
                     maker.text.clear();
                 }
-                if let Some(at) = known.or((self.makers.len() >= MAX_MAKERS).then_some(0)) {
-                    self.makers.remove(at);
+                let makers = Arc::make_mut(&mut self.makers);
+                if let Some(at) = known.or((makers.len() >= MAX_MAKERS).then_some(0)) {
+                    makers.remove(at);
                 }
-                self.makers.push((table.clone(), maker));
+                makers.push((table.clone(), maker));
             }
-            if statement.kind == StatementKind::Drop {
-                self.makers.retain(|(name, _)| !statement.subjects.contains(name));
+            let is_gone = |(name, _): &(TableName, Maker)| statement.subjects.contains(name);
+            if statement.kind == StatementKind::Drop && self.makers.iter().any(is_gone) {
+                Arc::make_mut(&mut self.makers).retain(|maker| !is_gone(maker));
             }
         }
     }
@@ -128,14 +198,18 @@ impl Sitting {
     fn renamed(&mut self, renames: &[(TableName, TableName)]) -> Vec<Maker> {
         let mut found = Vec::new();
         let mut moved = Vec::new();
+        if self.makers.is_empty() {
+            return found;
+        }
+        let makers = Arc::make_mut(&mut self.makers);
         for (old, new) in renames {
-            if let Some(at) = self.makers.iter().position(|(name, _)| name == old) {
-                let (_, maker) = self.makers.remove(at);
+            if let Some(at) = makers.iter().position(|(name, _)| name == old) {
+                let (_, maker) = makers.remove(at);
                 found.push(maker.clone());
                 moved.push((new.clone(), maker));
             }
         }
-        self.makers.extend(moved);
+        makers.extend(moved);
         found
     }
 }

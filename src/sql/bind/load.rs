@@ -41,6 +41,15 @@ impl Binder<'_> {
                 file = Some(id);
                 None
             }
+            Place::Paths(paths) => {
+                for path in paths {
+                    let text = self.names.intern(path);
+                    let id = self.names.table(&[text]);
+                    self.read(id);
+                    file = Some(id);
+                }
+                None
+            }
             Place::Query(query) => Some(self.query(query, None)),
             Place::Client => None,
         };
@@ -50,7 +59,7 @@ impl Binder<'_> {
                 let text = self.names.intern(path);
                 Target::Table(self.names.table(&[text]))
             }
-            Place::Query(_) | Place::Client => Target::Nothing,
+            Place::Query(_) | Place::Paths(_) | Place::Client => Target::Nothing,
         };
         self.wrote(&target);
         match relation {

@@ -7,7 +7,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::super::types::{Dialect, StatementKind};
 use super::parse::{self, Effort};
 use super::tokens::{Source, as_word, ident, is, word};
-use super::{Body, Extra, Piece, Place, dynamic, guess, load, routine};
+use super::{Body, Extra, Piece, Place, dynamic, guess, load, routine, vendor};
 
 /// Statements that the parser would read, but not in a form that shows what they do.
 pub(super) fn early(source: &Source<'_>, effort: &Effort<'_>, tokens: &[TokenWithSpan]) -> Option<Body> {
@@ -16,12 +16,11 @@ pub(super) fn early(source: &Source<'_>, effort: &Effort<'_>, tokens: &[TokenWit
         Keyword::INSERT => {
             let at = 1 + usize::from(is(tokens.get(1), "OVERWRITE"));
             let all = is(tokens.get(at), "ALL") || is(tokens.get(at), "FIRST");
-            if all { multi_insert(source, effort, tokens, at + 1) } else { None }
+            if all { multi_insert(source, effort, tokens, at + 1) } else { vendor::infile(source, tokens) }
         }
         Keyword::FROM | Keyword::WITH => from_first(source, effort, tokens),
         Keyword::UNLOAD => load::unload(source, effort, tokens),
         Keyword::EXEC | Keyword::EXECUTE => renamed_by_procedure(tokens),
-        Keyword::PIVOT => None,
         _ => None,
     }
 }
@@ -29,6 +28,9 @@ pub(super) fn early(source: &Source<'_>, effort: &Effort<'_>, tokens: &[TokenWit
 /// Statements that the parser refused.
 pub(super) fn late(source: &Source<'_>, effort: &Effort<'_>, tokens: &[TokenWithSpan]) -> Option<Body> {
     let first = as_word(&tokens[0])?.value.to_ascii_uppercase();
+    if let Some(body) = vendor::late(source, effort, tokens, &first) {
+        return Some(body);
+    }
     let extra = match first.as_str() {
         "USE" => default(tokens, 1)?,
         "DATABASE" if source.dialect == Dialect::Teradata => {
@@ -36,6 +38,9 @@ pub(super) fn late(source: &Source<'_>, effort: &Effort<'_>, tokens: &[TokenWith
             used(name, "SCHEMA")
         }
         "SET" if is(tokens.get(1), "SCHEMA") || is(tokens.get(1), "CATALOG") => default(tokens, 1)?,
+        "SET" if is(tokens.get(1), "CURRENT") && is(tokens.get(2), "SCHEMA") => default(tokens, 2)?,
+        // Before a query of Teradata it is a modifier.
+        "LOCK" if source.dialect == Dialect::Teradata => return None,
         "ALTER" => return altered(tokens),
         "EXCHANGE" => {
             let (left, next) = guess::name(tokens, 2)?;
@@ -44,7 +49,6 @@ pub(super) fn late(source: &Source<'_>, effort: &Effort<'_>, tokens: &[TokenWith
         }
         "RENAME" => renames(tokens)?,
         "COPY" | "LOAD" | "IMPORT" | "UNLOAD" | "EXPORT" => return load::load(source, effort, tokens),
-        "CACHE" => return cached(source, effort, tokens),
         "CREATE" => return created(source, effort, tokens),
         "DROP" | "UNDROP" | "TRUNCATE" => utility(tokens),
         "DECLARE" => return cursor(source, effort, tokens),
@@ -57,10 +61,9 @@ pub(super) fn late(source: &Source<'_>, effort: &Effort<'_>, tokens: &[TokenWith
         | "OPEN" | "CLOSE" | "DEALLOCATE" | "PREPARE" | "DISCARD" | "LISTEN" | "NOTIFY" | "UNLISTEN" | "PRAGMA"
         | "INSTALL" | "ATTACH" | "DETACH" | "RELOAD" | "REPAIR" | "FSCK" | "DELIMITER" | "HANDLER" | "FLUSH"
         | "CHANGE" | "STOP" | "BREAK" | "CONTINUE" | "EXIT" | "ABORT" | "CANCEL" | "SUSPEND" | "RESUME" | "REINDEX"
-        | "CLUSTER" | "SECURITY" | "REASSIGN" | "CHECK" | "CHECKSUM" | "ASSOCIATE" | "NOAUDIT" | "WHENEVER"
-        | "SPOOL" | "QUIT" | "HOST" | "APPLY" | "SUMMARIZE" | "GENERATE" | "CONVERT" | "UNDO" | "SYNC" => {
-            utility(tokens)
-        }
+        | "CLUSTER" | "SECURITY" | "REASSIGN" | "CHECK" | "CHECKSUM" | "ASSOCIATE" | "NOAUDIT" | "WHENEVER" | "BT"
+        | "ET" | "DO" | "SPOOL" | "QUIT" | "HOST" | "APPLY" | "SUMMARIZE" | "GENERATE" | "CONVERT" | "UNDO"
+        | "SYNC" => utility(tokens),
         _ => return None,
     };
     Some(Body::Extra(extra))
@@ -214,9 +217,15 @@ fn created(source: &Source<'_>, effort: &Effort<'_>, tokens: &[TokenWithSpan]) -
     if object.is_some_and(|at| !tokens[..at].iter().any(|token| is(Some(token), "TABLE") || is(Some(token), "VIEW"))) {
         return Some(Body::Extra(Extra::Utility { kind: StatementKind::CreateOther, subjects: Vec::new() }));
     }
+    // ALGORITHM = x DEFINER = a@b SQL SECURITY y may stand before VIEW.
+    let head = if is(tokens.get(1), "ALGORITHM") || tokens.iter().take(4).any(|token| is(Some(token), "DEFINER")) {
+        24
+    } else {
+        9
+    };
     let data = tokens
         .iter()
-        .take(9)
+        .take(head)
         .any(|token| as_word(token).is_some_and(|word| matches!(word.keyword, Keyword::TABLE | Keyword::VIEW)));
     let pipe = tokens.iter().take(5).any(|token| is(Some(token), "PIPE"));
     if pipe && let Some(at) = tokens.iter().position(|token| is(Some(token), "COPY")) {
@@ -230,19 +239,14 @@ fn created(source: &Source<'_>, effort: &Effort<'_>, tokens: &[TokenWithSpan]) -
 
 /// DECLARE c CURSOR FOR query.
 fn cursor(source: &Source<'_>, effort: &Effort<'_>, tokens: &[TokenWithSpan]) -> Option<Body> {
-    let at = tokens.iter().position(|token| is(Some(token), "SELECT") || is(Some(token), "WITH"))?;
+    // WITH HOLD and WITH REPLACE begin no query.
+    let at = tokens.iter().enumerate().position(|(at, token)| {
+        is(Some(token), "SELECT")
+            || (is(Some(token), "WITH")
+                && !["HOLD", "RETURN", "REPLACE"].iter().any(|word| is(tokens.get(at + 1), word)))
+    })?;
     let query = parse::query(source.dialect, effort, tokens[at..].to_vec())?;
     Some(Body::Extra(Extra::Reads { kind: StatementKind::Set, query }))
-}
-
-/// CACHE [LAZY] TABLE name [OPTIONS (…)] [AS query].
-fn cached(source: &Source<'_>, effort: &Effort<'_>, tokens: &[TokenWithSpan]) -> Option<Body> {
-    match cursor(source, effort, tokens) {
-        Some(Body::Extra(Extra::Reads { query, .. })) => {
-            Some(Body::Extra(Extra::Reads { kind: StatementKind::Other, query }))
-        }
-        _ => Some(Body::Extra(utility(tokens))),
-    }
 }
 
 /// INSERT ALL|FIRST [WHEN … THEN] INTO t (…) VALUES (…) … query: one INSERT for each INTO.
@@ -310,7 +314,7 @@ fn multi_insert(source: &Source<'_>, effort: &Effort<'_>, tokens: &[TokenWithSpa
 }
 
 /// A dotted name followed by anything.
-fn target(tokens: &[TokenWithSpan], from: usize) -> Option<(usize, usize)> {
+pub(super) fn target(tokens: &[TokenWithSpan], from: usize) -> Option<(usize, usize)> {
     let mut at = from;
     loop {
         as_word(tokens.get(at)?)?;

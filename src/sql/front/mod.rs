@@ -22,6 +22,7 @@ mod script;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod vendor;
 
 /// One statement of a text.
 #[derive(Debug)]
@@ -134,6 +135,8 @@ pub(in crate::sql) enum Place {
     Table(ObjectName),
     /// A file, URL or stage, as written (without quotes).
     Path(String),
+    /// Several of them.
+    Paths(Vec<String>),
     /// A query.
     Query(Box<Query>),
     /// The client's side (STDIN, STDOUT, a program).

@@ -69,9 +69,7 @@ fn body(source: &Source<'_>, effort: &Effort<'_>, mut tokens: Vec<TokenWithSpan>
     if tokens.len() > LONG {
         repair::shorten(&mut tokens);
     }
-    if source.dialect == Dialect::TSql {
-        repair::bare_hints(&mut tokens);
-    }
+    repair_early(source.dialect, &mut tokens);
     let kind = guess::kind(&tokens);
     if let Err(reason) = bounded(&tokens, effort.limits) {
         return failed(&tokens, kind, reason);
@@ -90,9 +88,7 @@ fn body(source: &Source<'_>, effort: &Effort<'_>, mut tokens: Vec<TokenWithSpan>
         Err(reason) => reason,
     };
     let mut tokens = if long { kept } else { source.again(span) };
-    if source.dialect == Dialect::TSql {
-        repair::bare_hints(&mut tokens);
-    }
+    repair_early(source.dialect, &mut tokens);
     if tokens.is_empty() {
         return failed(&tokens, kind, reason);
     }
@@ -102,6 +98,21 @@ fn body(source: &Source<'_>, effort: &Effort<'_>, mut tokens: Vec<TokenWithSpan>
     match repaired(source.dialect, effort, tokens.clone()) {
         Some(statement) => Body::Parsed(Box::new(statement)),
         None => failed(&tokens, kind, source.damage.clone().unwrap_or(reason)),
+    }
+}
+
+/// What the parser would take for something else.
+fn repair_early(dialect: Dialect, tokens: &mut Vec<TokenWithSpan>) {
+    match dialect {
+        Dialect::TSql => {
+            repair::verbs(tokens);
+            repair::bare_hints(tokens);
+        }
+        Dialect::Trino | Dialect::Athena | Dialect::Ansi | Dialect::Spark | Dialect::Databricks | Dialect::BigQuery => {
+            repair::table_arguments(tokens);
+        }
+        Dialect::DuckDb => repair::prefix_aliases(tokens),
+        _ => {}
     }
 }
 

@@ -11,22 +11,31 @@ use super::routine::closing;
 use super::tokens::{as_word, is, word};
 
 mod create;
+mod operators;
 mod phrases;
+mod relations;
 mod tables;
 mod tail;
 mod values;
+mod writes;
 
+pub(super) use self::phrases::prefix_aliases;
+pub(super) use self::relations::table_arguments;
 pub(super) use self::tables::bare_hints;
 pub(super) use self::values::shorten;
+pub(super) use self::writes::verbs;
 
 /// A change; tells whether it changed anything.
 pub(super) type Step = fn(&mut Vec<TokenWithSpan>, Dialect) -> bool;
 
 /// All changes, in order; each sees what the ones before it left.
-pub(super) const STEPS: [Step; 7] = [
+pub(super) const STEPS: [Step; 10] = [
     values::placeholders,
     tables::policies,
     phrases::rewrite,
+    writes::rewrite,
+    relations::rewrite,
+    operators::rewrite,
     create::skeleton,
     tables::hints,
     tail::clauses,

@@ -492,3 +492,67 @@ fn semantic_views(tokens: &mut Vec<TokenWithSpan>) -> bool {
     }
     cut(tokens, &ranges)
 }
+
+/// `SELECT x: a` of DuckDB is `SELECT a AS x`, before the parser takes it for a path in a document.
+pub(in super::super) fn prefix_aliases(tokens: &mut Vec<TokenWithSpan>) {
+    if !tokens.iter().any(|token| token.token == Token::Colon) {
+        return;
+    }
+    let mut changes = 0_usize;
+    // Per bracket: whether a select list goes on, and the alias that waits for the end of its expression.
+    let mut levels: Vec<(bool, Option<TokenWithSpan>)> = vec![(false, None)];
+    let mut out = Vec::with_capacity(tokens.len() + 8);
+    let mut at = 0;
+    while at < tokens.len() {
+        let token = &tokens[at];
+        let (list, _) = levels.last().cloned().unwrap_or_default();
+        let begins =
+            at > 0 && (symbol(tokens, at - 1, &Token::Comma) || one_of(tokens, at - 1, &["SELECT", "DISTINCT"]));
+        let ends = match &token.token {
+            Token::Comma | Token::RParen | Token::SemiColon => true,
+            Token::Word(word) => matches!(
+                word.keyword,
+                Keyword::FROM | Keyword::WHERE | Keyword::UNION | Keyword::GROUP | Keyword::ORDER | Keyword::LIMIT
+            ),
+            _ => false,
+        };
+        if ends
+            && let Some((_, alias)) = levels.last_mut()
+            && let Some(alias) = alias.take()
+        {
+            out.push(make("AS", &alias));
+            out.push(alias);
+        }
+        match &token.token {
+            Token::LParen => levels.push((false, None)),
+            Token::RParen if levels.len() > 1 => {
+                levels.pop();
+            }
+            Token::Word(word) => {
+                if let Some(level) = levels.last_mut() {
+                    match word.keyword {
+                        Keyword::SELECT => level.0 = true,
+                        Keyword::FROM | Keyword::WHERE | Keyword::GROUP | Keyword::ORDER => level.0 = false,
+                        _ => {}
+                    }
+                    if list && begins && symbol(tokens, at + 1, &Token::Colon) {
+                        level.1 = Some(token.clone());
+                        changes += 1;
+                        at += 2;
+                        continue;
+                    }
+                }
+            }
+            _ => {}
+        }
+        out.push(token.clone());
+        at += 1;
+    }
+    if let Some((_, Some(alias))) = levels.pop() {
+        out.push(make("AS", &alias));
+        out.push(alias);
+    }
+    if changes > 0 {
+        *tokens = out;
+    }
+}

@@ -30,7 +30,10 @@ impl Binder<'_> {
             self.answer.declares.push(ColumnDef { name: Arc::clone(self.names.text(name)), data_type });
         }
         if let Some(query) = &create.query {
-            self.create_as(&create.name, temporary, &declared, query);
+            // MySQL adds the query's columns to the declared ones; with types they name nothing of the query.
+            let added = self.dialect == Dialect::MySql
+                && create.columns.iter().any(|column| column.data_type != sqlparser::ast::DataType::Unspecified);
+            self.create_as(&create.name, temporary, if added { &[] } else { &declared }, query);
             return StatementKind::CreateTableAs;
         }
         let copied = match (&create.like, &create.clone) {

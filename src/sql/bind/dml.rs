@@ -69,7 +69,7 @@ impl Binder<'_> {
                 AssignmentTarget::ColumnName(name) => {
                     let sources = self.sources_of(&assignment.value, scope);
                     if let Some((target, column)) = self.assigned(name, target, scope) {
-                        self.wrote(&target);
+                        self.wrote_column(&target, column);
                         self.derive(&target, column, sources);
                     }
                 }
@@ -203,7 +203,8 @@ impl Binder<'_> {
         for join in &update.table.joins {
             self.join(&mut scope, join, start);
         }
-        if update.table.joins.is_empty() {
+        let through = matches!(target, Target::Through(_));
+        if update.table.joins.is_empty() && !through {
             self.wrote(&target);
         }
         self.know_assigned(&mut scope, &target, &update.assignments);
@@ -212,8 +213,15 @@ impl Binder<'_> {
         if update.returning.is_some() || update.output.is_some() {
             self.show_assigned(&mut scope, &target, before);
         }
-        if !update.table.joins.is_empty() && self.answer.outputs.is_empty() {
+        if self.answer.outputs.is_empty() {
             self.wrote(&target);
+        }
+        if let Target::Through(relation) = &target {
+            for table in self.tables_behind(relation) {
+                if !self.answer.outputs.contains(&table) {
+                    self.read(table);
+                }
+            }
         }
         if !update.table.joins.is_empty() {
             let outputs = self.answer.outputs.clone();

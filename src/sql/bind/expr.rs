@@ -85,7 +85,17 @@ impl Binder<'_> {
                     self.add(&sources, how, out);
                 }
             }
-            Expr::TypedString(_) | Expr::Wildcard(_) | Expr::MatchAgainst { .. } => {}
+            Expr::TypedString(_) | Expr::Wildcard(_) => {}
+            Expr::MatchAgainst { columns, .. } => {
+                for column in columns {
+                    let mut idents: Vec<Ident> = column.0.iter().filter_map(|part| part.as_ident().cloned()).collect();
+                    let column = match idents.len() {
+                        1 => Expr::Identifier(idents.remove(0)),
+                        _ => Expr::CompoundIdentifier(idents),
+                    };
+                    self.expr(&column, scope, how.computed(), out);
+                }
+            }
             Expr::Nested(expr) | Expr::Collate { expr, .. } | Expr::OuterJoin(expr) | Expr::Prior(expr) => {
                 self.expr(expr, scope, how, out);
             }
@@ -417,12 +427,12 @@ impl Binder<'_> {
         match arg {
             FunctionArgExpr::Expr(expr) => self.expr(expr, scope, how, out),
             FunctionArgExpr::QualifiedWildcard(name) => {
-                if !function.eq_ignore_ascii_case("count") {
+                if !counts(function) {
                     self.qualified_star(name, scope, how, out);
                 }
             }
             FunctionArgExpr::Wildcard | FunctionArgExpr::WildcardWithOptions(_) => {
-                if !function.eq_ignore_ascii_case("count") && how != How::Skip {
+                if !counts(function) && how != How::Skip {
                     for item in &scope.items {
                         let relation = std::rc::Rc::clone(&item.relation);
                         let sources = relation.all_sources(&mut self.names);
@@ -487,4 +497,9 @@ fn is_unit(arg: &FunctionArg) -> bool {
         }
         _ => false,
     }
+}
+
+/// Whether a function counts rows, whatever is in them.
+fn counts(function: &str) -> bool {
+    ["count", "count_big", "countif", "approx_count"].iter().any(|name| function.eq_ignore_ascii_case(name))
 }

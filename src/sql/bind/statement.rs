@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{Expr, ObjectType, Statement, Value};
+use sqlparser::ast::{Expr, MacroDefinition, ObjectType, Statement, Value};
 
 use crate::sql::front::{Body, Extra, Piece};
-use crate::sql::types::{IndirectUse, JoinUse, StatementKind, StatementLineage, Status, TableName};
+use crate::sql::types::{IndirectUse, JoinUse, StatementKind, StatementLineage, Status, TableName, Transformation};
 
 use super::names::TableId;
 use super::relation::{Item, Relation};
+use super::scope::Scope;
 use super::sources::{Gathered, How};
 use super::write::Target;
 use super::{Answer, Binder, Derived};
@@ -230,6 +231,20 @@ impl Binder<'_> {
                 self.subject(table_name);
                 K::Show
             }
+            Statement::Assert { condition, .. } => {
+                let condition = std::iter::once(condition);
+                self.read_conditions(condition);
+                K::Other
+            }
+            Statement::CreateMacro { definition: MacroDefinition::Table(query), .. } => {
+                self.query(query, None);
+                K::Procedure
+            }
+            Statement::CreateForeignTable(create) => {
+                let target = self.target(&create.name);
+                self.wrote(&target);
+                K::CreateTable
+            }
             Statement::Explain { .. } => K::Explain,
             Statement::Call(_) | Statement::Execute { .. } => K::Call,
             Statement::Prepare { statement, .. } => {
@@ -265,6 +280,14 @@ impl Binder<'_> {
             | Statement::CreateVirtualTable { .. }
             | Statement::CreateRole(_) => K::CreateOther,
             _ => K::Other,
+        }
+    }
+
+    /// Conditions over nothing but the queries in them.
+    fn read_conditions<'e>(&mut self, conditions: impl Iterator<Item = &'e Expr>) {
+        let scope = Scope::under(None);
+        for condition in conditions {
+            self.indirect(condition, &scope, Transformation::Filter);
         }
     }
 

@@ -44,12 +44,14 @@ impl Binder<'_> {
         self.temps.contains_key(&id).then_some(id)
     }
 
-    /// Db2's SESSION and Postgres' pg_temp.
+    /// Db2's SESSION, Postgres' pg_temp, Spark's global_temp, BigQuery's _SESSION.
     pub(super) fn is_session_schema(&self, parts: &[Sym]) -> bool {
         parts.len() == 2
             && match self.dialect {
                 Dialect::Db2 => &**self.names.text(self.names.key(parts[0])) == "session",
                 Dialect::Postgres | Dialect::Redshift => &**self.names.text(self.names.key(parts[0])) == "pg_temp",
+                Dialect::Spark | Dialect::Databricks => &**self.names.text(self.names.key(parts[0])) == "global_temp",
+                Dialect::BigQuery => self.names.text(parts[0]).eq_ignore_ascii_case("_session"),
                 _ => false,
             }
     }

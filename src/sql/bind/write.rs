@@ -213,6 +213,27 @@ impl Binder<'_> {
         }
     }
 
+    /// The table behind one column of what is written through.
+    pub(super) fn wrote_column(&mut self, target: &Target, column: Sym) {
+        let Target::Through(relation) = target else { return self.wrote(target) };
+        match self.column_behind(relation, column) {
+            Some((table, _)) => self.wrote(&Target::Table(table)),
+            None => self.wrote(target),
+        }
+    }
+
+    fn column_behind(&mut self, relation: &Relation, column: Sym) -> Option<(TableId, Sym)> {
+        let key = self.names.key(column);
+        match relation.find(key) {
+            super::relation::Found::Column(column) => match column.sources.as_slice() {
+                [only] => Some(self.names.column_parts(only.column())),
+                _ => None,
+            },
+            super::relation::Found::Star(star) => star.origins.first().map(|&origin| (origin, column)),
+            _ => None,
+        }
+    }
+
     pub(super) fn tables_behind(&mut self, relation: &Relation) -> Vec<TableId> {
         let mut tables: Vec<TableId> = Vec::new();
         for item in &relation.items {
@@ -241,16 +262,7 @@ impl Binder<'_> {
             Target::Table(id) => self.answer.columns.push(Derived { table: Some(*id), column, sources }),
             Target::Temp(id) => self.fill_temp(*id, column, &sources),
             Target::Through(relation) => {
-                let key = self.names.key(column);
-                let base = match relation.find(key) {
-                    super::relation::Found::Column(column) => match column.sources.as_slice() {
-                        [only] => Some(self.names.column_parts(only.column())),
-                        _ => None,
-                    },
-                    super::relation::Found::Star(star) => star.origins.first().map(|&origin| (origin, column)),
-                    _ => None,
-                };
-                if let Some((table, column)) = base {
+                if let Some((table, column)) = self.column_behind(relation, column) {
                     self.answer.columns.push(Derived { table: Some(table), column, sources });
                 }
             }

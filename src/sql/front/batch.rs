@@ -64,9 +64,9 @@ pub(super) fn starts(token: Option<&TokenWithSpan>) -> bool {
         | Keyword::CONTINUE
         | Keyword::CALL
         | Keyword::WAITFOR => true,
-        _ => {
-            ["GOTO", "REVERT", "KILL", "DBCC", "SAVE", "BREAK"].iter().any(|text| word.value.eq_ignore_ascii_case(text))
-        }
+        _ => ["GOTO", "REVERT", "KILL", "DBCC", "SAVE", "BREAK", "BULK"]
+            .iter()
+            .any(|text| word.value.eq_ignore_ascii_case(text)),
     }
 }
 
@@ -164,7 +164,7 @@ fn joined(tokens: &[TokenWithSpan], at: usize, start: usize) -> bool {
             Keyword::ON => !is(tokens.get(start), "SET"),
             // WHEN MATCHED THEN UPDATE SET
             Keyword::UPDATE => at - 1 > start,
-            _ => false,
+            _ => word.value.eq_ignore_ascii_case("BULK"),
         },
         Token::Comma
         | Token::Period

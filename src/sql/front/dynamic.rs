@@ -66,7 +66,25 @@ pub(super) fn text(script: &Script<'_>, start: usize, end: usize) -> Option<Foun
             return Some(Found::Text { text, token: at });
         }
         Keyword::PREPARE => {
-            from = (from..end).find(|at| script.is_keyword(*at, Keyword::FROM))? + 1;
+            // PREPARE q AS statement says it itself.
+            from =
+                (from..end).find(|at| script.is_keyword(*at, Keyword::FROM) || script.is_keyword(*at, Keyword::AS))?;
+            if script.is_keyword(from, Keyword::AS)
+                || script.tokens.get(from + 1).and_then(as_word).is_some_and(|word| {
+                    matches!(
+                        word.keyword,
+                        Keyword::SELECT
+                            | Keyword::WITH
+                            | Keyword::INSERT
+                            | Keyword::UPDATE
+                            | Keyword::DELETE
+                            | Keyword::MERGE
+                    )
+                })
+            {
+                return None;
+            }
+            from += 1;
         }
         _ if script.is_keyword(from, Keyword::IMMEDIATE) => from += 1,
         // A routine's or a batch's EXEC.

@@ -15,6 +15,13 @@ pub(super) fn prepare(text: &str, dialect: Dialect) -> Cow<'_, str> {
     if matches!(dialect, Dialect::Postgres | Dialect::Redshift) && (text.starts_with('\\') || text.contains("\n\\")) {
         text = Cow::Owned(commands(&text));
     }
+    if matches!(
+        dialect,
+        Dialect::Teradata | Dialect::Sqlite | Dialect::DuckDb | Dialect::Oracle | Dialect::Snowflake | Dialect::TSql
+    ) && text.lines().any(|line| client_command(line, dialect))
+    {
+        text = Cow::Owned(client_commands(&text, dialect));
+    }
     if dialect == Dialect::MySql && delimits(&text) {
         text = Cow::Owned(delimiters(&text));
     }
@@ -90,6 +97,77 @@ fn commands(text: &str) -> String {
             blank(line, &mut out);
         } else {
             out.push_str(line);
+        }
+    }
+    out
+}
+
+/// Whether a line is a command of BTEQ, SQL*Plus, sqlcmd, SnowSQL or the shells of SQLite and DuckDB, if it begins a
+/// statement.
+fn client_command(line: &str, dialect: Dialect) -> bool {
+    let line = line.trim_start();
+    let letter = |sign: char| {
+        line.strip_prefix(sign).and_then(|rest| rest.chars().next()).is_some_and(|next| next.is_ascii_alphabetic())
+    };
+    match dialect {
+        Dialect::Teradata | Dialect::Sqlite | Dialect::DuckDb => letter('.'),
+        Dialect::Snowflake => letter('!'),
+        Dialect::TSql => letter(':'),
+        Dialect::Oracle => {
+            let mut words = line.split_whitespace().map(str::to_ascii_uppercase);
+            let first = words.next().unwrap_or_default();
+            match first.trim_end_matches(';') {
+                "PROMPT" | "SPOOL" | "WHENEVER" | "REM" | "REMARK" | "DEFINE" | "UNDEFINE" | "TTITLE" | "BTITLE"
+                | "ACCEPT" | "PAUSE" | "CONNECT" | "CONN" | "DISCONNECT" | "EXIT" | "QUIT" | "CLEAR" => {
+                    first != "CONNECT" && first != "CONN" || words.next().is_none_or(|word| word != "BY")
+                }
+                "SET" => words.next().is_some_and(|word| {
+                    [
+                        "SERVEROUTPUT",
+                        "ECHO",
+                        "FEEDBACK",
+                        "FEED",
+                        "DEFINE",
+                        "DEF",
+                        "LINESIZE",
+                        "LINES",
+                        "PAGESIZE",
+                        "PAGES",
+                        "TERMOUT",
+                        "TERM",
+                        "VERIFY",
+                        "VER",
+                        "HEADING",
+                        "HEAD",
+                        "TIMING",
+                        "TRIMSPOOL",
+                        "SQLBLANKLINES",
+                        "AUTOCOMMIT",
+                        "COLSEP",
+                        "SCAN",
+                    ]
+                    .contains(&word.trim_end_matches(';'))
+                }),
+                other => other.starts_with('@'),
+            }
+        }
+        _ => false,
+    }
+}
+
+/// Overwrites them where no statement goes on.
+fn client_commands(text: &str, dialect: Dialect) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut ended = true;
+    for line in text.split_inclusive('\n') {
+        let trimmed = line.trim();
+        if ended && client_command(line, dialect) {
+            blank(line, &mut out);
+            continue;
+        }
+        out.push_str(line);
+        if !trimmed.is_empty() && !trimmed.starts_with("--") {
+            ended = trimmed.ends_with([';', '/']) || trimmed.eq_ignore_ascii_case("go");
         }
     }
     out

@@ -13,7 +13,7 @@ use super::{Body, Extra, Piece, batch, parse};
 pub(super) fn definition(script: &mut Script<'_>, out: &mut Vec<Piece>) -> bool {
     let start = script.at;
     let Some(object) = (1..9).find(|ahead| {
-        ["PROCEDURE", "PROC", "FUNCTION", "TRIGGER", "PACKAGE", "EVENT", "TASK", "ALERT"]
+        ["PROCEDURE", "PROC", "FUNCTION", "TRIGGER", "PACKAGE", "EVENT", "TASK", "ALERT", "MACRO"]
             .iter()
             .any(|word| script.next_is(*ahead, word))
     }) else {
@@ -50,6 +50,10 @@ pub(super) fn definition(script: &mut Script<'_>, out: &mut Vec<Piece>) -> bool 
     let trigger = script.next_is(object, "TRIGGER");
     let named = script.next_is(object, "TASK") || script.next_is(object, "ALERT") || script.next_is(object, "EVENT");
     let Some(body) = body_of(script, start + object + 1, trigger, named) else { return false };
+    let statements = script.next_is(object, "MACRO");
+    if statements && (script.dialect() != Dialect::Teradata || script.tokens[body].token != Token::LParen) {
+        return false;
+    }
     let mut pieces = Vec::new();
     let place = script.tokens[start].span.start;
     script.at = body;
@@ -75,6 +79,17 @@ pub(super) fn definition(script: &mut Script<'_>, out: &mut Vec<Piece>) -> bool 
             }
             script.at = end;
             end - 1
+        }
+        // Teradata's macros: statements in brackets.
+        None if statements => {
+            let end = script.end;
+            let close = closing(&script.tokens, body, end);
+            script.end = close.saturating_sub(1).max(body + 1);
+            script.at = body + 1;
+            script.sequence(&mut pieces);
+            script.at = close;
+            script.end = end;
+            close.saturating_sub(1)
         }
         None => {
             let routine = std::mem::replace(&mut script.routine, true);
@@ -279,14 +294,119 @@ pub(super) fn statement(script: &mut Script<'_>, start: usize, end: usize, out: 
         {
             return reads(script, start, end, StatementKind::Set, out);
         }
+        Keyword::INSERT if script.dialect() == Dialect::TSql => {
+            if let Some(at) = executed(&script.tokens, start, end) {
+                return result_of(script, start, at, end, out);
+            }
+        }
         Keyword::INSERT | Keyword::UPDATE | Keyword::DELETE | Keyword::MERGE | Keyword::SELECT | Keyword::WITH => {}
         _ if script.routine && local(script, start, end) => {
             return reads(script, start, end, StatementKind::Set, out);
         }
         _ => {}
     }
+    let whole = (script.tokens[start].span.start, script.tokens[end - 1].span.end);
     let piece = parsed(script, start, end);
+    if matches!(piece.body, Body::Failed { .. }) && script.dialect() != Dialect::TSql {
+        let span = (script.source.offset(whole.0), script.source.offset(whole.1));
+        if unseparated(script, span, out) {
+            return;
+        }
+    }
     out.push(piece);
+}
+
+/// Statements without semicolons between them: each begins a line with a verb that the one before cannot hold there.
+fn unseparated(script: &Script<'_>, span: (usize, usize), out: &mut Vec<Piece>) -> bool {
+    let tokens = script.source.again(span);
+    let mut cuts = vec![0];
+    let mut at = 0;
+    while at < tokens.len() {
+        let next = batch::boundary(&tokens, at, tokens.len());
+        if next >= tokens.len() || next <= at {
+            break;
+        }
+        let verb = tokens.get(next).and_then(as_word).is_some_and(|word| {
+            matches!(
+                word.keyword,
+                Keyword::SELECT
+                    | Keyword::INSERT
+                    | Keyword::UPDATE
+                    | Keyword::DELETE
+                    | Keyword::MERGE
+                    | Keyword::CREATE
+                    | Keyword::DROP
+                    | Keyword::ALTER
+                    | Keyword::TRUNCATE
+            )
+        });
+        if !verb || tokens[next - 1].span.end.line >= tokens[next].span.start.line {
+            return false;
+        }
+        cuts.push(next);
+        at = next;
+    }
+    if cuts.len() < 2 {
+        return false;
+    }
+    cuts.push(tokens.len());
+    let mut pieces = Vec::new();
+    for pair in cuts.windows(2) {
+        if !script.effort.statement() {
+            return false;
+        }
+        pieces.push(parse::statement(script.source, script.effort, tokens[pair[0]..pair[1]].to_vec()));
+    }
+    let read = pieces.iter().filter(|piece| !matches!(piece.body, Body::Failed { .. })).count();
+    if read == 0 {
+        return false;
+    }
+    out.append(&mut pieces);
+    true
+}
+
+/// EXEC of INSERT … EXEC.
+fn executed(tokens: &[TokenWithSpan], start: usize, end: usize) -> Option<usize> {
+    let mut depth = 0_usize;
+    (start + 1..end).find(|at| {
+        match tokens[*at].token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth == 0 && (is(tokens.get(*at), "EXEC") || is(tokens.get(*at), "EXECUTE"))
+    })
+}
+
+/// INSERT t EXEC …: the rows of a known text, or rows that nothing is known of.
+fn result_of(script: &mut Script<'_>, start: usize, exec: usize, end: usize, out: &mut Vec<Piece>) {
+    let place = script.tokens[start].span.start;
+    let at = std::mem::replace(&mut script.at, exec);
+    let found = dynamic::text(script, exec, end);
+    script.at = at;
+    if let Some(dynamic::Found::Text { text, .. }) = found {
+        let (_, query) = super::tokens::Source::read(&text, script.dialect());
+        if matches!(query.first().and_then(as_word).map(|word| word.keyword), Some(Keyword::SELECT | Keyword::WITH)) {
+            let mut tokens = script.tokens[start..exec].to_vec();
+            tokens.extend(query);
+            if let Some(statement) = parse::any(script.dialect(), script.effort, tokens) {
+                out.push(script.piece(place, end - 1, Body::Parsed(Box::new(statement))));
+                return;
+            }
+        }
+    }
+    let tokens = script.tokens[start..end].to_vec();
+    let name = (1..4).find(|at| !is(tokens.get(*at), "INTO")).unwrap_or(1);
+    let body = match super::extra::place(script.source, &tokens, name) {
+        Some((to, _)) => Body::Extra(Extra::Load {
+            kind: StatementKind::Insert,
+            from: super::Place::Client,
+            to,
+            columns: Vec::new(),
+        }),
+        None => parse::failed(&tokens, StatementKind::Insert, "the written table could not be read".to_owned()),
+    };
+    out.push(script.piece(place, end - 1, body));
 }
 
 /// Whether a statement of a routine changes nothing but variables.
@@ -414,6 +534,12 @@ pub(super) fn reads(script: &mut Script<'_>, start: usize, end: usize, kind: Sta
             Token::Word(word)
                 if matches!(word.keyword, Keyword::SELECT | Keyword::WITH) && word.quote_style.is_none() =>
             {
+                // WITH HOLD, WITH RETURN, WITH REPLACE begin no query.
+                let option = ["HOLD", "RETURN", "REPLACE", "DATA", "NO"];
+                if word.keyword == Keyword::WITH && option.iter().any(|word| is(script.tokens.get(at + 1), word)) {
+                    at += 1;
+                    continue;
+                }
                 let close = open.last().map_or(end, |open| closing(&script.tokens, *open, end) - 1).max(at + 1);
                 let mut tokens = script.tokens[at..close.min(end)].to_vec();
                 if script.routine

@@ -84,6 +84,11 @@ impl<'a> Script<'a> {
                 }
             }
             self.at = separator + 1;
+            // GO 5
+            if separator < all && matches!(self.tokens.get(self.at).map(|token| &token.token), Some(Token::Number(..)))
+            {
+                self.at += 1;
+            }
         }
     }
 

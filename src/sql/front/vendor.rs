@@ -27,7 +27,7 @@ pub(super) fn late(source: &Source<'_>, effort: &Effort<'_>, tokens: &[TokenWith
         "CACHE" => cached(source, effort, tokens),
         "CREATE" => created(source, effort, tokens),
         "APPLY" | "AUTO" => changes(tokens, 0),
-        "SET" | "ASSERT" | "SUMMARIZE" | "DESCRIBE" | "DESC" => asked(source, effort, tokens, first),
+        "SET" | "SUMMARIZE" | "DESCRIBE" | "DESC" => asked(source, effort, tokens, first),
         "PREPARE" => prepared(source, effort, tokens),
         "WITH" if is(tokens.get(1), "FUNCTION") => functions(source, effort, tokens),
         _ if source.dialect == Dialect::Snowflake => flow(source, effort, tokens),

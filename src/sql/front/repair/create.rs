@@ -14,6 +14,7 @@ struct Parts {
     temporary: bool,
     materialized: bool,
     view: bool,
+    recursive: bool,
     if_not_exists: bool,
     /// Tokens of the name.
     name: (usize, usize),
@@ -33,7 +34,7 @@ fn parts(tokens: &[TokenWithSpan]) -> Option<Parts> {
         return None;
     }
     let mut at = 1;
-    let (mut replace, mut temporary, mut materialized) = (replaces, false, false);
+    let (mut replace, mut temporary, mut materialized, mut recursive) = (replaces, false, false, false);
     let view = loop {
         let word = as_word(tokens.get(at)?)?.value.to_ascii_uppercase();
         match word.as_str() {
@@ -42,11 +43,12 @@ fn parts(tokens: &[TokenWithSpan]) -> Option<Parts> {
             "REPLACE" | "ALTER" => replace = true,
             "TEMP" | "TEMPORARY" | "VOLATILE" => temporary = true,
             "MATERIALIZED" => materialized = true,
+            "RECURSIVE" => recursive = true,
             "OR" | "GLOBAL" | "LOCAL" | "PRIVATE" | "TRANSIENT" | "MULTISET" | "SET" | "EXTERNAL" | "DYNAMIC"
-            | "SECURE" | "RECURSIVE" | "FORCE" | "NOFORCE" | "EDITIONABLE" | "NONEDITIONABLE" | "UNLOGGED"
-            | "HYBRID" | "ICEBERG" | "LIVE" | "STREAMING" | "REFRESH" | "FOREIGN" | "ROW" | "COLUMN" | "INSERT"
-            | "EVENT" | "MANAGED" | "SHARDED" | "BLOCKCHAIN" | "IMMUTABLE" | "SNAPSHOT" | "INTERACTIVE" | "FACT"
-            | "DIMENSION" | "NO" | "EDITIONING" | "NOT" | "BIGFILE" => {}
+            | "SECURE" | "FORCE" | "NOFORCE" | "EDITIONABLE" | "NONEDITIONABLE" | "UNLOGGED" | "HYBRID" | "ICEBERG"
+            | "LIVE" | "STREAMING" | "REFRESH" | "FOREIGN" | "ROW" | "COLUMN" | "INSERT" | "EVENT" | "MANAGED"
+            | "SHARDED" | "BLOCKCHAIN" | "IMMUTABLE" | "SNAPSHOT" | "INTERACTIVE" | "FACT" | "DIMENSION" | "NO"
+            | "WINDOW" | "EDITIONING" | "NOT" | "BIGFILE" => {}
             // ALGORITHM = x, DEFINER = a@b, SQL SECURITY x
             "ALGORITHM" | "DEFINER" | "SQL" | "SECURITY" => {
                 at = (at + 1..tokens.len().min(at + 8)).find(|next| {
@@ -141,7 +143,8 @@ fn parts(tokens: &[TokenWithSpan]) -> Option<Parts> {
                     next = end;
                     continue;
                 }
-                Keyword::LIKE | Keyword::CLONE if like.is_none() && next == at => {
+                _ if next == at && one_of(tokens, next, &["SHALLOW", "DEEP"]) => at += 1,
+                Keyword::LIKE | Keyword::CLONE | Keyword::COPY if like.is_none() && next == at => {
                     let mut end = next + 1;
                     while tokens.get(end).and_then(as_word).is_some() {
                         end += 1;
@@ -160,7 +163,7 @@ fn parts(tokens: &[TokenWithSpan]) -> Option<Parts> {
         next += 1;
     }
     materialized &= view;
-    Some(Parts { replace, temporary, materialized, view, if_not_exists, name, columns, to, query, like })
+    Some(Parts { replace, temporary, materialized, view, recursive, if_not_exists, name, columns, to, query, like })
 }
 
 /// Keeps kind, name, columns and query.
@@ -199,7 +202,9 @@ fn rebuild(tokens: &mut Vec<TokenWithSpan>, dialect: Dialect, bare: bool) -> boo
         out.extend_from_slice(&tokens[start..end]);
     }
     if let Some((start, end)) = parts.like {
-        out.extend_from_slice(&tokens[start..end]);
+        let like = keyword(tokens, start) == Keyword::LIKE;
+        out.push(make(if like { "LIKE" } else { "CLONE" }, &place));
+        out.extend_from_slice(&tokens[start + 1..end]);
     }
     // The columns behind TO say the types of what the query gives.
     if let Some((start, end)) = parts.columns
@@ -229,11 +234,29 @@ fn rebuild(tokens: &mut Vec<TokenWithSpan>, dialect: Dialect, bare: bool) -> boo
             })
             .unwrap_or(tokens.len())
         };
-        out.extend_from_slice(&tokens[query..end]);
+        if parts.recursive {
+            recursive(tokens, &parts, (query, end), &mut out);
+        } else {
+            out.extend_from_slice(&tokens[query..end]);
+        }
     }
     let changed = out.len() != tokens.len() || out.iter().zip(tokens.iter()).any(|(a, b)| a.token != b.token);
     *tokens = out;
     changed
+}
+
+/// A recursive view is a recursive common table of its own name.
+fn recursive(tokens: &[TokenWithSpan], parts: &Parts, query: (usize, usize), out: &mut Vec<TokenWithSpan>) {
+    let place = tokens[0].clone();
+    let name = tokens[parts.name.1 - 1].clone();
+    let sign = |token: Token| TokenWithSpan { token, span: place.span };
+    out.extend([make("WITH", &place), make("RECURSIVE", &place), name.clone()]);
+    if let Some((start, end)) = parts.columns {
+        names(&tokens[start..end], out, false);
+    }
+    out.extend([make("AS", &place), sign(Token::LParen)]);
+    out.extend_from_slice(&tokens[query.0..query.1]);
+    out.extend([sign(Token::RParen), make("SELECT", &place), sign(Token::Mul), make("FROM", &place), name]);
 }
 
 /// The comma-separated parts inside of brackets.

@@ -1,7 +1,7 @@
 //! The same in words that the parser knows.
 
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Token, TokenWithSpan};
+use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::super::super::types::Dialect;
 use super::super::routine::closing;
@@ -338,7 +338,9 @@ fn transforms(tokens: &mut Vec<TokenWithSpan>) -> bool {
     };
     let end = closing(tokens, at + 1, tokens.len());
     let Some(using) = outside(tokens, end, |at| one_of(tokens, at, &["USING"])) else { return false };
-    let Some(from) = outside(tokens, using, |at| one_of(tokens, at, &["FROM"])) else { return false };
+    let from =
+        outside(tokens, using, |at| one_of(tokens, at, &["FROM", "WHERE", "GROUP", "CLUSTER", "SORT", "DISTRIBUTE"]))
+            .unwrap_or(tokens.len());
     let names: Vec<TokenWithSpan> = match (using..from).find(|at| one_of(tokens, *at, &["AS"])) {
         Some(found) if symbol(tokens, found + 1, &Token::LParen) => {
             let close = closing(tokens, found + 1, from);
@@ -436,9 +438,34 @@ fn pivots(tokens: &mut Vec<TokenWithSpan>) -> bool {
         out.push(TokenWithSpan { token: Token::Mul, span: place.span });
         out.push(comma);
     }
-    match using {
-        Some(using) => out.extend_from_slice(&tokens[using + 1..group.unwrap_or(end).max(using + 1)]),
-        None => out.push(TokenWithSpan { token: Token::Number("1".to_owned(), false), span: place.span }),
+    let listed = on.and_then(|on| {
+        let open = (on..using.or(group)?).find(|at| keyword(tokens, *at) == Keyword::IN)? + 1;
+        let close = behind(tokens, open);
+        let values: Vec<&str> =
+            tokens[open..close].iter().filter_map(|token| super::super::dynamic::literal(&token.token)).collect();
+        (group.is_some() && !values.is_empty() && values.len() <= 200).then_some(values)
+    });
+    match (using, listed) {
+        // One column for each listed value, named after it.
+        (Some(using), Some(values)) => {
+            let aggregate = &tokens[using + 1..group.unwrap_or(end).max(using + 1)];
+            let alias = outside(aggregate, 0, |at| keyword(aggregate, at) == Keyword::AS);
+            for (nth, value) in values.iter().enumerate() {
+                if nth > 0 {
+                    out.push(TokenWithSpan { token: Token::Comma, span: place.span });
+                }
+                out.extend_from_slice(&aggregate[..alias.unwrap_or(aggregate.len())]);
+                out.push(make("AS", &place));
+                let name = match alias.and_then(|at| aggregate.get(at + 1)).and_then(as_word) {
+                    Some(word) => format!("{value}_{}", word.value),
+                    None => (*value).to_owned(),
+                };
+                let name = Word { value: name, quote_style: Some('"'), keyword: Keyword::NoKeyword };
+                out.push(TokenWithSpan { token: Token::Word(name), span: place.span });
+            }
+        }
+        (Some(using), None) => out.extend_from_slice(&tokens[using + 1..group.unwrap_or(end).max(using + 1)]),
+        (None, _) => out.push(TokenWithSpan { token: Token::Number("1".to_owned(), false), span: place.span }),
     }
     out.push(make("FROM", &place));
     out.extend_from_slice(&tokens[at + 1..source_end]);

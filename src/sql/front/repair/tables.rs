@@ -158,7 +158,18 @@ fn phrase(tokens: &[TokenWithSpan], at: usize, dialect: Dialect) -> usize {
             if matches!(tokens.get(end).map(|token| &token.token), Some(Token::Number(..))) {
                 end += 1;
             }
+            while dialect == Dialect::Teradata
+                && symbol(tokens, end, &Token::Comma)
+                && matches!(tokens.get(end + 1).map(|token| &token.token), Some(Token::Number(..)))
+            {
+                end += 2;
+            }
             behind(tokens, end)
+        }
+        "PARTITION" | "SUBPARTITION"
+            if table && one_of(tokens, at + 1, &["FOR"]) && symbol(tokens, at + 2, &Token::LParen) =>
+        {
+            behind(tokens, at + 2)
         }
         "PARTITION" | "SUBPARTITION" if bracket && table && matches!(dialect, Dialect::Oracle | Dialect::MySql) => {
             behind(tokens, at + 1)

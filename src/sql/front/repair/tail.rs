@@ -31,7 +31,7 @@ fn tail(tokens: &[TokenWithSpan], at: usize, dialect: Dialect) -> bool {
                 && !words(tokens, at.saturating_sub(1), &["CURSOR"])
         }
         Keyword::WITH => {
-            next(&["UR", "CS", "RS", "RR", "NC", "DATA", "TIES"])
+            next(&["UR", "CS", "RS", "RR", "NC", "DATA", "TIES", "SCHEMA"])
                 || (next(&["NO"]) && one_of(tokens, at + 2, &["DATA", "SCHEMA"]))
         }
         Keyword::SETTINGS | Keyword::FORMAT => dialect == Dialect::ClickHouse,
@@ -39,6 +39,7 @@ fn tail(tokens: &[TokenWithSpan], at: usize, dialect: Dialect) -> bool {
         Keyword::LOCK => next(&["IN"]),
         Keyword::LOG => next(&["ERRORS"]),
         Keyword::SAMPLE => dialect == Dialect::Teradata,
+        Keyword::USING => next(&["SAMPLE"]),
         Keyword::OPTIMIZE => next(&["FOR"]),
         Keyword::RETURNING => true,
         Keyword::LIMIT | Keyword::OFFSET | Keyword::FETCH => true,

@@ -118,6 +118,16 @@ pub(super) fn placeholders(tokens: &mut Vec<TokenWithSpan>, _: Dialect) -> bool 
     // 'a' 'b' is one literal.
     let mut at = 1;
     while at < tokens.len() && may_go_on(changes, tokens) {
+        // OPTIONS ('path' '/x') holds pairs.
+        if at > 1
+            && symbol(tokens, at - 2, &Token::LParen)
+            && at > 2
+            && as_word(&tokens[at - 3])
+                .is_some_and(|word| matches!(word.keyword, Keyword::OPTIONS | Keyword::TBLPROPERTIES))
+        {
+            at = behind(tokens, at - 2).max(at + 1);
+            continue;
+        }
         if let (Token::SingleQuotedString(before), Token::SingleQuotedString(after)) =
             (&tokens[at - 1].token, &tokens[at].token)
         {

@@ -54,6 +54,7 @@ fn place(place: &Place) -> String {
         Place::Table(name) => name.to_string(),
         Place::Path(path) => format!("'{path}'"),
         Place::Query(query) => format!("({query})"),
+        Place::Paths(paths) => paths.join(", "),
         Place::Client => "client".to_owned(),
     }
 }

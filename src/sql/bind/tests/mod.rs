@@ -3,12 +3,15 @@
 
 mod hostile;
 mod modifications;
+mod mutations;
 mod pipes;
 mod queries;
 mod scripts;
 mod sessions;
 mod stars;
 mod tables;
+mod vendor_dialects;
+mod vendor_statements;
 
 use std::collections::HashMap;
 use std::sync::Arc;

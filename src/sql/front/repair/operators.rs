@@ -463,7 +463,7 @@ fn comprehensions(tokens: &mut Vec<TokenWithSpan>) -> bool {
         let place = tokens[open].clone();
         let sign = |token: Token| TokenWithSpan { token, span: place.span };
         let mut out = vec![make("list_transform", &place), sign(Token::LParen)];
-        out.extend_from_slice(&tokens[of + 3..condition.unwrap_or(end)]);
+        out.extend_from_slice(tokens.get(of + 3..condition.unwrap_or(end)).unwrap_or_default());
         out.push(sign(Token::Comma));
         out.push(tokens[of + 1].clone());
         out.push(sign(Token::Arrow));

@@ -10,7 +10,7 @@ use super::Binder;
 use super::names::Sym;
 use super::relation::{Column, Item, Relation};
 use super::scope::{FromItem, Scope};
-use super::select::without;
+use super::stars::without;
 
 impl Binder<'_> {
     /// What the last operator leaves of `scope`.

@@ -12,8 +12,8 @@ use super::Binder;
 use super::names::Sym;
 use super::relation::{Column, Found, Item, Relation, Star};
 use super::scope::{FromItem, Scope};
-use super::select::without;
 use super::sources::{Gathered, How, Sources};
+use super::stars::without;
 
 impl Binder<'_> {
     pub(super) fn pivot(

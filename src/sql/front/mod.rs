@@ -10,11 +10,13 @@ use self::tokens::Source;
 use super::types::{Dialect, Limits, Position, StatementKind};
 
 mod batch;
+mod blocks;
 mod dynamic;
 mod extra;
 mod guess;
 mod load;
 mod parse;
+mod plain;
 mod prepare;
 mod repair;
 mod routine;

@@ -280,16 +280,14 @@ fn words_before(tokens: &mut Vec<TokenWithSpan>, dialect: Dialect) -> bool {
         } else if begins && one_of(tokens, at, &["GRAPH_TABLE"]) && symbol(tokens, at + 1, &Token::LParen) {
             let end = closing(tokens, at + 1, tokens.len());
             ranges.push((at + 2, end - 1));
-        } else if one_of(tokens, at, &["APPLY"])
-            && symbol(tokens, at + 1, &Token::LParen)
-            && dialect == Dialect::ClickHouse
-            && matches!(tokens[at - 1].token, Token::Mul | Token::RParen)
-        {
-            ranges.push((at, behind(tokens, at + 1)));
-        } else if dialect == Dialect::Teradata
-            && one_of(tokens, at, &["RETURNS"])
-            && symbol(tokens, at - 1, &Token::RParen)
-            && symbol(tokens, at + 1, &Token::LParen)
+        } else if symbol(tokens, at + 1, &Token::LParen)
+            && match dialect {
+                Dialect::ClickHouse => {
+                    one_of(tokens, at, &["APPLY"]) && matches!(tokens[at - 1].token, Token::Mul | Token::RParen)
+                }
+                Dialect::Teradata => one_of(tokens, at, &["RETURNS"]) && symbol(tokens, at - 1, &Token::RParen),
+                _ => false,
+            }
         {
             ranges.push((at, behind(tokens, at + 1)));
         } else if one_of(tokens, at, &["EXPAND"]) && one_of(tokens, at + 1, &["ON"]) && dialect == Dialect::Teradata {
@@ -421,8 +419,8 @@ fn lists(tokens: &mut Vec<TokenWithSpan>) -> bool {
         }
         let end = closing(tokens, at, tokens.len());
         let mut depth = 0_usize;
-        for next in at + 1..end.saturating_sub(1) {
-            match tokens[next].token {
+        for (next, token) in tokens.iter().enumerate().take(end.saturating_sub(1)).skip(at + 1) {
+            match token.token {
                 Token::LParen => depth += 1,
                 Token::RParen => depth = depth.saturating_sub(1),
                 Token::Comma if depth == 0 => places.push(next),

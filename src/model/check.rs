@@ -209,10 +209,7 @@ fn check_statement(statement: &Statement, limits: &FactLimits, seen: &mut Seen) 
             count_edges(edges, limits)
         }
         Statement::Query(query) => check_query(query, limits, seen),
-        Statement::Usage(part) => {
-            check_usage(part, limits, seen);
-            Ok(())
-        }
+        Statement::Usage(part) => check_usage(part, limits, seen),
         Statement::Existence(_)
         | Statement::Owners(_)
         | Statement::Tags(_)
@@ -273,20 +270,29 @@ fn count_edges(edges: usize, limits: &FactLimits) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Only the size: the fold has made it from queries that were checked.
-fn check_usage(part: &UsagePart, limits: &FactLimits, seen: &mut Seen) {
+/// Only the size, and that its users name columns that it has: the fold has made it from queries that were checked.
+fn check_usage(part: &UsagePart, limits: &FactLimits, seen: &mut Seen) -> Result<(), Rejection> {
     seen.texts([&part.sketch]);
-    for user in &part.users {
+    for (place, user) in part.users.iter().enumerate() {
         seen.text(&user.user);
-        user.columns.keys().for_each(|column| seen.text(column));
+        // What a column takes besides its name.
+        seen.bytes += user.columns.len() * size_of::<(u32, i64)>();
         if seen.bytes > limits.bytes {
-            return;
+            return Ok(());
+        }
+        if let Some((name, _)) = user.columns.iter().find(|(name, _)| *name as usize >= part.names.len()) {
+            let path = format!("/users/{place}/c");
+            let message =
+                format!("name {name} of {}; has another program than this one's fold made it?", part.names.len());
+            return Err(Rejection::new(ReasonCode::InvalidField, path, message));
         }
     }
-    part.columns.keys().chain(part.filters.keys()).for_each(|column| seen.text(column));
+    let counted = part.columns.keys().chain(part.filters.keys());
+    part.names.iter().chain(counted).for_each(|column| seen.text(column));
     for join in &part.joins {
         [&join.column, &join.other, &join.other_column].into_iter().for_each(|name| seen.text(name));
     }
+    Ok(())
 }
 
 fn check_column(column: &Column, limits: &FactLimits, seen: &mut Seen, depth_left: usize) -> Result<(), Rejection> {
@@ -452,6 +458,12 @@ mod tests {
         };
         assert!(check_read(&part(100), &limits()).is_ok());
         refused(&part(101), "/entries");
+        let named = |place: u32| {
+            let user = PartUser { user: "u".into(), queries: 1, failed: 0, columns: vec![(place, 1)] };
+            fact(Statement::Usage(UsagePart { names: vec!["c".into()], users: vec![user], ..UsagePart::default() }))
+        };
+        assert!(check_read(&named(0), &limits()).is_ok());
+        refused(&named(1), "/entries/0/value/users/0/c");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::id::EntityId;
-pub use super::query::{DatasetUse, JoinUse, JoinedColumn, QueryRun, UsagePart, UserUse};
+pub use super::query::{DatasetUse, JoinUse, JoinedColumn, PartUser, QueryRun, UsagePart, UserUse};
 
 /// What kind of thing an id names; chooses the fold rules and the output topics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

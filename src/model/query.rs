@@ -136,9 +136,12 @@ pub struct UsagePart {
     /// How many users read it.
     #[serde(default)]
     pub distinct_users: i64,
+    /// Columns that `users` name, each once, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
     /// The users, those with the most queries first, then by name; not more than the configured bound.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub users: Vec<UserUse>,
+    pub users: Vec<PartUser>,
     /// Only where there are more users than are listed: a HyperLogLog of all of them, in base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sketch: Option<String>,
@@ -151,6 +154,28 @@ pub struct UsagePart {
     /// Queries by join, the most frequent first, then by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub joins: Vec<JoinUse>,
+}
+
+/// One user in a [`UsagePart`]: there are many of them with the same columns, so that these are named by their place in
+/// [`UsagePart::names`], and fields are short.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartUser {
+    /// The user.
+    #[serde(rename = "u")]
+    pub user: String,
+    /// Queries of theirs that read it.
+    #[serde(rename = "q")]
+    pub queries: i64,
+    /// Of these, those that did not succeed.
+    #[serde(rename = "f", default, skip_serializing_if = "is_zero")]
+    pub failed: i64,
+    /// Their queries by column used: place of its name, queries.
+    #[serde(rename = "c", default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<(u32, i64)>,
+}
+
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }
 
 /// One user of a dataset on one day.

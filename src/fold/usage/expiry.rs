@@ -86,7 +86,7 @@ pub(super) fn forget_queries(
         for query in &queries {
             let query_key = query_key(query);
             let Some(bytes) = state.get(&query_key)? else { continue };
-            let seen: Seen = from_json(&query_key, &bytes)?;
+            let seen = Seen::read(&query_key, &bytes)?;
             // A richer source may have told of another end; it has noted it anew.
             if seen.expires_at <= watermark {
                 state.delete(query_key);

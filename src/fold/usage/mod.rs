@@ -6,7 +6,9 @@
 
 mod counts;
 mod expiry;
+mod form;
 mod owner;
+mod part;
 mod seen;
 mod sketch;
 mod tally;
@@ -15,6 +17,7 @@ mod tally;
 mod tests;
 
 use std::cmp::Ordering;
+use std::collections::btree_map::Entry as MapEntry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::fact::{Aspect, EntityKind, Entry, Fact, JoinUse, Origin, QueryRun, Source, Statement, Version};
@@ -23,7 +26,7 @@ use crate::model::query::{day_start, query_record_key, split_usage_key, usage_ex
 use crate::model::record::{CatalogOutput, CatalogRecord, CatalogTopic, QueryRecord};
 use crate::model::state::{Epoch, State, StateError};
 
-use super::registers::{from_json, json, state_key};
+use super::registers::state_key;
 use super::{FoldOutcome, FoldOutput};
 use seen::Seen;
 use tally::{Due, Tally};
@@ -66,8 +69,8 @@ impl Default for UsageLimits {
 
 /// What a batch forgets beyond as much as it brings.
 const FORGOTTEN_AT_LEAST: usize = 16;
-/// Tallies and users in them that are kept in memory for each partition.
-const MAX_REMEMBERED: usize = 20_000;
+/// Bytes that tallies kept in memory may take for each partition, by their own estimates.
+const MAX_REMEMBERED: usize = 32 << 20;
 
 /// The usage of each partition, between its facts.
 #[derive(Debug, Default)]
@@ -86,11 +89,25 @@ impl Clone for Usage {
 #[derive(Debug)]
 struct Part {
     transaction: Epoch,
-    /// Queries, with what was counted of them when the transaction began.
-    pending: BTreeMap<EntityId, (Option<Seen>, Origin)>,
+    pending: BTreeMap<EntityId, Pending>,
     /// Datasets and days of which parts have come.
     received: BTreeSet<(EntityId, i64)>,
     tallies: BTreeMap<(i64, EntityId), Tally>,
+    /// Tallies that were needed before those of `tallies`; they go at the next turn.
+    older: BTreeMap<(i64, EntityId), Tally>,
+    /// What `tallies` weigh.
+    weight: usize,
+}
+
+/// A query of which the open transaction told.
+#[derive(Debug)]
+struct Pending {
+    /// What was counted of it when the transaction began.
+    before: Option<Seen>,
+    /// What is to be counted now, if it is still what the state holds at the end.
+    now: Seen,
+    written: Vec<u8>,
+    origin: Origin,
 }
 
 impl Usage {
@@ -101,6 +118,8 @@ impl Usage {
             pending: BTreeMap::new(),
             received: BTreeSet::new(),
             tallies: BTreeMap::new(),
+            older: BTreeMap::new(),
+            weight: 0,
         };
         let known = self.parts.entry(part).or_insert_with(begin);
         if known.transaction != *state.transaction() {
@@ -123,24 +142,31 @@ impl Usage {
         });
         let Some(query) = said else { return Ok(FoldOutcome::NoOp("unchanged")) };
         let key = query_key(&fact.entity);
-        let known: Option<Seen> = state.get(&key)?.map(|bytes| from_json(&key, &bytes)).transpose()?;
+        let bytes = state.get(&key)?;
+        let known = bytes.as_deref().map(|bytes| Seen::read(&key, bytes)).transpose()?;
         let seen = Seen::of(fact, query);
+        let written = seen.write();
         // One record may have been bound twice, to other schemas: then, too, what stands does not depend on the order.
         let stands = |known: &Seen| match known.rank.cmp(&seen.rank) {
-            Ordering::Equal => json(&known.counted) >= json(&seen.counted),
+            Ordering::Equal => bytes.as_ref() >= Some(&written),
             other => other == Ordering::Greater,
         };
         if known.as_ref().is_some_and(stands) {
             return Ok(FoldOutcome::NoOp("unchanged"));
         }
-        state.put(key, json(&seen));
-        let pending = &mut self.part(part, state).pending;
-        pending.entry(fact.entity.clone()).or_insert_with(|| (known, fact.origin.clone()));
+        state.put(key, written.clone());
+        let record = query_record(fact, query, &seen);
+        match self.part(part, state).pending.entry(fact.entity.clone()) {
+            MapEntry::Vacant(entry) => {
+                entry.insert(Pending { before: known, now: seen, written, origin: fact.origin.clone() });
+            }
+            MapEntry::Occupied(mut entry) => (entry.get_mut().now, entry.get_mut().written) = (seen, written),
+        }
         out.records.push(CatalogOutput {
             topic: CatalogTopic::Queries,
             key: query_record_key(&fact.entity),
             owner: fact.entity.as_str().to_owned(),
-            value: Some(CatalogRecord::Query(Box::new(query_record(fact, query, &seen)))),
+            value: Some(CatalogRecord::Query(Box::new(record))),
         });
         Ok(FoldOutcome::Applied)
     }
@@ -177,11 +203,15 @@ impl Usage {
         let mut allowance = FORGOTTEN_AT_LEAST + 2 * (pending.len() + received.len());
 
         let mut changes = Vec::new();
-        for (query, (before, origin)) in pending {
+        for (query, pending) in pending {
             let key = query_key(&query);
-            let now: Option<Seen> = state.get(&key)?.map(|bytes| from_json(&key, &bytes)).transpose()?;
-            if now != before {
-                changes.push((query, before, now, origin));
+            let now = match state.get(&key)? {
+                Some(bytes) if bytes == pending.written => Some(pending.now),
+                Some(bytes) => Some(Seen::read(&key, &bytes)?),
+                None => None,
+            };
+            if now != pending.before {
+                changes.push((query, pending.before, now, pending.origin));
             }
         }
         let newest = changes.iter().filter_map(|(_, _, now, _)| now.as_ref().map(|now| now.rank.1.time)).max();
@@ -215,7 +245,7 @@ impl Usage {
                 via: Vec::new(),
                 entries: vec![Entry::keyed(usage_key(day, part), Statement::Usage(usage))],
             });
-            memory.tallies.insert((day, dataset), due.tally);
+            memory.remember((day, dataset), due.tally);
         }
         for (dataset, day) in received.into_iter().filter(|(_, day)| !expired(*day)) {
             let record = owner::record(&dataset, day, limits, state)?;
@@ -229,11 +259,10 @@ impl Usage {
         if let Some(watermark) = watermark {
             expiry::forget_queries(watermark, &mut allowance, state, &mut out.records)?;
             for gone in expiry::forget_tallies(watermark, &mut allowance, state)? {
-                memory.tallies.remove(&gone);
+                memory.recall(&gone);
             }
             expiry::forget_usage(watermark, &mut allowance, state, &mut out.records)?;
         }
-        memory.make_room();
         Ok(())
     }
 }
@@ -253,7 +282,7 @@ impl Part {
         for dataset in seen.datasets() {
             let key = (day, dataset.clone());
             if !due.contains_key(&key) {
-                let known = self.tallies.remove(&key);
+                let known = self.recall(&key);
                 let tally = known.map_or_else(|| Tally::load(day, dataset, state), Ok)?;
                 due.insert(key.clone(), Due { tally, origin: origin.clone() });
             }
@@ -269,10 +298,29 @@ impl Part {
         Ok(())
     }
 
-    /// Forgets all tallies once they are too many: those in use come back from the state.
-    fn make_room(&mut self) {
-        if self.tallies.values().map(Tally::weight).sum::<usize>() > MAX_REMEMBERED {
-            self.tallies.clear();
+    /// Takes out what is remembered of a tally.
+    fn recall(&mut self, key: &(i64, EntityId)) -> Option<Tally> {
+        if let Some(tally) = self.tallies.remove(key) {
+            self.weight -= tally.weight();
+            return Some(tally);
+        }
+        let mut tally = self.older.remove(key)?;
+        tally.turn();
+        Some(tally)
+    }
+
+    /// Remembers a tally as it was saved. Once they are too many, those are forgotten that were not needed since the last
+    /// time: they come back from the state.
+    fn remember(&mut self, key: (i64, EntityId), tally: Tally) {
+        let weight = tally.weight();
+        if weight > MAX_REMEMBERED / 4 {
+            return;
+        }
+        self.weight += weight;
+        self.tallies.insert(key, tally);
+        if self.weight > MAX_REMEMBERED / 2 {
+            self.older = std::mem::take(&mut self.tallies);
+            self.weight = 0;
         }
     }
 }

@@ -1,37 +1,38 @@
 //! The usage of a dataset on one day: the sum of what the partitions of the fold have sent of their queries.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::Hash;
 
-use serde::{Deserialize, Serialize};
+use foldhash::fast::FixedState;
+use smallvec::SmallVec;
 
-use crate::model::fact::{Fact, JoinUse, Origin, UsagePart, UserUse, Version};
+use crate::model::fact::{Fact, JoinUse, UsagePart, UserUse};
 use crate::model::id::EntityId;
 use crate::model::query::{day_text, usage_expiry};
 use crate::model::record::UsageRecord;
 use crate::model::state::{State, StateError};
 
-use super::super::registers::{from_json, json, state_key};
-use super::counts::largest;
+use super::super::registers::state_key;
+use super::counts::{keep_largest, largest};
+use super::form::{FormError, Reader, Writer, begin, unreadable, whole};
+use super::part::{self, Part, Sums, User};
 use super::sketch::Sketch;
-use super::tally::{before, ordered};
+use super::tally::ordered;
 use super::{UsageLimits, order_joins};
 
 /// Where it is noted which datasets have parts of a day.
 pub(super) const DAYS: &str = "d";
 
-/// A part as it was received.
-#[derive(Serialize, Deserialize)]
-struct Register {
-    #[serde(rename = "n")]
-    version: Version,
-    #[serde(rename = "o")]
-    origin: Origin,
-    #[serde(rename = "p")]
-    part: UsagePart,
-}
-
 fn part_key(dataset: &EntityId, day: i64, part: &str) -> Vec<u8> {
     state_key(&[dataset.as_str(), "us", &ordered(day), part])
+}
+
+/// The part in a register: what follows its version and origin.
+fn read_part<'b>(from: &mut Reader<'b>) -> Result<Part<'b>, FormError> {
+    from.version()?;
+    from.origin()?;
+    Part::read(from)
 }
 
 fn day_key(day: i64, dataset: &str) -> Vec<u8> {
@@ -46,15 +47,20 @@ pub(super) fn receive(
     state: &mut dyn State,
 ) -> Result<bool, StateError> {
     let key = part_key(&fact.entity, day, &part.to_string());
-    let known: Option<Register> = state.get(&key)?.map(|bytes| from_json(&key, &bytes)).transpose()?;
-    if known.is_some_and(|known| known.version >= fact.version) {
+    let known = match state.get(&key)? {
+        Some(bytes) => Some(begin(&bytes, Reader::version).map_err(unreadable(&key))?),
+        None => None,
+    };
+    if known.is_some_and(|known| known >= fact.version) {
         return Ok(false);
     }
-    let register = Register { version: fact.version, origin: fact.origin.clone(), part: usage.clone() };
-    state.put(key, json(&register));
-    let noted = day_key(day, fact.entity.as_str());
-    if state.get(&noted)?.is_none() {
-        state.put(noted, b"1".to_vec());
+    let mut register = Writer::new(16_000);
+    register.version(&fact.version);
+    register.origin(&fact.origin);
+    part::write(usage, &mut register);
+    state.put(key, register.finish());
+    if known.is_none() {
+        state.put(day_key(day, fact.entity.as_str()), b"1".to_vec());
     }
     Ok(true)
 }
@@ -66,92 +72,129 @@ pub(super) fn record(
     limits: &UsageLimits,
     state: &dyn State,
 ) -> Result<Option<UsageRecord>, StateError> {
-    let mut parts = Vec::new();
-    for (key, bytes) in state.scan(&part_key(dataset, day, ""))? {
-        let register: Register = from_json(&key, &bytes)?;
-        parts.push(register);
+    let registers = state.scan(&part_key(dataset, day, ""))?;
+    let mut parts = Vec::with_capacity(registers.len());
+    let mut newest = None;
+    for (key, bytes) in &registers {
+        let read = |from: &mut Reader<'_>| Ok((from.version()?, from.origin()?));
+        newest = newest.max(Some(begin(bytes, read).map_err(unreadable(key))?));
+        parts.push(whole(bytes, read_part).map_err(unreadable(key))?);
     }
-    let newest = parts.iter().max_by_key(|register| (register.version, &register.origin));
-    let Some(origin) = newest.map(|register| register.origin.clone()) else { return Ok(None) };
-    let sum =
-        |field: fn(&UsagePart) -> i64| parts.iter().map(|register| field(&register.part)).fold(0, i64::saturating_add);
-    let (queries, writes) = (sum(|part| part.queries), sum(|part| part.writes));
+    let Some((_, origin)) = newest else { return Ok(None) };
+    let sum = |field: fn(&Sums) -> i64| parts.iter().map(|part| field(&part.sums)).fold(0, i64::saturating_add);
+    let (queries, writes) = (sum(|sums| sums.queries), sum(|sums| sums.writes));
     if queries <= 0 && writes <= 0 {
         return Ok(None);
     }
-    let names = |field: fn(&UsagePart) -> &BTreeMap<String, i64>| {
-        let mut all: BTreeMap<String, i64> = BTreeMap::new();
-        for (name, count) in parts.iter().flat_map(|register| field(&register.part)) {
-            *all.entry(name.clone()).or_default() += count;
-        }
-        largest(&all, limits.shown_columns)
-    };
-    let (users, distinct_users, users_exact) = users(parts.iter().map(|register| &register.part), limits);
-    let mut joins: BTreeMap<(&str, &str, &str), i64> = BTreeMap::new();
-    for join in parts.iter().flat_map(|register| &register.part.joins) {
-        *joins.entry((&join.column, &join.other, &join.other_column)).or_default() += join.queries;
-    }
-    let mut joins: Vec<JoinUse> = joins
-        .into_iter()
-        .map(|((column, other, other_column), queries)| JoinUse {
-            column: column.to_owned(),
-            other: other.to_owned(),
-            other_column: other_column.to_owned(),
-            queries,
-        })
-        .collect();
+    let (users, distinct_users, users_exact) = users(&parts, limits);
+    let mut joins = added(parts.iter().flat_map(|part| &part.joins).copied());
+    keep_largest(&mut joins, limits.shown_joins, Ord::cmp);
+    let shown = joins.into_iter().map(|((column, other, other_column), queries)| JoinUse {
+        column: column.to_owned(),
+        other: other.to_owned(),
+        other_column: other_column.to_owned(),
+        queries,
+    });
+    let mut joins: Vec<JoinUse> = shown.collect();
     order_joins(&mut joins);
-    joins.truncate(limits.shown_joins);
     Ok(Some(UsageRecord {
         dataset: dataset.as_str().to_owned(),
         day: day_text(day),
         queries,
-        failed: sum(|part| part.failed),
+        failed: sum(|sums| sums.failed),
         writes,
-        rows: sum(|part| part.rows),
-        bytes: sum(|part| part.bytes),
-        duration_us: sum(|part| part.duration_us),
+        rows: sum(|sums| sums.rows),
+        bytes: sum(|sums| sums.bytes),
+        duration_us: sum(|sums| sums.duration_us),
         distinct_users,
         users_exact,
         users,
-        columns: names(|part| &part.columns),
-        filters: names(|part| &part.filters),
+        columns: names(parts.iter().flat_map(|part| &part.columns).copied().collect(), limits.shown_columns),
+        filters: names(parts.iter().flat_map(|part| &part.filters).copied().collect(), limits.shown_columns),
         joins,
         expires_at: usage_expiry(day),
         origin,
     }))
 }
 
-/// Users with the most queries, how many there are, and whether that was counted.
-fn users<'a>(parts: impl Iterator<Item = &'a UsagePart>, limits: &UsageLimits) -> (Vec<UserUse>, i64, bool) {
-    let mut all: BTreeMap<&str, UserUse> = BTreeMap::new();
+/// Counts of the same thing together.
+fn added<N: Hash + Eq>(counts: impl Iterator<Item = (N, i64)>) -> Vec<(N, i64)> {
+    let mut all: HashMap<N, i64, FixedState> = HashMap::default();
+    for (name, count) in counts {
+        let known = all.entry(name).or_default();
+        *known = known.saturating_add(count);
+    }
+    all.into_iter().collect()
+}
+
+fn names(counts: Vec<(&str, i64)>, limit: usize) -> BTreeMap<String, i64> {
+    largest(&together(counts).into_iter().collect::<BTreeMap<_, _>>(), limit)
+}
+
+/// A user of one or more parts.
+struct Sum<'p> {
+    user: &'p str,
+    queries: i64,
+    failed: i64,
+    /// Part and user in it.
+    uses: SmallVec<[(&'p Part<'p>, &'p User<'p>); 4]>,
+}
+
+/// Users with the most queries, how many there are, and whether that was counted. Columns are added up for those only
+/// that are shown.
+fn users(parts: &[Part<'_>], limits: &UsageLimits) -> (Vec<UserUse>, i64, bool) {
+    let mut places: HashMap<&str, usize, FixedState> = HashMap::default();
+    let mut all: Vec<Sum<'_>> = Vec::new();
+    for (part, theirs) in parts.iter().flat_map(|part| part.users.users.iter().map(move |user| (part, user))) {
+        let place = *places.entry(theirs.user).or_insert(all.len());
+        if place == all.len() {
+            all.push(Sum { user: theirs.user, queries: 0, failed: 0, uses: SmallVec::new() });
+        }
+        if let Some(sum) = all.get_mut(place) {
+            sum.queries = sum.queries.saturating_add(theirs.queries);
+            sum.failed = sum.failed.saturating_add(theirs.failed);
+            sum.uses.push((part, theirs));
+        }
+    }
     let mut sketch: Option<Sketch> = None;
-    for part in parts {
-        for theirs in &part.users {
-            let user =
-                all.entry(&theirs.user).or_insert_with(|| UserUse { user: theirs.user.clone(), ..UserUse::default() });
-            user.queries += theirs.queries;
-            user.failed += theirs.failed;
-            for (column, count) in &theirs.columns {
-                *user.columns.entry(column.clone()).or_default() += count;
-            }
-        }
-        if let Some(theirs) = part.sketch.as_deref().and_then(Sketch::parse) {
-            sketch.get_or_insert_with(Sketch::empty).join(&theirs);
-        }
+    for theirs in parts.iter().filter_map(|part| part.users.sketch.and_then(Sketch::parse)) {
+        sketch.get_or_insert_with(Sketch::empty).join(&theirs);
     }
     let listed = all.len() as i64;
     let distinct = sketch.as_mut().map(|sketch| {
-        all.keys().for_each(|user| sketch.add(user));
+        all.iter().for_each(|user| sketch.add(user.user));
         sketch.estimate().max(listed)
     });
-    let mut users: Vec<UserUse> = all.into_values().collect();
-    users.sort_by(|a, b| before(a, b).cmp(&before(b, a)).reverse());
-    users.truncate(limits.shown_users);
-    for user in &mut users {
-        user.columns = largest(&user.columns, limits.columns_of_user);
-    }
-    (users, distinct.unwrap_or(listed), distinct.is_none())
+    all.sort_unstable_by_key(|sum| (Reverse(sum.queries), sum.user));
+    all.truncate(limits.shown_users);
+    let shown = all.iter().map(|sum| {
+        let columns = sum.uses.iter().flat_map(|(part, user)| {
+            let counts = part.users.columns(user);
+            counts.filter_map(|(name, count)| Some((*part.users.names.get(name)?, count)))
+        });
+        let mut columns = together(columns.collect());
+        keep_largest(&mut columns, limits.columns_of_user, Ord::cmp);
+        UserUse {
+            user: sum.user.to_owned(),
+            queries: sum.queries,
+            failed: sum.failed,
+            columns: columns.into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
+        }
+    });
+    (shown.collect(), distinct.unwrap_or(listed), distinct.is_none())
+}
+
+/// Counts of the same thing together, of lists that are sorted already, one after the other.
+fn together(mut counts: Vec<(&str, i64)>) -> Vec<(&str, i64)> {
+    counts.sort_by_key(|(name, _)| *name);
+    counts.dedup_by(|next, kept| {
+        let same = next.0 == kept.0;
+        if same {
+            kept.1 = kept.1.saturating_add(next.1);
+        }
+        same
+    });
+    counts
 }
 
 /// The record's key.

@@ -1,5 +1,7 @@
 //! Counts equal those of distinct queries, in any order, however often told, and however the facts are spread.
 
+mod forms;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use proptest::prelude::*;
@@ -447,5 +449,32 @@ proptest! {
         let mut other = Site::new(2, config);
         other.fold(&again, batch);
         prop_assert_eq!(plain.seen(i64::MIN), other.seen(i64::MIN));
+    }
+
+    /// Batches of any size, and a fold that begins without memories in between, end as one query after the other does.
+    #[test]
+    fn batches_of_any_size_end_alike(
+        facts in prop::collection::vec(told(), 1..50),
+        batches in prop::collection::vec((1..20_usize, any::<bool>()), 1..12),
+        users in prop::sample::select(vec![2_usize, 100]),
+    ) {
+        let usage = UsageLimits { users, columns_of_user: 2, ..UsageLimits::default() };
+        let config = FoldConfig { usage, ..FoldConfig::default() };
+        let mut single = Site::new(2, config.clone());
+        single.fold(&facts, 1);
+        let mut batched = Site::new(2, config.clone());
+        let mut rest = facts.as_slice();
+        for (batch, forget) in batches.iter().cycle() {
+            let (taken, later) = rest.split_at((*batch).min(rest.len()));
+            batched.fold(taken, *batch);
+            if *forget {
+                batched.folder = Folder::new(config.clone());
+            }
+            rest = later;
+            if rest.is_empty() {
+                break;
+            }
+        }
+        prop_assert_eq!(single.seen(i64::MIN), batched.seen(i64::MIN));
     }
 }

@@ -463,7 +463,8 @@ mod tests {
             fact(Statement::Usage(UsagePart { names: vec!["c".into()], users: vec![user], ..UsagePart::default() }))
         };
         assert!(check_read(&named(0), &limits()).is_ok());
-        refused(&named(1), "/entries/0/value/users/0/c");
+        let fault = check_read(&named(1), &limits()).unwrap_err();
+        assert_eq!((fault.code, fault.path.as_str()), (ReasonCode::InvalidField, "/entries/0/value/users/0/c"));
     }
 
     #[test]

@@ -8,8 +8,9 @@ Put this file into the plugins folder of the scheduler, of the workers and of th
     TRIBUTARY_AIRFLOW_NAMESPACE        namespace of the jobs; by default that of the OpenLineage provider, else "default"
     TRIBUTARY_KAFKA_PROPERTIES         JSON object of further librdkafka properties (security.protocol, sasl.*, ...)
 
-A task never fails and never waits long because of this plugin: what cannot be sent within a few seconds is logged and
-lost. docs/airflow.md describes the events.
+A task never fails because of this plugin, and all its waits for Kafka together are a few seconds at most. The scheduler
+and the other services never wait: their events lie in a bounded queue until Kafka takes them or five minutes are over.
+What is lost is counted in the log. docs/airflow.md describes the events.
 """
 
 from __future__ import annotations
@@ -18,16 +19,25 @@ import json
 import logging
 import os
 import threading
+import time
 from datetime import datetime, timezone
+from importlib import import_module
+from multiprocessing.util import Finalize
 
 log = logging.getLogger("tributary_listener")
 
-FLUSH_SECONDS = 5
+# How long one process waits for Kafka in vain, in all. A wait that ends well costs nothing.
+PATIENCE_SECONDS = 5.0
+# How long the start of a task waits: its event is on its way anyhow, unless the task ends its process at once.
+START_SECONDS = 1.0
+# How often the log tells of lost events.
+COMPLAINT_SECONDS = 60.0
 TEXT_LIMIT = 20_000
-
-_lock = threading.Lock()
-_producer = None
-_producer_pid = None
+DEPTH_LIMIT = 16
+# Brokers take 1 MB by default, headers and all.
+EVENT_LIMIT = 900_000
+# Task instances that the end of one DAG run tells of.
+UNTOLD_LIMIT = 1_000
 
 
 def _airflow_version() -> str:
@@ -68,7 +78,12 @@ def _get(thing, *names):
     return None
 
 
-def _plain(value):
+def _text(value):
+    """A text that is not too long and that UTF-8 can say: names of files may hold bytes that are none."""
+    return str(value)[:TEXT_LIMIT].encode("utf-8", "backslashreplace").decode()
+
+
+def _plain(value, depth=DEPTH_LIMIT):
     """A value as JSON has it."""
     if value is None or isinstance(value, (bool, int, float)):
         return value
@@ -76,13 +91,24 @@ def _plain(value):
         if value.tzinfo is None:
             value = value.replace(tzinfo=timezone.utc)
         return value.isoformat()
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_plain(item) for item in value]
+    if depth > 0 and isinstance(value, dict):
+        return {_text(key): _plain(item, depth - 1) for key, item in value.items()}
+    if depth > 0 and isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item, depth - 1) for item in value]
     # Enumerations of states and kinds are their values.
     inner = getattr(value, "value", None)
-    return (inner if isinstance(inner, str) else str(value))[:TEXT_LIMIT]
+    return _text(inner if isinstance(inner, str) else value)
+
+
+def _redacted(value):
+    """A value without what Airflow hides in its own logs: secrets that it knows, and what is called a password."""
+    for module in ("airflow.sdk.log", "airflow.sdk.execution_time.secrets_masker", "airflow.utils.log.secrets_masker"):
+        try:
+            redact = import_module(module).redact
+        except Exception:
+            continue
+        return redact(value)
+    return value
 
 
 def _fields(thing, names):
@@ -98,7 +124,7 @@ def _asset(asset):
         "name": _plain(name if name is not None else uri),
         "uri": _plain(uri if uri is not None else name),
         "group": _plain(_get(asset, "group")),
-        "extra": _plain(_get(asset, "extra")),
+        "extra": _redacted(_plain(_get(asset, "extra"))),
     }
 
 
@@ -163,7 +189,7 @@ def _dag_run_of(ti):
 
 TASK_INSTANCE = (
     "id dag_id task_id run_id map_index max_tries state start_date end_date duration queue pool priority_weight "
-    "operator hostname pid dag_version_id rendered_map_index note external_executor_id queued_dttm scheduled_dttm"
+    "operator hostname pid dag_version_id rendered_map_index external_executor_id queued_dttm scheduled_dttm"
 ).split()
 DAG_RUN = (
     "id dag_id run_id run_type state data_interval_start data_interval_end run_after queued_at start_date end_date "
@@ -171,8 +197,8 @@ DAG_RUN = (
 ).split()
 
 
-def _task_instance(ti):
-    run = _dag_run_of(ti)
+def _task_instance(ti, run=None, task=None):
+    run = run if run is not None else _dag_run_of(ti)
     event = _fields(ti, TASK_INSTANCE)
     event["try_number"] = _try_number(ti)
     event["logical_date"] = _plain(
@@ -180,8 +206,33 @@ def _task_instance(ti):
     )
     event["run_after"] = _plain(_get(run, "run_after"))
     event["clear_number"] = _plain(_get(run, "clear_number"))
-    event["task"] = _task(_get(ti, "task"))
+    event["task"] = _task(task if task is not None else _get(ti, "task"))
     return event
+
+
+def _untold(dag_run):
+    """Task instances of a DAG run that has ended, of which no hook may have spoken: those that the scheduler skipped,
+    removed or gave up, those that do nothing, those whose process was lost; before Airflow 3 also those that skipped
+    themselves. With each the task, if it is known."""
+    from sqlalchemy.orm import object_session
+
+    session = object_session(dag_run)
+    if session is None:
+        return []
+    # The scheduler is about to write the state of the run; that must not happen earlier because of us.
+    with session.no_autoflush:
+        instances = dag_run.get_task_instances(session=session)
+    found = []
+    for ti in instances:
+        state = _plain(_get(ti, "state"))
+        # What succeeded and never was on a worker.
+        is_empty = state == "success" and not _get(ti, "hostname")
+        if is_empty or state in ("failed", "skipped", "upstream_failed", "removed"):
+            found.append((state, ti))
+    if len(found) > UNTOLD_LIMIT:
+        log.info("%d of %d task instances are not told again", len(found) - UNTOLD_LIMIT, len(found))
+    tasks = getattr(_get(dag_run, "dag"), "task_dict", None) or {}
+    return [(state, ti, tasks.get(ti.task_id)) for state, ti in found[:UNTOLD_LIMIT]]
 
 
 def _consumed(run):
@@ -196,6 +247,7 @@ def _consumed(run):
 
 def _dag_run(run):
     event = _fields(run, DAG_RUN)
+    event["conf"] = _redacted(event["conf"])
     event["logical_date"] = _plain(_get(run, "logical_date", "execution_date"))
     event["dag"] = _dag(_get(run, "dag"))
     event["consumed_asset_events"] = _consumed(run)
@@ -205,7 +257,12 @@ def _dag_run(run):
 def _error(error):
     if error is None:
         return None
-    return {"type": type(error).__name__, "message": str(error)[:TEXT_LIMIT]}
+    try:
+        message = _text(error)
+    except Exception:
+        # An exception of somebody's own may fail to say what it is.
+        message = ""
+    return {"type": type(error).__name__, "message": _redacted(message)}
 
 
 # --- sending -------------------------------------------------------------------------------------------------------
@@ -214,48 +271,104 @@ def _error(error):
 def _namespace():
     namespace = os.environ.get("TRIBUTARY_AIRFLOW_NAMESPACE")
     if not namespace:
-        try:
-            from airflow.configuration import conf
-
-            namespace = conf.get("openlineage", "namespace", fallback="")
-        except Exception:
-            pass
+        for module in ("airflow.configuration", "airflow.sdk.configuration"):
+            try:
+                namespace = import_module(module).conf.get("openlineage", "namespace", fallback="")
+                break
+            except Exception:
+                continue
     return namespace or os.environ.get("OPENLINEAGE_NAMESPACE") or "default"
 
 
+class Channel:
+    """The way of one process to Kafka."""
+
+    def __init__(self, servers):
+        from confluent_kafka import Producer
+
+        properties = {
+            "bootstrap.servers": servers,
+            "client.id": "tributary-airflow-listener",
+            "enable.idempotence": True,
+            "compression.type": "gzip",
+            # Keys must land where other producers of Kafka put them.
+            "partitioner": "murmur2_random",
+            "message.timeout.ms": 300_000,
+            "queue.buffering.max.messages": 10_000,
+            "queue.buffering.max.kbytes": 32_768,
+        }
+        properties.update(json.loads(os.environ.get("TRIBUTARY_KAFKA_PROPERTIES") or "{}"))
+        self.topic = os.environ.get("TRIBUTARY_AIRFLOW_TOPIC") or "airflow.events"
+        self.patience = PATIENCE_SECONDS
+        self.producer = Producer(properties, logger=log)
+        # At the end of a main process and of a child of multiprocessing. Other forks end without a word: see `wait`.
+        Finalize(None, self.wait, exitpriority=1)
+
+    def send(self, event):
+        self.producer.produce(self.topic, key=key(event), value=_encoded(event), on_delivery=self.delivered)
+        self.producer.poll(0)
+
+    def delivered(self, error, _message):
+        if error is not None:
+            _lost(str(error))
+
+    def wait(self, seconds=PATIENCE_SECONDS):
+        """Waits until everything is sent; not for long, and hardly at all once it was in vain."""
+        start = time.monotonic()
+        if self.producer.flush(min(seconds, self.patience)) == 0:
+            self.patience = PATIENCE_SECONDS
+        else:
+            self.patience = max(0.0, self.patience - (time.monotonic() - start))
+
+
+_lock = threading.Lock()
+_channel = None
+# Producers of the processes from which this one was forked. Their threads are not here, so they cannot be closed.
+_inherited = []
+
+
+def _after_fork():
+    global _lock, _channel
+    _lock = threading.Lock()
+    _inherited.append(_channel)
+    _channel = None
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
 def _kafka():
-    """The producer of this process: tasks run in forks, which must not share one."""
-    global _producer, _producer_pid
+    """The channel of this process; None if the plugin is switched off."""
+    global _channel
     servers = os.environ.get("TRIBUTARY_KAFKA_BOOTSTRAP_SERVERS")
     if not servers:
         return None
     with _lock:
-        if _producer is None or _producer_pid != os.getpid():
-            from confluent_kafka import Producer
-
-            properties = {
-                "bootstrap.servers": servers,
-                "client.id": "tributary-airflow-listener",
-                "enable.idempotence": True,
-                "compression.type": "gzip",
-                # Keys must land where other producers of Kafka put them.
-                "partitioner": "murmur2_random",
-                "message.timeout.ms": 30_000,
-            }
-            properties.update(json.loads(os.environ.get("TRIBUTARY_KAFKA_PROPERTIES") or "{}"))
-            _producer, _producer_pid = Producer(properties), os.getpid()
-        return _producer
+        if _channel is None:
+            _channel = Channel(servers)
+        return _channel
 
 
-def _delivered(error, _message):
-    if error is not None:
-        log.warning("event for Tributary was lost: %s", error)
+_lost_events = 0
+_last_complaint = None
 
 
-def envelope(event_type: str, body: dict) -> dict:
+def _lost(reason, exc_info=False):
+    """Says so, but not of every one: there may be thousands."""
+    global _lost_events, _last_complaint
+    _lost_events += 1
+    now = time.monotonic()
+    if _last_complaint is None or now - _last_complaint >= COMPLAINT_SECONDS:
+        _last_complaint = now
+        log.warning(
+            "events for Tributary lost by this process: %d, lately: %s", _lost_events, reason, exc_info=exc_info
+        )
+
+
+def envelope(event_type: str, body: dict, emitted_at=None) -> dict:
     return {
         "event_type": event_type,
-        "emitted_at": datetime.now(timezone.utc).isoformat(),
+        "emitted_at": emitted_at or datetime.now(timezone.utc).isoformat(),
         "namespace": _namespace(),
         "airflow_version": AIRFLOW_VERSION or None,
         **body,
@@ -270,19 +383,33 @@ def key(event: dict) -> str | None:
     return asset.get("uri") or asset.get("name")
 
 
-def _send(event_type: str, make_body):
+def _encoded(event: dict) -> bytes:
+    """The event as JSON. What makes it too large for Kafka is left out, the largest first."""
+    while True:
+        value = json.dumps(event, default=str).encode()
+        if len(value) <= EVENT_LIMIT:
+            return value
+        part = event.get("task_instance") or event.get("dag_run") or event.get("asset") or {}
+        places = [(holder, name) for holder in (part, part.get("task"), part.get("dag")) if holder for name in holder]
+        places = [(holder, name) for holder, name in places if isinstance(holder[name], (dict, list))]
+        places = [(holder, name) for holder, name in places if name not in ("task", "dag")]
+        if not places:
+            return value
+        holder, name = max(places, key=lambda place: len(json.dumps(place[0][place[1]], default=str)))
+        del holder[name]
+
+
+def _send(event_type: str, make_body, wait=0.0, emitted_at=None):
     """Never raises: a task must not fail because nobody listens."""
     try:
-        producer = _kafka()
-        if producer is None:
+        channel = _kafka()
+        if channel is None:
             return
-        event = envelope(event_type, make_body())
-        topic = os.environ.get("TRIBUTARY_AIRFLOW_TOPIC") or "airflow.events"
-        producer.produce(topic, key=key(event), value=json.dumps(event, default=str).encode(), on_delivery=_delivered)
-        # A worker's process may end right after the hook.
-        producer.flush(FLUSH_SECONDS)
-    except Exception:
-        log.warning("event %s was not sent to Tributary", event_type, exc_info=True)
+        channel.send(envelope(event_type, make_body(), emitted_at))
+        if wait:
+            channel.wait(wait)
+    except Exception as error:
+        _lost(f"{event_type}: {type(error).__name__}", exc_info=True)
 
 
 def _send_task(event_type, previous_state, task_instance, error=None):
@@ -292,7 +419,31 @@ def _send_task(event_type, previous_state, task_instance, error=None):
             found["error"] = _error(error)
         return found
 
-    _send(event_type, body)
+    # A worker's process may end right after the hook. In Airflow 3 services speak of records of the database: when a
+    # task was lost, or when somebody sets a state by hand.
+    is_service = VERSION >= (3, 0) and type(task_instance).__name__ == "TaskInstance"
+    seconds = START_SECONDS if event_type.endswith(".running") else PATIENCE_SECONDS
+    _send(event_type, body, 0.0 if is_service else seconds)
+
+
+def _send_dag_run(event_type, dag_run, msg):
+    _send(event_type, lambda: {"dag_run": _dag_run(dag_run), "msg": _redacted(_plain(msg))})
+
+
+def _send_untold(dag_run):
+    """Tells of what no hook may have told, as of a time before any hook could: it never hides what one said."""
+    try:
+        if _kafka() is None:
+            return
+        for state, ti, task in _untold(dag_run):
+            began = _plain(_get(ti, "start_date", "end_date"))
+            _send(
+                f"task_instance.{state}",
+                lambda ti=ti, task=task: {"task_instance": _task_instance(ti, dag_run, task)},
+                emitted_at=began,
+            )
+    except Exception as error:
+        _lost(f"the end of a DAG run: {type(error).__name__}", exc_info=True)
 
 
 def _send_asset(event_type, asset):
@@ -312,15 +463,17 @@ if hookimpl is not None:
     class Listener:
         @hookimpl
         def on_dag_run_running(self, dag_run, msg):
-            _send("dag_run.running", lambda: {"dag_run": _dag_run(dag_run), "msg": msg})
+            _send_dag_run("dag_run.running", dag_run, msg)
 
         @hookimpl
         def on_dag_run_success(self, dag_run, msg):
-            _send("dag_run.success", lambda: {"dag_run": _dag_run(dag_run), "msg": msg})
+            _send_dag_run("dag_run.success", dag_run, msg)
+            _send_untold(dag_run)
 
         @hookimpl
         def on_dag_run_failed(self, dag_run, msg):
-            _send("dag_run.failed", lambda: {"dag_run": _dag_run(dag_run), "msg": msg})
+            _send_dag_run("dag_run.failed", dag_run, msg)
+            _send_untold(dag_run)
 
         @hookimpl
         def on_task_instance_running(self, previous_state, task_instance):

@@ -5,7 +5,7 @@ Put this file into the plugins folder of the scheduler, of the workers and of th
 
     TRIBUTARY_KAFKA_BOOTSTRAP_SERVERS  host:port[,host:port...]; without it the plugin does nothing
     TRIBUTARY_AIRFLOW_TOPIC            topic, by default airflow.events
-    TRIBUTARY_AIRFLOW_NAMESPACE        namespace of the jobs; by default that of the OpenLineage provider, else "default"
+    TRIBUTARY_AIRFLOW_NAMESPACE        namespace of the jobs; by default the OpenLineage provider's, else "default"
     TRIBUTARY_KAFKA_PROPERTIES         JSON object of further librdkafka properties (security.protocol, sasl.*, ...)
 
 A task never fails because of this plugin, and all its waits for Kafka together are a few seconds at most. The scheduler
@@ -280,6 +280,23 @@ def _namespace():
     return namespace or os.environ.get("OPENLINEAGE_NAMESPACE") or "default"
 
 
+class Seldom(logging.Filter):
+    """Of what librdkafka says while Kafka is away, which is much, one line a minute."""
+
+    last = None
+
+    def filter(self, record):
+        now = time.monotonic()
+        if self.last is not None and now - self.last < COMPLAINT_SECONDS:
+            return False
+        self.last = now
+        return True
+
+
+kafka_log = logging.getLogger("tributary_listener.kafka")
+kafka_log.addFilter(Seldom())
+
+
 class Channel:
     """The way of one process to Kafka."""
 
@@ -294,13 +311,14 @@ class Channel:
             # Keys must land where other producers of Kafka put them.
             "partitioner": "murmur2_random",
             "message.timeout.ms": 300_000,
+            "reconnect.backoff.ms": 500,
             "queue.buffering.max.messages": 10_000,
             "queue.buffering.max.kbytes": 32_768,
         }
         properties.update(json.loads(os.environ.get("TRIBUTARY_KAFKA_PROPERTIES") or "{}"))
         self.topic = os.environ.get("TRIBUTARY_AIRFLOW_TOPIC") or "airflow.events"
         self.patience = PATIENCE_SECONDS
-        self.producer = Producer(properties, logger=log)
+        self.producer = Producer(properties, logger=kafka_log)
         # At the end of a main process and of a child of multiprocessing. Other forks end without a word: see `wait`.
         Finalize(None, self.wait, exitpriority=1)
 
@@ -430,17 +448,24 @@ def _send_dag_run(event_type, dag_run, msg):
     _send(event_type, lambda: {"dag_run": _dag_run(dag_run), "msg": _redacted(_plain(msg))})
 
 
+def _told_at(state, ti):
+    """As of when a state counts that a hook may have told too: its end. But of a failure the hook knew the error, and the
+    end that the database has may be seconds later than that hook: it counts as of the beginning, before any hook.
+    """
+    begin, end = _get(ti, "start_date"), _get(ti, "end_date")
+    return _plain((begin if state == "failed" else end) or begin or end)
+
+
 def _send_untold(dag_run):
-    """Tells of what no hook may have told, as of a time before any hook could: it never hides what one said."""
+    """Tells of what no hook may have told, and never hides what one said."""
     try:
         if _kafka() is None:
             return
         for state, ti, task in _untold(dag_run):
-            began = _plain(_get(ti, "start_date", "end_date"))
             _send(
                 f"task_instance.{state}",
                 lambda ti=ti, task=task: {"task_instance": _task_instance(ti, dag_run, task)},
-                emitted_at=began,
+                emitted_at=_told_at(state, ti),
             )
     except Exception as error:
         _lost(f"the end of a DAG run: {type(error).__name__}", exc_info=True)

@@ -135,6 +135,12 @@ impl Declarations {
         }
     }
 
+    /// What is declared now: the set of edges, and since when.
+    pub fn standing<'a>(&'a self, sets: &'a BTreeMap<String, EdgeSet>) -> impl Iterator<Item = (&'a EdgeSet, i64)> {
+        let known = self.all().filter(|one| !one.is_gone());
+        known.filter_map(|one| Some((sets.get(&one.hash)?, whole_hour(one.since()))))
+    }
+
     /// Whether an edge that runs bore out until `last` is gone: somebody who declares all that is read for this target
     /// did not name it afterwards.
     pub fn retires(&self, pair: (&EntityId, &EntityId), last: i64, sets: &BTreeMap<String, EdgeSet>) -> bool {
@@ -151,6 +157,6 @@ fn edges(lineage: &DeclaredLineage) -> EdgeSet {
     EdgeSet {
         inputs: lineage.inputs.iter().cloned().collect(),
         outputs: lineage.outputs.iter().cloned().collect(),
-        columns: Default::default(),
+        columns: lineage.columns.iter().cloned().collect(),
     }
 }

@@ -149,7 +149,8 @@ pub(super) fn apply(
     let mut points = Vec::new();
     for entry in &fact.entries {
         match entry.aspect {
-            Aspect::Joined => {}
+            // What SQL means is told by the stage that binds it.
+            Aspect::Joined | Aspect::Sql => {}
             Aspect::Withdraw => {
                 let (slots, mentions) = core.withdraw(&entry.sub_key);
                 changed |= !slots.is_empty() || mentions > 0;

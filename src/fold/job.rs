@@ -193,7 +193,12 @@ fn support(
         (None, Some(run)) => {
             support.add(run, &run.intern(job, state)?);
         }
-        (Some(old), Some(run)) if old.set == run.set && run.first <= old.first && run.last >= old.last => {
+        (Some(old), Some(run))
+            if old.set == run.set
+                && run.first <= old.first
+                && run.last >= old.last
+                && old.is_parsed() == run.is_parsed() =>
+        {
             support.extend(run, &run.intern(job, state)?);
         }
         (Some(_), _) => {

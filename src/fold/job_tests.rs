@@ -134,3 +134,58 @@ fn a_repeated_run_costs_two_records_of_state_and_publishes_one() {
     assert_eq!((after.state.writes() - writes, after.published - published), (2, 1));
     assert_eq!(edges(&after)[0], ("a>a modifies".to_owned(), 4, false));
 }
+
+/// A definition that says of columns, too, needs no run: the newest one counts, whatever the order.
+#[test]
+fn a_definition_replaces_the_former_one_with_its_columns() {
+    let job = id("job://n/v");
+    let declares = |time: i64, source: &str, fields: &[&str]| {
+        let edge = |field: &&str| ColumnEdge {
+            target: table("v"),
+            target_field: "y".into(),
+            source: table(source),
+            source_field: (*field).to_owned(),
+            kind: "DIRECT".into(),
+            subtype: "IDENTITY".into(),
+            description: String::new(),
+            masking: false,
+            unmapped: false,
+        };
+        let lineage = DeclaredLineage {
+            inputs: vec![table(source)],
+            outputs: vec![table("v")],
+            columns: fields.iter().map(edge).collect(),
+            ..DeclaredLineage::default()
+        };
+        Fact { kind: EntityKind::Job, ..spark(&job, time, vec![Entry::of(Statement::Declared(lineage))]) }
+    };
+    let dropped = |time: i64| {
+        let gone = Existence { state: ExistenceState::Dropped, evidence: Evidence::Owner, floor: true, scope: None };
+        Fact { kind: EntityKind::Job, ..spark(&job, time, vec![Entry::of(Statement::Existence(gone))]) }
+    };
+    let hour = 3_600;
+    let facts = [
+        declares(hour, "a", &["x", "z"]),
+        declares(2 * hour, "a", &["x"]),
+        declares(3 * hour, "b", &["x"]),
+        dropped(4 * hour),
+        declares(5 * hour, "a", &["x", "z"]),
+    ];
+    let expected: [(&[&str], &[(&str, i64)]); 5] = [
+        (&["a>v write"], &[("x", 1), ("z", 1)]),
+        (&["a>v write"], &[("x", 2)]),
+        (&["b>v write"], &[("x", 3)]),
+        (&[], &[]),
+        (&["a>v write"], &[("x", 1), ("z", 1)]),
+    ];
+    for (nth, (tables, columns)) in expected.into_iter().enumerate() {
+        let columns: Vec<_> = columns.iter().map(|(name, hour)| ((*name).to_owned(), Some(*hour), None)).collect();
+        let forth = folded(&facts[..=nth]);
+        let mut turned = facts[..=nth].to_vec();
+        turned.reverse();
+        for after in [forth, folded(&turned)] {
+            assert_eq!(edges(&after).into_iter().map(|(edge, _, _)| edge).collect::<Vec<_>>(), tables, "step {nth}");
+            assert_eq!(column_times(&after), columns, "step {nth}");
+        }
+    }
+}

@@ -130,6 +130,13 @@ impl Support {
         let mut columns: BTreeMap<(String, String), ColumnLineageRecord> = BTreeMap::new();
         let mut hours: BTreeMap<(&EntityId, &EntityId), i64> = BTreeMap::new();
         self.declared.derive(job, sets, origin, &mut edges);
+        for (set, since) in self.declared.standing(sets).filter(|(set, _)| !set.columns.is_empty()) {
+            add_columns(job, set, false, origin, &|_| false, &mut columns);
+            for column in &set.columns {
+                let Some(record) = columns.get_mut(&column_key(column)) else { continue };
+                record.first_seen = Some(record.first_seen.map_or(since, |known| known.min(since)));
+            }
+        }
         // Retired sets still count for when an edge that lives on in another set was first seen.
         let alive: BTreeMap<&String, bool> = self.alive().into_iter().collect();
         for (hash, stale) in &alive {

@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::fact::{Aspect, Column, Fact, QueryRun, Statement, UsagePart, Version};
+use super::fact::{Aspect, Column, ColumnEdge, Fact, QueryRun, Statement, UsagePart, Version};
 use super::id::{Canon, EntityId};
 use super::raw::Normalized;
 use super::reject::{ReasonCode, Rejection};
@@ -177,7 +177,9 @@ fn check_statement(statement: &Statement, limits: &FactLimits, seen: &mut Seen) 
         Statement::Declared(lineage) => {
             let all = [(&lineage.inputs, "/inputs"), (&lineage.through, "/through"), (&lineage.outputs, "/outputs")];
             all.into_iter().try_for_each(|(ids, path)| ids.iter().try_for_each(|one| id(one, limits, path)))?;
-            count_edges(lineage.inputs.len().saturating_mul(lineage.outputs.len()), limits)
+            check_columns(&lineage.columns, limits)?;
+            let tables = lineage.inputs.len().saturating_mul(lineage.outputs.len());
+            count_edges(tables.saturating_add(lineage.columns.len()), limits)
         }
         Statement::Subject(subject) => {
             text(&subject.check, limits.name_bytes, "/check")?;
@@ -199,14 +201,13 @@ fn check_statement(statement: &Statement, limits: &FactLimits, seen: &mut Seen) 
             count_facets(run.facets.len(), limits, "/facets")?;
             seen.texts([&run.error]);
             run.facets.values().try_for_each(|facet| depth(facet, limits, seen))?;
-            for edge in &run.column_edges {
-                id(&edge.source, limits, "/column_edges")?;
-                id(&edge.target, limits, "/column_edges")?;
-                text(&edge.source_field, limits.name_bytes, "/column_edges")?;
-                text(&edge.target_field, limits.name_bytes, "/column_edges")?;
-            }
+            check_columns(&run.column_edges, limits)?;
             let edges = run.inputs.len().saturating_mul(run.outputs.len()).saturating_add(run.column_edges.len());
             count_edges(edges, limits)
+        }
+        Statement::Sql(sql) => {
+            seen.text(&sql.text);
+            Ok(())
         }
         Statement::Query(query) => check_query(query, limits, seen),
         Statement::Usage(part) => check_usage(part, limits, seen),
@@ -220,7 +221,6 @@ fn check_statement(statement: &Statement, limits: &FactLimits, seen: &mut Seen) 
         | Statement::DatasetVersion(_)
         | Statement::LocationMoved(_)
         | Statement::JobDependency(_)
-        | Statement::Sql(_)
         | Statement::Member(_)
         | Statement::Withdraw(_)
         | Statement::Resending(_)
@@ -228,6 +228,15 @@ fn check_statement(statement: &Statement, limits: &FactLimits, seen: &mut Seen) 
         | Statement::Alias(_)
         | Statement::LocationAsked(_) => Ok(()),
     }
+}
+
+fn check_columns(edges: &[ColumnEdge], limits: &FactLimits) -> Result<(), Rejection> {
+    edges.iter().try_for_each(|edge| {
+        id(&edge.source, limits, "/column_edges")?;
+        id(&edge.target, limits, "/column_edges")?;
+        text(&edge.source_field, limits.name_bytes, "/column_edges")?;
+        text(&edge.target_field, limits.name_bytes, "/column_edges")
+    })
 }
 
 fn check_query(query: &QueryRun, limits: &FactLimits, seen: &mut Seen) -> Result<(), Rejection> {

@@ -692,6 +692,9 @@ pub struct DeclaredLineage {
     /// Datasets written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<EntityId>,
+    /// What the columns of the written datasets are made of, where the definition tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "super::packed_edges")]
+    pub columns: Vec<ColumnEdge>,
 }
 
 /// What a check is about.
@@ -719,7 +722,7 @@ pub struct JobDependency {
 }
 
 /// SQL with what is needed to bind its names.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SqlText {
     /// The text.
     pub text: String,
@@ -727,7 +730,20 @@ pub struct SqlText {
     pub dialect: String,
     /// Default database and schema.
     pub defaults: Vec<String>,
+    /// What the text calls the catalog in which the tables of its own server lie. Names in front of which another one
+    /// stands lie elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog: Option<String>,
+    /// What the columns of a query's result are called, by position; empty: as in the query.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
+    /// What they are called in the query itself, where its text may leave them to a star; empty: as in `columns`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub query_columns: Vec<String>,
 }
+
+/// Longer texts are not bound, bytes: no person writes them, and each would cost as much as thousands of others.
+pub const STATEMENT_BYTES: usize = 1 << 20;
 
 /// Last segment of the scope of a listing of containers.
 pub const CONTAINERS_SCOPE: &str = "@databases";

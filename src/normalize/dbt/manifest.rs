@@ -254,7 +254,7 @@ impl Reader<'_> {
         let inputs = self.datasets(&node.depends_on.nodes);
         let through = self.datasets(&self.read_through(node));
         let through = through.into_iter().filter(|id| !inputs.contains(id)).collect();
-        let declared = DeclaredLineage { inputs, through, outputs };
+        let declared = DeclaredLineage { inputs, through, outputs, ..DeclaredLineage::default() };
         let mut entries = vec![Entry::of(Statement::Job(job)), Entry::of(Statement::Declared(declared))];
         if let Some(text) = said(Some(&node.description)) {
             entries.push(Entry::of(Statement::Description(text.to_owned())));
@@ -265,7 +265,8 @@ impl Reader<'_> {
         }
         if let Some(text) = compiled {
             let defaults = [&node.database, &node.schema].into_iter().flatten().cloned().collect();
-            let sql = SqlText { text: text.to_owned(), dialect: self.home.adapter.clone(), defaults };
+            let dialect = self.home.adapter.clone();
+            let sql = SqlText { text: text.to_owned(), dialect, defaults, ..SqlText::default() };
             entries.push(Entry::of(Statement::Sql(sql)));
         }
         entries

@@ -6,8 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::names::{DEFAULT_CATALOG, Metastore, column_stats_sub_key, identifier, partition_sub_key};
 use super::table::{
-    Absent, database_entries, function_entries, location, partition, partition_keys, stats, table_entries,
+    Absent, database_entries, function_entries, location, partition, partition_keys, stats, table_entries, view_sql,
 };
+use super::view::is_view;
 use crate::codec::hms::event::{Change, ConstraintKind, constraint_table_fields};
 use crate::codec::hms::synthetic::{Listed, ListedKind, ListingMark};
 use crate::codec::hms::thrift::Object;
@@ -49,7 +50,14 @@ pub(super) fn facts(context: &Context<'_>, change: &Change) -> Normalized {
             facts.extend(context.location_alias(table));
             facts
         }
-        Change::DropTable(table) => vec![context.table(table, dropped(), Absent::Omit)],
+        Change::DropTable(table) => {
+            let mut fact = context.table(table, dropped(), Absent::Omit);
+            if is_view(table) {
+                fact.entries.retain(|entry| entry.aspect != Aspect::Sql);
+                fact.entries.push(Entry::retract(Aspect::Sql, ""));
+            }
+            vec![fact]
+        }
         Change::AlterTable { before, after } => context.altered(before, after),
         Change::AddPartitions { table, partitions } => {
             if partitions.is_empty() {
@@ -208,6 +216,7 @@ impl Context<'_> {
         if table.map("sd").is_some() {
             entries.push(self.name(table));
             entries.extend(table_entries(table, absent));
+            entries.extend(view_sql(table).map(|sql| Entry::of(Statement::Sql(sql))));
         }
         self.fact(self.table_id(table), EntityKind::Dataset, entries)
     }
@@ -241,6 +250,10 @@ impl Context<'_> {
         let mut facts = vec![self.table(after, self.altered_still(ListedKind::Table), Absent::Retract)];
         if let Some(fact) = facts.first_mut() {
             fact.entries.extend(self.constraint_losses(before, after));
+            // Of what never was a view nothing has to be taken back.
+            if is_view(before) && fact.entries.iter().all(|entry| entry.aspect != Aspect::Sql) {
+                fact.entries.push(Entry::retract(Aspect::Sql, ""));
+            }
         }
         if old != new || location(before) != location(after) {
             facts.extend(self.location_alias(after));
@@ -248,6 +261,7 @@ impl Context<'_> {
         if old != new {
             let mut entries = vec![Entry::of(Statement::RenamedTo(new))];
             entries.extend(moved(before, after).map(|moved| Entry::of(Statement::LocationMoved(moved))));
+            entries.extend(is_view(before).then(|| Entry::retract(Aspect::Sql, "")));
             facts.push(self.fact(old, EntityKind::Dataset, entries));
         }
         facts

@@ -7,9 +7,12 @@ mod events;
 pub mod names;
 mod spark;
 pub mod table;
+mod view;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod view_tests;
 
 use std::sync::Arc;
 

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::names::identifier;
-use super::spark;
+use super::{spark, view};
 use crate::codec::hms::event::strings;
 use crate::codec::hms::thrift::Object;
 use crate::model::fact::{
-    Aspect, Column, Columns, Completeness, Entry, Format, Owner, Partition, Statement, Stats, ViewText,
+    Aspect, Column, Columns, Completeness, Entry, Format, Owner, Partition, SqlText, Statement, Stats, ViewText,
 };
 
 /// What to do about aspects that the object says nothing of.
@@ -28,7 +28,7 @@ pub fn table_entries(table: &Object, absent: Absent) -> Vec<Entry> {
     let view = ViewText {
         original: table.non_empty("viewOriginalText").map(str::to_owned),
         expanded: table.non_empty("viewExpandedText").map(str::to_owned),
-        dialect: view_dialect(&parameters).to_owned(),
+        dialect: view::dialect(&parameters).to_owned(),
     };
     let has_view_text = view.original.is_some() || view.expanded.is_some();
     let mut entries = vec![
@@ -48,6 +48,17 @@ pub fn table_entries(table: &Object, absent: Absent) -> Vec<Entry> {
     ];
     add_optional(&mut entries, optional, absent);
     entries
+}
+
+/// The query of a view.
+pub fn view_sql(table: &Object) -> Option<SqlText> {
+    if !view::is_view(table) {
+        return None;
+    }
+    let parameters = parameters(table);
+    let sd = table.map("sd").cloned().map(Object).unwrap_or_default();
+    let columns = columns(table, &sd, &parameters).columns;
+    view::sql(table, &parameters, &columns)
 }
 
 /// A database's aspects, without existence.
@@ -208,6 +219,9 @@ fn lower(items: &mut Value, field: &str) {
 fn columns(table: &Object, sd: &Object, parameters: &BTreeMap<String, String>) -> Columns {
     let own = sd.list("cols");
     let provider = spark::provider(parameters);
+    if let Some(columns) = view::columns(table) {
+        return Columns { completeness: Completeness::Complete, columns };
+    }
     let is_dummy = provider.is_some() && is_stand_in(own);
     if (is_dummy || provider.as_deref() == Some("delta"))
         && let Some(columns) = spark::columns(parameters).filter(|columns| !columns.is_empty())
@@ -248,19 +262,6 @@ fn dataset_kind(table: &Object) -> &'static str {
         "MATERIALIZED_VIEW" => "materialized_view",
         "INDEX_TABLE" => "index_table",
         _ => "table",
-    }
-}
-
-fn view_dialect(parameters: &BTreeMap<String, String>) -> &'static str {
-    let is_true = |key: &str| parameters.get(key).is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    if is_true("presto_view") || is_true("trino_view") {
-        "trino"
-    } else if parameters.contains_key("spark.sql.create.version")
-        || parameters.keys().any(|key| key.starts_with("view."))
-    {
-        "spark"
-    } else {
-        "hive"
     }
 }
 

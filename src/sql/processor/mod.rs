@@ -27,10 +27,10 @@ mod tests;
 
 use std::sync::Arc;
 
-use super::Options;
 use super::log::{self, AccessPart, LogConfig, LogLine, QueryEvent, QueryStatus};
 use super::schemas::Schemas;
-use super::types::{StatementKind, StatementLineage, Status};
+use super::types::{Dialect, StatementKind, StatementLineage, Status};
+use super::{Options, normalise};
 use crate::model::check::FactLimits;
 use crate::model::fact::{Fact, Origin};
 use crate::model::id::Identity;
@@ -356,6 +356,12 @@ fn job_text(answers: &mut Answers, text: &str, span: Option<(usize, usize)>, eve
     let normalised = answers.normalised(part, event.dialect);
     let fingerprint = normalised.fingerprint.clone();
     JobText { fingerprint, text: cut(&normalised.text, TEXT_BYTES).to_owned() }
+}
+
+/// What the job of a query is called, and reads: as [`QueryProcessor`] has it for a text of one statement.
+pub fn name_of_query(text: &str, dialect: Dialect) -> (String, String) {
+    let normalised = normalise(text, dialect);
+    (normalised.fingerprint, cut(&normalised.text, TEXT_BYTES).to_owned())
 }
 
 /// Redacting moves places: a statement that is the only one is the whole text.

@@ -1,10 +1,10 @@
 //! Names of tables in SQL and in access lists → ids of datasets.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::super::types::{Defaults, Dialect, TableName};
-use crate::model::id::{EntityId, Identity, NameIssue, ReportedBy};
+use crate::model::id::{Canon, EntityId, Identity, NameIssue, ReportedBy};
 
 /// Schemas of engines about themselves, on whatever platform.
 const SYSTEM_SCHEMAS: &[&str] = &["information_schema", "pg_catalog", "pg_toast", "pg_internal", "performance_schema"];
@@ -44,6 +44,10 @@ pub(super) struct Names<'a> {
     dialect: Dialect,
     defaults: &'a Defaults,
     topic: &'a str,
+    /// What the text calls the catalog of the instance's own tables.
+    catalog: Option<&'a str>,
+    /// The only datasets that there are.
+    among: Option<&'a BTreeSet<EntityId>>,
     known: RefCell<HashMap<TableName, Place>>,
 }
 
@@ -55,7 +59,20 @@ impl<'a> Names<'a> {
         defaults: &'a Defaults,
         topic: &'a str,
     ) -> Self {
-        Self { identity, instance, dialect, defaults, topic, known: RefCell::default() }
+        Self { identity, instance, dialect, defaults, topic, catalog: None, among: None, known: RefCell::default() }
+    }
+
+    /// The instance's own tables lie in the catalog `own` of the text; those of other catalogs lie elsewhere.
+    pub fn in_catalog(mut self, own: Option<&'a str>) -> Self {
+        self.catalog = own;
+        self
+    }
+
+    /// Every name stands for one of `datasets`, or for none of the catalog's: somebody who knows has told which ones the
+    /// text is about, so also the end of a name finds its dataset if it is the only one.
+    pub fn among(mut self, datasets: &'a BTreeSet<EntityId>) -> Self {
+        self.among = Some(datasets);
+        self
     }
 
     /// What `table` stands for.
@@ -63,7 +80,10 @@ impl<'a> Names<'a> {
         if let Some(known) = self.known.borrow().get(table) {
             return known.clone();
         }
-        let place = self.find(table);
+        let place = match self.among {
+            None => self.find(table),
+            Some(datasets) => self.one_of(table, datasets),
+        };
         self.known.borrow_mut().insert(table.clone(), place.clone());
         place
     }
@@ -92,9 +112,42 @@ impl<'a> Names<'a> {
         if parts.is_empty() || self.is_internal(&parts) {
             return Place::Internal;
         }
+        let parts = match (self.catalog, parts.as_slice()) {
+            (Some(own), [catalog, rest @ ..]) if rest.len() > 1 => {
+                if !catalog.eq_ignore_ascii_case(own) {
+                    // Which server that is nobody has said; a rewrite may.
+                    let scheme = if self.dialect == Dialect::Spark { "spark" } else { "trino" };
+                    let all: Vec<String> = parts.iter().map(|part| (*part).to_owned()).collect();
+                    return self.named(&format!("{scheme}://"), self.joined(&all));
+                }
+                rest.to_vec()
+            }
+            _ => parts,
+        };
         let mut all = self.missing_parts(parts.len());
         all.extend(parts.iter().map(|part| (*part).to_owned()));
         self.named(self.instance, self.joined(&all))
+    }
+
+    fn one_of(&self, table: &TableName, datasets: &BTreeSet<EntityId>) -> Place {
+        let place = self.find(table);
+        if matches!(&place, Place::Dataset(named) if datasets.contains(&named.id)) {
+            return place;
+        }
+        let parts: Vec<String> = table.parts.iter().map(|part| part.to_lowercase()).collect();
+        let ends = |canon: &Canon| {
+            let segments = canon.segments().iter().rev();
+            canon.segments().len() >= parts.len()
+                && segments.zip(parts.iter().rev()).all(|(segment, part)| segment.to_lowercase() == *part)
+        };
+        let mut found = datasets.iter().filter_map(|id| Some((id, Canon::parse(id.as_str()).ok()?)));
+        let mut found = found.by_ref().filter(|(_, canon)| !parts.is_empty() && ends(canon));
+        let (Some((id, canon)), None) = (found.next(), found.next()) else { return Place::Internal };
+        let namespace = format!("{}://{}", canon.scheme(), canon.authority());
+        match self.named(&namespace, self.joined(canon.segments())) {
+            Place::Dataset(named) => Place::Dataset(Named { id: id.clone(), ..named }),
+            Place::Internal => Place::Internal,
+        }
     }
 
     /// Default database and schema in front of a name that has none.

@@ -1,23 +1,41 @@
-//! Texts of views, models and jobs → lineage of their jobs: the core of the stage `statements`.
+//! Texts of views, models and jobs → lineage: the core of the stage `statements`.
+//!
+//! - A view has a job of its own, called as the view is: its text *declares* what it reads, so a new text replaces the old
+//!   one, and a view that is gone reads nothing.
+//! - A model's text (dbt) is lineage into what the model is declared to fill.
+//! - The text of a job that somebody saw running says what columns flow between the datasets that the run is known to
+//!   have read and written, and nothing of others; where nobody knows any, the text says which they are.
 
+mod home;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::json;
 use uuid::Uuid;
 
 use super::super::schemas::Schemas;
-use super::super::types::{Defaults, Dialect, StatementKind, StatementLineage};
+use super::super::types::{
+    ColumnLineage, ColumnRef, Defaults, Dialect, SourceColumn, StatementKind, StatementLineage, Status, Transformation,
+};
 use super::super::{Options, Session};
 use super::answers::Answers;
 use super::effect::{Effect, Effects};
-use super::facts::edge_hash;
+use super::facts::{dialect_name, edge_hash};
 use super::kept::HOUR;
 use super::names::Names;
 use crate::model::check::{FactLimits, check_made};
-use crate::model::fact::{EntityKind, Entry, Fact, RunEvent, Source, SqlText, Statement};
-use crate::model::id::{Canon, EntityId, Identity, join_key};
+use crate::model::fact::{
+    ColumnEdge, DeclaredLineage, EntityKind, Entry, Evidence, Existence, ExistenceState, Fact, Job, RunEvent, Source,
+    SqlText, Statement,
+};
+use crate::model::id::{EntityId, Identity, join_key};
 use crate::model::raw::Normalized;
 use crate::model::reject::Rejection;
+
+use home::Home;
 
 /// Names of runs of texts that nobody saw running.
 const RUNS: Uuid = Uuid::from_u128(0x2b9d_7e41_03c6_5f28_8d17_c1e0_94ab_56f7);
@@ -28,6 +46,16 @@ pub struct StatementBinder {
     limits: FactLimits,
     options: Options,
     answers: Answers,
+}
+
+/// What a text was found to do.
+struct Found {
+    flows: Vec<Effect>,
+    /// Everything in it was understood.
+    complete: bool,
+    /// Schemas that it was bound to.
+    bound: Vec<String>,
+    dialect: Dialect,
 }
 
 impl StatementBinder {
@@ -46,14 +74,108 @@ impl StatementBinder {
             return Ok(Normalized::NoOp("no_job"));
         }
         let Some(home) = Home::of(fact) else { return Ok(Normalized::NoOp("no_instance")) };
-        let mut flows = Vec::new();
-        let mut bound = Vec::new();
-        for entry in &fact.entries {
-            let Some(Statement::Sql(sql)) = &entry.value else { continue };
-            flows.extend(self.flows(sql, &home, fact, schemas, &mut bound));
-        }
-        if flows.is_empty() {
+        let entries = match (fact.kind, home::run_of(fact)) {
+            (EntityKind::Dataset, _) => self.view(fact, &home, schemas),
+            (_, Some(run)) if !(run.inputs.is_empty() && run.outputs.is_empty()) => self.run(fact, &home, run, schemas),
+            _ => self.texts(fact, &home, schemas),
+        };
+        if entries.is_empty() {
             return Ok(Normalized::NoOp("no_lineage"));
+        }
+        let mut made = Fact {
+            entity: home.job,
+            kind: EntityKind::Job,
+            source: Source::parse("sql/statement"),
+            version: fact.version,
+            origin: fact.origin.clone(),
+            via: Vec::new(),
+            entries,
+        };
+        if check_made(&made, &self.limits).is_err() {
+            // Lineage of tables is better than none.
+            for entry in &mut made.entries {
+                match &mut entry.value {
+                    Some(Statement::Run(run)) => run.column_edges.clear(),
+                    Some(Statement::Declared(declared)) => declared.columns.clear(),
+                    _ => {}
+                }
+            }
+            check_made(&made, &self.limits)?;
+        }
+        Ok(Normalized::Facts(vec![made]))
+    }
+
+    /// What a view declares. Also a text that tells nothing replaces the one before.
+    fn view(&mut self, fact: &Fact, home: &Home, schemas: &Schemas) -> Vec<Entry> {
+        let Some(entry) = fact.entries.iter().find(|entry| entry.sub_key.is_empty()) else { return Vec::new() };
+        let mut job = Job {
+            namespace: home.instance.clone(),
+            name: fact.entity.display_name(),
+            job_type: "VIEW".to_owned(),
+            ..Job::default()
+        };
+        let Some(Statement::Sql(sql)) = &entry.value else {
+            let gone =
+                Existence { state: ExistenceState::Dropped, evidence: Evidence::Owner, floor: true, scope: None };
+            return vec![Entry::of(Statement::Job(job)), Entry::of(Statement::Existence(gone))];
+        };
+        let found = self.find(sql, home, fact, schemas, None);
+        let dialect = dialect_name(found.dialect);
+        job.integration = dialect.to_uppercase();
+        job.sql = Some(sql.text.clone());
+        job.dialect = Some(dialect);
+        let mut declared = DeclaredLineage { outputs: vec![fact.entity.clone()], ..DeclaredLineage::default() };
+        // The text is a query alone: there is one flow.
+        for flow in found.flows {
+            declared.inputs = flow.inputs.into_iter().collect();
+            declared.columns = flow.edges.into_iter().collect();
+        }
+        // What it was bound to is not told: a definition is the same whenever it is read.
+        vec![Entry::of(Statement::Job(job)), Entry::of(Statement::Declared(declared))]
+    }
+
+    /// Column lineage of a run whose datasets are known.
+    fn run(&mut self, fact: &Fact, home: &Home, run: &RunEvent, schemas: &Schemas) -> Vec<Entry> {
+        let datasets: BTreeSet<EntityId> = run.inputs.iter().chain(&run.outputs).cloned().collect();
+        let told: BTreeSet<&EntityId> = run.column_edges.iter().map(|edge| &edge.target).collect();
+        let between = |edge: &ColumnEdge| {
+            run.inputs.contains(&edge.source) && run.outputs.contains(&edge.target) && !told.contains(&edge.target)
+        };
+        let mut edges = BTreeSet::new();
+        let (mut bound, mut complete) = (Vec::new(), true);
+        for sql in texts_of(fact) {
+            let found = self.find(sql, home, fact, schemas, Some(&datasets));
+            edges.extend(found.flows.into_iter().flat_map(|flow| flow.edges).filter(between));
+            bound.extend(found.bound);
+            complete &= found.complete;
+        }
+        if edges.is_empty() {
+            return Vec::new();
+        }
+        bound.sort();
+        bound.dedup();
+        let key = join_key(&[&run.run_id, &run.state]);
+        // The same run: what its producer says of it stands beside.
+        let run = RunEvent {
+            run_id: run.run_id.clone(),
+            state: run.state.clone(),
+            time: run.time,
+            facets: [("statement".to_owned(), json!({ "complete": complete, "bound": bound }))].into(),
+            inputs: run.inputs.clone(),
+            outputs: run.outputs.clone(),
+            column_edges: edges.into_iter().collect(),
+            ..RunEvent::default()
+        };
+        vec![Entry::keyed(key, Statement::Run(run))]
+    }
+
+    /// What texts do of which nothing else is known: a run for each flow.
+    fn texts(&mut self, fact: &Fact, home: &Home, schemas: &Schemas) -> Vec<Entry> {
+        let (mut flows, mut bound) = (Vec::new(), Vec::new());
+        for sql in texts_of(fact) {
+            let found = self.find(sql, home, fact, schemas, None);
+            flows.extend(found.flows);
+            bound.extend(found.bound);
         }
         bound.sort();
         bound.dedup();
@@ -77,31 +199,19 @@ impl StatementBinder {
                 entries.push(Entry::keyed(key, Statement::Run(run)));
             }
         }
-        let made = Fact {
-            entity: home.job,
-            kind: EntityKind::Job,
-            source: Source::parse("sql/statement"),
-            version: fact.version,
-            origin: fact.origin.clone(),
-            via: Vec::new(),
-            entries,
-        };
-        check_made(&made, &self.limits)?;
-        Ok(Normalized::Facts(vec![made]))
+        entries
     }
 
-    /// What a text connects.
-    fn flows(
+    /// What a text connects; between `among`, where it is known what there is.
+    fn find(
         &mut self,
         sql: &SqlText,
         home: &Home,
         fact: &Fact,
         schemas: &Schemas,
-        bound: &mut Vec<String>,
-    ) -> Vec<Effect> {
-        let scheme = home.instance.split("://").next().unwrap_or_default();
-        let named = Some(sql.dialect.as_str()).filter(|name| !name.is_empty());
-        let dialect = named.and_then(Dialect::named).or_else(|| Dialect::named(scheme)).unwrap_or(Dialect::Ansi);
+        among: Option<&BTreeSet<EntityId>>,
+    ) -> Found {
+        let dialect = home.dialect(sql, fact);
         let (database, schemas_of) = match sql.defaults.as_slice() {
             [] => (None, Vec::new()),
             [schema] => (None, vec![schema.as_str().into()]),
@@ -109,19 +219,40 @@ impl StatementBinder {
         };
         let defaults = Defaults { database, schemas: schemas_of };
         let names = Names::new(&self.identity, &home.instance, dialect, &defaults, &fact.origin.topic);
+        let names = names.in_catalog(sql.catalog.as_deref());
+        let names = match among {
+            Some(datasets) => names.among(datasets),
+            None => names,
+        };
         let mut session = Session::new(defaults.clone());
         let answer = self.answers.statements(&sql.text, dialect, &mut session, schemas, &names, &self.options);
-        bound
-            .extend(answer.asked.iter().filter_map(|(_, hash)| hash.as_ref()).map(|(id, hash)| format!("{id}@{hash}")));
+        let bound = answer.asked.iter().filter_map(|(_, hash)| hash.as_ref());
+        let mut bound: Vec<String> = bound.map(|(id, hash)| format!("{id}@{hash}")).collect();
+        bound.sort();
+        bound.dedup();
         let mut effects = Effects::of_statements(&answer.statements, &sql.text, &names);
-        if let ([statement], Some(target)) = (queries(&answer.statements).as_slice(), &home.target) {
+        let complete = effects.complete;
+        let flows = match (queries(&answer.statements).as_slice(), &home.target) {
             // A model's or view's text is the query alone; where its result goes is said beside it.
-            return effects.flow_into(statement, target, &names).into_iter().collect();
-        }
-        let mut flows = std::mem::take(&mut effects.flows);
-        flows.retain(|flow| !flow.inputs.is_empty() && !flow.outputs.is_empty());
-        flows
+            ([statement], Some(target)) => {
+                let named = named_as(statement, sql);
+                effects.flow_into(named.as_ref().unwrap_or(statement), target, &names).into_iter().collect()
+            }
+            _ => {
+                let mut flows = std::mem::take(&mut effects.flows);
+                flows.retain(|flow| !flow.inputs.is_empty() && !flow.outputs.is_empty());
+                flows
+            }
+        };
+        Found { flows, complete, bound, dialect }
     }
+}
+
+fn texts_of(fact: &Fact) -> impl Iterator<Item = &SqlText> {
+    fact.entries.iter().filter_map(|entry| match &entry.value {
+        Some(Statement::Sql(sql)) => Some(sql),
+        _ => None,
+    })
 }
 
 /// Statements that are queries; none if another one writes.
@@ -132,45 +263,36 @@ fn queries(statements: &[StatementLineage]) -> Vec<&StatementLineage> {
     statements.iter().filter(|statement| statement.kind == StatementKind::Select).collect()
 }
 
-/// Where the names in a text belong, and whose lineage it is.
-struct Home {
-    instance: String,
-    job: EntityId,
-    /// What the result of a plain query fills.
-    target: Option<EntityId>,
-}
-
-impl Home {
-    /// `None` if nothing says on which server the text runs.
-    fn of(fact: &Fact) -> Option<Self> {
-        if fact.kind == EntityKind::Dataset {
-            let instance = instance_of(&fact.entity)?;
-            let job = EntityId::job(&instance, &fact.entity.display_name());
-            return Some(Self { instance, job, target: Some(fact.entity.clone()) });
-        }
-        let job = Canon::parse(fact.entity.as_str()).ok()?;
-        let namespace = job.authority().to_owned();
-        let outputs = declared_outputs(fact);
-        let target = if let [one] = outputs.as_slice() { Some(one.clone()) } else { None };
-        let instance = match target.as_ref().and_then(instance_of) {
-            Some(instance) => instance,
-            None => Dialect::named(namespace.split("://").next()?).map(|_| namespace)?,
-        };
-        Some(Self { instance, job: fact.entity.clone(), target })
+/// The query with the columns of its result called as they are known outside; `None` if they are called so already, or
+/// which is which cannot be told.
+fn named_as(query: &StatementLineage, sql: &SqlText) -> Option<StatementLineage> {
+    let names = &sql.columns;
+    if names.is_empty() {
+        return None;
     }
-}
-
-/// The server of a dataset: the namespace under which its platform reports it.
-fn instance_of(id: &EntityId) -> Option<String> {
-    let canon = Canon::parse(id.as_str()).ok()?;
-    (canon.scheme() != "ol").then(|| format!("{}://{}", canon.scheme(), canon.authority()))
-}
-
-/// What a job's definition says that it fills.
-fn declared_outputs(fact: &Fact) -> Vec<EntityId> {
-    let declared = fact.entries.iter().filter_map(|entry| match &entry.value {
-        Some(Statement::Declared(lineage)) => Some(lineage.outputs.clone()),
-        _ => None,
-    });
-    declared.flatten().collect()
+    let mut named = query.clone();
+    if query.columns.len() == names.len() && query.columns.iter().all(|column| &*column.column != "*") {
+        for (column, name) in named.columns.iter_mut().zip(names) {
+            column.column = name.as_str().into();
+        }
+        return Some(named);
+    }
+    // A star over one table whose columns nobody knows: they are those of the result.
+    let [ColumnLineage { column: star, sources, .. }] = query.columns.as_slice() else { return None };
+    let ("*", [SourceColumn { column, .. }]) = (&**star, sources.as_slice()) else { return None };
+    let inner = if sql.query_columns.len() == names.len() { &sql.query_columns } else { names };
+    named.columns = names
+        .iter()
+        .zip(inner)
+        .map(|(name, inner)| ColumnLineage {
+            table: None,
+            column: name.as_str().into(),
+            sources: vec![SourceColumn {
+                column: ColumnRef { table: column.table.clone(), column: inner.as_str().into() },
+                how: Transformation::Identity,
+            }],
+        })
+        .collect();
+    named.status = Status::Complete;
+    Some(named)
 }

@@ -445,6 +445,7 @@ fn a_models_text_is_lineage_into_what_it_is_declared_to_fill() {
         text: "select id, sum(amount) as total from orders where amount > 0 group by 1".to_owned(),
         dialect: "postgres".to_owned(),
         defaults: vec!["shop".to_owned(), "public".to_owned()],
+        ..SqlText::default()
     };
     let declared =
         DeclaredLineage { inputs: vec![id("orders")], outputs: vec![id("totals")], ..DeclaredLineage::default() };

@@ -14,6 +14,9 @@ mod job;
 mod run;
 #[cfg(test)]
 mod tests;
+mod text;
+#[cfg(test)]
+mod text_tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,6 +40,7 @@ use dataset::{Context, Named, Parts, Role};
 use envelope::{Dataset, Event, Job, Run, State, Subject};
 use facets::Keep;
 use job::{JobFacets, Shape};
+pub use text::{QueryKind, QueryKinds};
 
 /// What an installation decides about reading events.
 #[derive(Clone, Debug)]
@@ -51,6 +55,9 @@ pub struct OpenLineageConfig {
     pub facts: FactLimits,
     /// Where the tables of dbt projects lie, for events of dbt that name no dataset.
     pub dbt: Vec<DbtNamespace>,
+    /// Which queries are of one kind: jobs that are called by a query's id become one job for each kind, which is the one
+    /// that the query log tells of. Without it they stay a job for each query.
+    pub query_kinds: Option<QueryKinds>,
 }
 
 impl Default for OpenLineageConfig {
@@ -61,6 +68,7 @@ impl Default for OpenLineageConfig {
             json: Limits::default(),
             facts: FactLimits::default(),
             dbt: Vec::new(),
+            query_kinds: None,
         }
     }
 }
@@ -118,7 +126,10 @@ impl OpenLineageNormalizer {
                 let facts = collector(&known.integration, run.state.rank());
                 let names = Names::new(&self.config.identity, Some(&job.namespace), topic);
                 let reported_run = run.id.as_str();
-                self.run(&Seen { time: event.time, run, reported_run, job, inputs, outputs, known }, names, facts)
+                let kinds = self.config.query_kinds;
+                let query = kinds.and_then(|kinds| text::query_kind(job, &known.integration, kinds));
+                let seen = Seen { time: event.time, run, reported_run, job, inputs, outputs, known, query };
+                self.run(&seen, names, facts)
             }
             Subject::Job { job, inputs, outputs } => {
                 let known = JobFacets::of(job, None, &event.producer);
@@ -131,7 +142,8 @@ impl OpenLineageNormalizer {
                     state: State::Complete,
                     facets: envelope::Facets::default(),
                 };
-                let seen = Seen { time: event.time, run, reported_run: &run.id, job, inputs, outputs, known };
+                let seen =
+                    Seen { time: event.time, run, reported_run: &run.id, job, inputs, outputs, known, query: None };
                 self.job_with_lineage(&seen, (&job.namespace, &job.name), RunKind::Declared, names, facts)
             }
             Subject::Dataset(dataset) => {
@@ -144,7 +156,16 @@ impl OpenLineageNormalizer {
     fn run(&self, seen: &Seen<'_>, mut names: Names<'_>, facts: Collector) -> Normalized {
         let Seen { run, job, inputs, outputs, .. } = *seen;
         let name = match Shape::of(job, &seen.known) {
-            Shape::Plain => job.name.to_string(),
+            Shape::Plain => match &seen.query {
+                Some(query) => {
+                    // As the query log calls its server.
+                    let instance = self.config.identity.instances().find(&job.namespace);
+                    let namespace = instance.map_or(&*job.namespace, |instance| instance.namespace.as_str());
+                    let job = (namespace, query.name.as_str());
+                    return self.job_with_lineage(seen, job, RunKind::Observed, names, facts);
+                }
+                None => job.name.to_string(),
+            },
             Shape::DbtNode { unique_id } => return self.dbt_node(seen, &unique_id, names, facts),
             Shape::SparkStatement { .. } if inputs.is_empty() && outputs.is_empty() => {
                 return Normalized::NoOp("run_without_datasets");
@@ -181,7 +202,7 @@ impl OpenLineageNormalizer {
             None => seen.run.id.clone(),
         };
         let run = Run { id, state: seen.run.state, facets: seen.run.facets.clone() };
-        let seen = Seen { run: &run, known: seen.known.clone(), ..*seen };
+        let seen = Seen { run: &run, known: seen.known.clone(), query: None, ..*seen };
         self.job_with_lineage(&seen, (&namespace, unique_id), RunKind::Observed, names, facts)
     }
 
@@ -203,7 +224,7 @@ impl OpenLineageNormalizer {
         let namespace = self.dbt_namespace(dbt.project_name.as_deref(), unique_id);
         let Some((sql, namespace)) = sql.zip(namespace) else { return Normalized::NoOp("dbt_sql_statement") };
         let parent = EntityId::job(&self.config.identity.namespace(namespace), unique_id);
-        let text = SqlText { text: sql.query, dialect: sql.dialect.unwrap_or_default(), defaults: Vec::new() };
+        let text = SqlText { text: sql.query, dialect: sql.dialect.unwrap_or_default(), ..SqlText::default() };
         facts.add(&parent, EntityKind::Job, [Entry::keyed(format!("sql.{ordinal}"), Statement::Sql(text))]);
         Normalized::Facts(facts.finish())
     }
@@ -287,12 +308,22 @@ impl OpenLineageNormalizer {
             ids.dedup();
         }
         let mut entries = run::job_entries(job, (namespace, name), known, keep);
-        if (namespace, name) != (&*job.namespace, &*job.name) {
+        if let Some(query) = &seen.query {
+            for entry in &mut entries {
+                if let Some(Statement::Job(job)) = &mut entry.value {
+                    job.sql = Some(query.text.clone());
+                }
+            }
+        } else if (namespace, name) != (&*job.namespace, &*job.name) {
             let reported =
                 ReportedName { namespace: job.namespace.to_string(), name: job.name.to_string(), issues: Vec::new() };
             entries.push(Entry::keyed(name_key(&job.namespace, &job.name), Statement::Name(reported)));
         }
         entries.extend(airflow::schedule(run));
+        if succeeded || kind == RunKind::Declared {
+            let text = text::statement(job, run, &known.integration, &said);
+            entries.extend(text.map(|text| Entry::of(Statement::Sql(text))));
+        }
         let key = join_key(&[&said.run_id, &said.state]);
         entries.push(Entry::keyed(key, Statement::Run(said)));
         entries.extend(dependencies);
@@ -379,6 +410,8 @@ struct Seen<'a> {
     inputs: &'a [Dataset<'a>],
     outputs: &'a [Dataset<'a>],
     known: JobFacets,
+    /// Of the query that is the job.
+    query: Option<QueryKind>,
 }
 
 /// Whether a run was seen or stands for a job's declaration.

@@ -20,7 +20,7 @@ use tributary::model::record::CatalogTopic;
 
 use crate::support::compare::{self, Entries, Told};
 use crate::support::events::{self, Event};
-use crate::support::site::{STAGES, Site};
+use crate::support::site::{STAGES, Site, TASKS};
 
 /// Copies of the recorded run; each has 1,058 events.
 const SITES: usize = 5;
@@ -61,14 +61,25 @@ fn calm() -> &'static Calm {
         site.produce(&all_events());
         let running = site.spawn(&STAGES, &[]);
         let digest = site.quiet_digest();
-        let outcomes = ["normalize", "fold", "postgres"].map(|stage| (stage, running.outcomes(stage))).into();
+        let outcomes =
+            ["normalize", "statements", "fold", "postgres"].map(|stage| (stage, running.outcomes(stage))).into();
         running.terminate();
         let rows = site.assert_tables_equal_topics();
         eprintln!("undisturbed run: {rows:?}");
         assert_eq!(site.rejected_rows(), 0);
         let viewed = CatalogTopic::ALL.map(CatalogTopic::name);
-        let inputs = [("normalize", &RAW[..]), ("fold", &["catalog.facts"]), ("postgres", &viewed)];
-        let letters = site.committed_records(&["hms.notifications.dlq", "openlineage.events.dlq", "catalog.facts.dlq"]);
+        let inputs = [
+            ("normalize", &RAW[..]),
+            ("statements", &["catalog.statements"]),
+            ("fold", &["catalog.facts"]),
+            ("postgres", &viewed),
+        ];
+        let letters = site.committed_records(&[
+            "hms.notifications.dlq",
+            "openlineage.events.dlq",
+            "catalog.facts.dlq",
+            "catalog.statements.dlq",
+        ]);
         Calm {
             digest,
             outcomes,
@@ -156,7 +167,7 @@ fn stops_second_members_and_a_database_crash_change_nothing() {
     site.produce(next());
     first.wait_records("normalize", 1);
     let mut second = site.spawn_in("second", &STAGES, &[]);
-    second.wait_until("the second process has a part", |second| second.tasks_running() == 3);
+    second.wait_until("the second process has a part", |second| second.tasks_running() == TASKS);
     site.produce(next());
     second.wait_until("the second process works", |second| !second.outcomes("fold").is_empty());
     second.terminate();
@@ -170,7 +181,7 @@ fn stops_second_members_and_a_database_crash_change_nothing() {
     first.wait_until("the sink notices", |first| first.readiness().contains("degraded"));
     site.stack.postgres().unwrap().restart().unwrap();
     let digest = site.quiet_digest();
-    first.wait_until("everything is well again", |first| first.tasks_running() == 3);
+    first.wait_until("everything is well again", |first| first.tasks_running() == TASKS);
     first.terminate();
     assert_ended_as_calm(&site, &digest);
 }

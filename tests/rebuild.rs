@@ -12,7 +12,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 use tributary::dev::free_address;
 
 use crate::support::events::{self, Event};
-use crate::support::site::{PATIENCE, Running, Site};
+use crate::support::site::{PATIENCE, Running, STAGES, Site};
 
 /// `GET path` of an API; the status and the body.
 fn get(address: &str, path: &str) -> (u16, Value) {
@@ -319,7 +319,7 @@ fn a_killed_rebuild_is_continued_and_leaves_the_old_view_alone() {
 fn what_stands_in_the_way_of_an_exchange_is_named() {
     let site = Site::start();
     site.produce(&events::site(0));
-    let running = site.spawn(&["run", "normalize", "fold", "postgres"], &[]);
+    let running = site.spawn(&STAGES, &[]);
     site.quiet_digest();
     // A view of somebody on a table of ours, and not on the stable views.
     sql(&site, "CREATE VIEW theirs AS SELECT id FROM datasets");
@@ -355,7 +355,7 @@ fn what_stands_in_the_way_of_an_exchange_is_named() {
 fn changes_that_their_topic_has_forgotten_are_kept() {
     let site = Site::start();
     site.produce(&events::site(0));
-    let running = site.spawn(&["run", "normalize", "fold", "postgres"], &[]);
+    let running = site.spawn(&STAGES, &[]);
     site.quiet_digest();
     running.terminate();
     let before = sql(&site, "SELECT id FROM changes ORDER BY 1");

@@ -12,7 +12,7 @@ use tributary::kafka::{Isolation, KafkaConfig, LogReader};
 use tributary::metastore::Notification;
 
 use self::client::Client;
-use super::support::site::{PATIENCE, Running, STAGES, Site, cache};
+use super::support::site::{PATIENCE, Running, STAGES, Site, TASKS, cache};
 
 const TOPIC: &str = "hms.notifications";
 
@@ -113,7 +113,7 @@ fn exported(site: &Site) -> BTreeMap<String, Value> {
 /// Runs the pipeline over what is on the topic.
 fn digested(site: &Site) -> BTreeMap<String, Value> {
     let mut stages = site.spawn(&STAGES, &[]);
-    stages.wait_until("the stages run", |running| running.tasks_running() >= 3);
+    stages.wait_until("the stages run", |running| running.tasks_running() == TASKS);
     site.quiet_digest();
     stages.terminate();
     exported(site)

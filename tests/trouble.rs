@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tributary::kafka::{Admin, Isolation, TopicPartition, TopicSpec};
 
 use crate::support::events::{self, Event};
-use crate::support::site::{PATIENCE, Running, STAGES, Site};
+use crate::support::site::{PATIENCE, Running, STAGES, Site, TASKS};
 
 fn admin(site: &Site) -> Admin {
     Admin::new(&site.kafka()).unwrap()
@@ -257,7 +257,7 @@ fn a_row_that_the_database_refuses_is_put_aside_and_brought_in_once_it_is_not() 
         ready.contains("degraded") && ready.contains("sink_rejects") && ready.contains("tributary rebuild postgres")
     };
     running.wait_until("readiness tells", is_degraded);
-    assert_eq!(running.tasks_running(), 2, "{}", running.readiness());
+    assert_eq!(running.tasks_running(), TASKS - 1, "{}", running.readiness());
     running.terminate();
     let mut running = site.spawn(&STAGES, &[]);
     running.wait_until("readiness tells after a restart", is_degraded);
@@ -267,7 +267,7 @@ fn a_row_that_the_database_refuses_is_put_aside_and_brought_in_once_it_is_not() 
     site.expect_success(&["rebuild", "postgres", "--verify"]);
     assert_eq!(site.rejected_rows(), 0);
     site.assert_tables_equal_topics();
-    running.wait_until("all is well", |running| running.tasks_running() == 3);
+    running.wait_until("all is well", |running| running.tasks_running() == TASKS);
     assert_eq!(site.quiet_digest()["class_a"], digest["class_a"]);
     running.terminate();
 }
@@ -290,14 +290,14 @@ fn a_member_that_is_fenced_says_by_whom() {
     site.produce(&events::site(0));
     let same = [("TRIBUTARY_INSTANCE", "same")];
     let mut first = site.spawn_in("first", &STAGES, &same);
-    first.wait_until("it works", |first| first.tasks_running() == 3);
+    first.wait_until("it works", |first| first.tasks_running() == TASKS);
     let mut second = site.spawn_in("second", &STAGES, &same);
     let words = last_words(first);
     assert!(
         words.contains("another process runs as tributary.") && words.contains("its own data directory"),
         "{words}"
     );
-    second.wait_until("the second goes on", |second| second.tasks_running() == 3);
+    second.wait_until("the second goes on", |second| second.tasks_running() == TASKS);
     site.quiet_digest();
     second.terminate();
     site.assert_tables_equal_topics();

@@ -13,7 +13,7 @@ use tributary::topology::schemas::register_all;
 use super::kinds::{self, Becomes, Ids, Kind};
 use super::{PARTITIONS, events, facts, notifications};
 use crate::support::events::{self as recorded, Event};
-use crate::support::site::{Running, Site};
+use crate::support::site::{Running, STAGES, Site};
 use crate::support::wire;
 
 const RAW: [&str; 2] = [notifications::TOPIC, events::TOPIC];
@@ -167,6 +167,7 @@ impl Watched {
     fn start(site: &Site) -> Self {
         let roles = [
             ("normalize", &["run", "normalize"][..], 1),
+            ("statements", &["run", "statements"], 2),
             ("fold", &["run", "fold"], 1),
             ("postgres", &["run", "postgres"], 1),
             ("views", &["api"], 2),
@@ -257,7 +258,7 @@ fn every_kind_on_every_topic_ends_where_it_should_and_costs_the_good_records_not
     let (site, ids) = site();
     let odd = raw_kinds(ids).into_iter().filter(|kind| kind.becomes == Becomes::Meaning).collect();
     produce(&site, mixed(odd));
-    let calm = site.spawn(&["run", "normalize", "fold", "postgres"], &[]);
+    let calm = site.spawn(&STAGES, &[]);
     wait_quiet(&site);
     let expected = site.quiet_digest();
     calm.terminate();

@@ -14,7 +14,9 @@ use tributary::kafka::{KafkaConfig, OutgoingRecord, Producer};
 use super::events::Event;
 
 /// Everything between the raw topics and Postgres.
-pub const STAGES: [&str; 4] = ["run", "normalize", "fold", "postgres"];
+pub const STAGES: [&str; 6] = ["run", "normalize", "fold", "postgres", "sql", "statements"];
+/// Tasks of a process that runs them: one of each, and the table of schemas behind the last two.
+pub const TASKS: usize = 6;
 pub const BINARY: &str = env!("CARGO_BIN_EXE_tributary");
 /// For whatever has to come about; a loaded machine is slow, a broken one never gets there.
 pub const PATIENCE: Duration = Duration::from_secs(120);

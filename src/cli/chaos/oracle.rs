@@ -27,10 +27,11 @@ use crate::model::record::{CatalogRecord, CatalogTopic};
 use crate::stage::DeadLetter;
 use crate::store::read::{row_key, row_of};
 use crate::topology::snapshot;
-use crate::topology::stages::FACTS;
+use crate::topology::stages::{FACTS, STATEMENTS};
 
 const RAW: [&str; 2] = [HMS_TOPIC, OPENLINEAGE_TOPIC];
-const DEAD_LETTERS: [&str; 3] = ["hms.notifications.dlq", "openlineage.events.dlq", "catalog.facts.dlq"];
+const DEAD_LETTERS: [&str; 4] =
+    ["hms.notifications.dlq", "openlineage.events.dlq", "catalog.facts.dlq", "catalog.statements.dlq"];
 /// Who speaks of an entity by a fact that fold has sent on.
 const FORWARDED: &str = "forwarded";
 /// Differences that a message tells.
@@ -119,7 +120,8 @@ impl Outcome {
     /// Facts that fold has sent on to other entities are only counted.
     fn read_facts(&mut self, reader: &LogReader, decoder: &Decoder) -> anyhow::Result<()> {
         let mut count = 0;
-        let mut told: BTreeSet<(String, String)> = BTreeSet::new();
+        // The statement in a record may tell of the same job as the record itself.
+        let mut told: BTreeSet<(String, String, String)> = BTreeSet::new();
         let mut failure = None;
         reader.read_topic(FACTS, &mut |record| {
             count += 1;
@@ -144,11 +146,14 @@ impl Outcome {
             let origin = place(&fact.origin);
             self.facts.insert(short_hash(format!("{fact:?}").as_bytes()));
             self.became_facts.insert(origin.clone());
-            if !told.insert((origin.clone(), fact.entity.as_str().to_owned())) {
+            if !told.insert((origin.clone(), fact.entity.as_str().to_owned(), fact.source.as_str().to_owned())) {
                 self.faults.push(format!("{origin} told of {} twice in {FACTS}", fact.entity.as_str()));
             }
         })?;
         self.records.insert(FACTS.to_owned(), count);
+        let mut statements = 0;
+        reader.read_topic(STATEMENTS, &mut |_| statements += 1)?;
+        self.records.insert(STATEMENTS.to_owned(), statements);
         failure.map_or(Ok(()), Err)
     }
 

@@ -27,6 +27,7 @@ mod runtime;
 mod schema_cli;
 mod spark_graph;
 mod sql_lineage;
+mod statements;
 mod store;
 mod support;
 mod tail_hms;

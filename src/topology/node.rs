@@ -31,7 +31,7 @@ use super::load::{Role, Stage, Topology};
 use super::readable::{self, ReadableError, Reading};
 use super::rebuild::Source;
 use super::schemas::{RegistrySchemas, SubjectError, register_all};
-use super::stages::{FoldStage, NormalizeStage, RawSource, SchemaIds, SqlStage, StatementStage};
+use super::stages::{FoldStage, NormalizeStage, RawSource, SchemaIds, SqlStage, StatementStage, query_kind};
 
 /// The topic of metastore notifications unless the configuration names others.
 const HMS_TOPIC: &str = "hms.notifications";
@@ -141,6 +141,7 @@ impl Node {
                 json: json_limits(&self.config),
                 facts: fact_limits(&self.config),
                 dbt: self.dbt_namespaces(),
+                query_kinds: Some(query_kind),
             };
             let normalizer = OpenLineageNormalizer::new(openlineage);
             sources.insert(OPENLINEAGE_TOPIC.to_owned(), RawSource::OpenLineage(Box::new(normalizer)));

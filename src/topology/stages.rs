@@ -14,9 +14,10 @@ use crate::model::state::State;
 use crate::normalize::airflow::AirflowNormalizer;
 use crate::normalize::dbt::DbtNormalizer;
 use crate::normalize::hms::HmsNormalizer;
-use crate::normalize::openlineage::OpenLineageNormalizer;
+use crate::normalize::openlineage::{OpenLineageNormalizer, QueryKind};
 use crate::sink::SharedSchemas;
-use crate::sql::processor::{ProcessError, QueryProcessor, StatementBinder};
+use crate::sql::Dialect;
+use crate::sql::processor::{ProcessError, QueryProcessor, StatementBinder, name_of_query};
 use crate::stage::{Fault, KeyedTransform, Output, Outputs, StageRecord, Tally, Transform, origin_of};
 
 /// The topic of facts.
@@ -46,6 +47,12 @@ pub enum RawSource {
     Airflow(Box<AirflowNormalizer>),
     /// dbt's artifacts and log lines.
     Dbt(Box<DbtNormalizer>),
+}
+
+/// The kind of a query as the stage `sql` has it: whoever tells of it, it is one job.
+pub fn query_kind(text: &str, dialect: &str) -> QueryKind {
+    let (name, text) = name_of_query(text, Dialect::named(dialect).unwrap_or(Dialect::Ansi));
+    QueryKind { name, text }
 }
 
 /// Raw records → facts.
@@ -268,9 +275,10 @@ fn check_place(fact: &Fact, record: &StageRecord, outputs: &Outputs) -> Result<(
     }
 }
 
-/// The fact with nothing but its SQL texts, and what they are declared to fill; `None` if it has no text.
+/// The fact with nothing but its SQL texts, what they are declared to fill and the run that they ran in; `None` if it has
+/// no text.
 fn only_sql(fact: &Fact) -> Option<Fact> {
-    let is_sql = |entry: &&Entry| matches!(entry.aspect, Aspect::Sql | Aspect::Declared);
+    let is_sql = |entry: &&Entry| matches!(entry.aspect, Aspect::Sql | Aspect::Declared | Aspect::Run);
     let entries: Vec<Entry> = fact.entries.iter().filter(is_sql).cloned().collect();
     entries.iter().any(|entry| entry.aspect == Aspect::Sql).then(|| Fact {
         entity: fact.entity.clone(),

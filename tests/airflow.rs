@@ -16,7 +16,7 @@ const LISTENER: &[u8] = include_bytes!("fixtures/airflow/listener_3.1.8.jsonl.gz
 const PROVIDER: &[u8] = include_bytes!("fixtures/openlineage/airflow_3.1.8.jsonl.gz");
 const POSTGRES: &str = "postgres://127.0.0.1:15498/shop/public";
 
-fn facts(gzipped: &[u8], topic: &str, normalize: impl Fn(&RawRecord<'_>) -> Normalized) -> Vec<Fact> {
+pub(super) fn facts(gzipped: &[u8], topic: &str, normalize: impl Fn(&RawRecord<'_>) -> Normalized) -> Vec<Fact> {
     let mut text = String::new();
     GzDecoder::new(gzipped).read_to_string(&mut text).unwrap();
     let mut facts = Vec::new();
@@ -42,7 +42,7 @@ fn of_provider() -> Vec<Fact> {
     facts(PROVIDER, "openlineage.events", |raw| normalizer.normalize(raw).unwrap())
 }
 
-fn fold(facts: &[Fact]) -> Folded {
+pub(super) fn fold(facts: &[Fact]) -> Folded {
     fold_all(FoldConfig::default(), facts).unwrap()
 }
 
@@ -50,7 +50,7 @@ fn both() -> Folded {
     fold(&[of_provider(), of_listener()].concat())
 }
 
-fn jobs(folded: &Folded) -> BTreeMap<&str, &JobRecord> {
+pub(super) fn jobs(folded: &Folded) -> BTreeMap<&str, &JobRecord> {
     let jobs = folded.records.values().filter_map(|record| match record {
         CatalogRecord::Job(job) => Some((job.name.as_str(), &**job)),
         _ => None,
@@ -58,7 +58,7 @@ fn jobs(folded: &Folded) -> BTreeMap<&str, &JobRecord> {
     jobs.collect()
 }
 
-fn runs(folded: &Folded) -> Vec<&RunRecord> {
+pub(super) fn runs(folded: &Folded) -> Vec<&RunRecord> {
     let runs = folded.records.values().filter_map(|record| match record {
         CatalogRecord::Run(run) => Some(&**run),
         _ => None,
@@ -66,7 +66,7 @@ fn runs(folded: &Folded) -> Vec<&RunRecord> {
     runs.collect()
 }
 
-fn datasets(folded: &Folded) -> BTreeMap<&str, &DatasetRecord> {
+pub(super) fn datasets(folded: &Folded) -> BTreeMap<&str, &DatasetRecord> {
     let datasets = folded.records.values().filter_map(|record| match record {
         CatalogRecord::Dataset(dataset) => Some((dataset.id.as_str(), &**dataset)),
         _ => None,

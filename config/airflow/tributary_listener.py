@@ -449,8 +449,8 @@ def _send_dag_run(event_type, dag_run, msg):
 
 
 def _told_at(state, ti):
-    """As of when a state counts that a hook may have told too: its end. But of a failure the hook knew the error, and the
-    end that the database has may be seconds later than that hook: it counts as of the beginning, before any hook.
+    """As of when a state counts that a hook may have told too: its end. But of a failure the hook knew the error, and
+    the end that the database has may be seconds later than that hook: it counts as of the beginning, before any hook.
     """
     begin, end = _get(ti, "start_date"), _get(ti, "end_date")
     return _plain((begin if state == "failed" else end) or begin or end)

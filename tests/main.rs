@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod airflow;
+mod airflow_plugin;
 mod api;
 mod architecture;
 mod chaos;

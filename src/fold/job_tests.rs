@@ -171,7 +171,9 @@ fn a_definition_replaces_the_former_one_with_its_columns() {
         dropped(4 * hour),
         declares(5 * hour, "a", &["x", "z"]),
     ];
-    let expected: [(&[&str], &[(&str, i64)]); 5] = [
+    // Tables, and columns with the hour since when.
+    type Edges<'a> = (&'a [&'a str], &'a [(&'a str, i64)]);
+    let expected: [Edges<'_>; 5] = [
         (&["a>v write"], &[("x", 1), ("z", 1)]),
         (&["a>v write"], &[("x", 2)]),
         (&["b>v write"], &[("x", 3)]),

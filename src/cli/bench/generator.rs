@@ -2,7 +2,7 @@
 //!
 //! The mix follows the recorded samples: OpenLineage RunEvents of about 4 KB (START without datasets, COMPLETE with one
 //! or two inputs, one output, eight columns, schema, column lineage and SQL facets) and HMS notifications (CREATE_TABLE,
-//! ALTER_TABLE with two full tables, ADD_PARTITION), and queries of the warehouse ([`super::queries`]). Knows nothing of
+//! ALTER_TABLE with two full tables, ADD_PARTITION), and queries of the warehouse (`bench::queries`). Knows nothing of
 //! Kafka.
 
 use serde_json::{Value, json};

@@ -30,21 +30,22 @@ fn carry(events: &[Event], salt: &str) -> (Value, Entries) {
     site.produce(&first_half);
     let first = site.spawn(&STAGES, &[]);
     let mut second = site.spawn_in("second", &STAGES, &[]);
-    // A process is ready before the others have given partitions up to it: what was sent comes again, which changes
-    // nothing, until it has its part.
+    // A process is ready before the others have given partitions up to it, and either may come too late for what lies in
+    // its own: what was sent comes again, which changes nothing, until both have their part.
     let dealt_with = |running: &Running, stage: &str| running.outcomes(stage).values().sum::<u64>();
     let has_part = |running: &Running| STAGES[1..3].iter().all(|stage| dealt_with(running, stage) > 0);
     let (mut produced, mut again) = (first_half.len(), first_half.chunks(10).cycle());
-    second.wait_until("it has its part", |second| {
+    second.wait_until("each has its part", |second| {
         if dealt_with(&first, "normalize") + dealt_with(second, "normalize") < produced as u64 {
             return false;
         }
-        if !has_part(second) {
+        let all_have = has_part(&first) && has_part(second);
+        if !all_have {
             let slice = again.next().unwrap();
             site.produce(slice);
             produced += slice.len();
         }
-        has_part(second)
+        all_have
     });
     site.produce(second_half);
     let digest = site.quiet_digest();

@@ -94,6 +94,34 @@ fn outside(tokens: &[TokenWithSpan], from: usize, found: impl Fn(usize) -> bool)
     None
 }
 
+/// Where the brackets around a place close, or the end.
+fn level_end(tokens: &[TokenWithSpan], from: usize) -> usize {
+    outside(tokens, from, |at| symbol(tokens, at, &Token::RParen)).unwrap_or(tokens.len())
+}
+
+/// Commas between two places, outside of brackets.
+fn commas(tokens: &[TokenWithSpan], from: usize, to: usize) -> Vec<usize> {
+    let mut depth = 0_usize;
+    let mut places = Vec::new();
+    for (at, token) in tokens.iter().enumerate().take(to).skip(from) {
+        match token.token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            Token::Comma if depth == 0 => places.push(at),
+            _ => {}
+        }
+    }
+    places
+}
+
+/// Writes CROSS JOIN at these places of a list of tables, which are in order.
+fn cross_join(tokens: &mut Vec<TokenWithSpan>, places: &[usize]) {
+    for at in places.iter().rev() {
+        let place = tokens[*at].clone();
+        tokens.splice(*at..=*at, [make("CROSS", &place), make("JOIN", &place)]);
+    }
+}
+
 /// Cuts the ranges out; they are in order and do not overlap.
 fn cut(tokens: &mut Vec<TokenWithSpan>, ranges: &[(usize, usize)]) -> bool {
     if ranges.is_empty() {

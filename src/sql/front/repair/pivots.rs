@@ -5,35 +5,22 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::super::routine::closing;
 use super::super::tokens::as_word;
-use super::{behind, cut, keyword, make, one_of, outside, symbol};
+use super::{behind, cut, keyword, level_end, make, one_of, outside, symbol};
+
+/// Where one of these words is a statement: inside of FROM (PIVOT …), of WITH x AS (PIVOT …), of CREATE … AS PIVOT …, or
+/// alone.
+pub(super) fn statement(tokens: &[TokenWithSpan], texts: &[&str]) -> Option<usize> {
+    (0..tokens.len()).find(|at| {
+        one_of(tokens, *at, texts)
+            && !symbol(tokens, at + 1, &Token::LParen)
+            && (*at == 0 || symbol(tokens, at - 1, &Token::LParen) || one_of(tokens, at - 1, &["AS", "FROM"]))
+    })
+}
 
 /// PIVOT t ON c USING f(x) GROUP BY g of DuckDB: SELECT g, f(x) FROM t GROUP BY g.
 pub(super) fn pivots(tokens: &mut Vec<TokenWithSpan>) -> bool {
-    // Inside of FROM (PIVOT …), of WITH x AS (PIVOT …), of CREATE … AS PIVOT …, or alone.
-    let Some(at) = (0..tokens.len()).find(|at| {
-        one_of(tokens, *at, &["PIVOT", "PIVOT_WIDER"])
-            && !symbol(tokens, at + 1, &Token::LParen)
-            && (*at == 0 || symbol(tokens, at - 1, &Token::LParen) || one_of(tokens, at - 1, &["AS", "FROM"]))
-    }) else {
-        return false;
-    };
-    let end = outside(tokens, at, |_| false).unwrap_or_else(|| {
-        let mut depth = 0_usize;
-        (at..tokens.len())
-            .find(|at| match tokens[*at].token {
-                Token::LParen => {
-                    depth += 1;
-                    false
-                }
-                Token::RParen if depth == 0 => true,
-                Token::RParen => {
-                    depth -= 1;
-                    false
-                }
-                _ => false,
-            })
-            .unwrap_or(tokens.len())
-    });
+    let Some(at) = statement(tokens, &["PIVOT", "PIVOT_WIDER"]) else { return false };
+    let end = level_end(tokens, at);
     let find = |text: &str| outside(&tokens[..end], at, |at| one_of(tokens, at, &[text]));
     let (on, using, group) = (find("ON"), find("USING"), find("GROUP"));
     let source_end = on.or(using).or(group).unwrap_or(end);

@@ -7,7 +7,9 @@ use super::super::super::types::Dialect;
 use super::super::dynamic::literal;
 use super::super::routine::closing;
 use super::super::tokens::as_word;
-use super::{behind, cut, keyword, make, may_go_on, one_of, outside, symbol, words};
+use super::{
+    behind, commas, cross_join, cut, keyword, level_end, make, may_go_on, one_of, outside, pivots, symbol, words,
+};
 
 /// All rewritings.
 pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>, dialect: Dialect) -> bool {
@@ -221,26 +223,14 @@ fn arguments(tokens: &mut Vec<TokenWithSpan>) -> bool {
         if from >= to {
             continue;
         }
-        let mut depth = 0_usize;
-        let end = (next..tokens.len())
-            .find(|end| match tokens[*end].token {
-                Token::LParen => {
-                    depth += 1;
-                    false
-                }
-                Token::RParen if depth == 0 => true,
-                Token::RParen => {
-                    depth -= 1;
-                    false
-                }
-                // PARTITION BY a, b: what follows is another argument only if it is named.
-                Token::Comma => {
-                    depth == 0
-                        && (!one_of(tokens, next, &["PARTITION", "ORDER"]) || symbol(tokens, end + 2, &Token::RArrow))
-                }
-                _ => false,
-            })
-            .unwrap_or(tokens.len());
+        // PARTITION BY a, b: what follows is another argument only if it is named.
+        let is_list = one_of(tokens, next, &["PARTITION", "ORDER"]);
+        let ends = |at: usize| match tokens[at].token {
+            Token::RParen => true,
+            Token::Comma => !is_list || symbol(tokens, at + 2, &Token::RArrow),
+            _ => false,
+        };
+        let end = outside(tokens, next, ends).unwrap_or(tokens.len());
         let sign = |token: Token| TokenWithSpan { token, span: place.span };
         let mut out = vec![sign(Token::LParen)];
         if !matches!(keyword(tokens, from), Keyword::SELECT | Keyword::WITH | Keyword::VALUES) {
@@ -331,28 +321,8 @@ fn using(tokens: &mut Vec<TokenWithSpan>) -> bool {
 
 /// UNPIVOT t ON a, b INTO NAME n VALUE v of DuckDB.
 fn unpivots(tokens: &mut Vec<TokenWithSpan>) -> bool {
-    let Some(at) = (0..tokens.len()).find(|at| {
-        one_of(tokens, *at, &["UNPIVOT", "PIVOT_LONGER"])
-            && !symbol(tokens, at + 1, &Token::LParen)
-            && (*at == 0 || symbol(tokens, at - 1, &Token::LParen) || one_of(tokens, at - 1, &["AS", "FROM"]))
-    }) else {
-        return false;
-    };
-    let mut depth = 0_usize;
-    let end = (at..tokens.len())
-        .find(|at| match tokens[*at].token {
-            Token::LParen => {
-                depth += 1;
-                false
-            }
-            Token::RParen if depth == 0 => true,
-            Token::RParen => {
-                depth -= 1;
-                false
-            }
-            _ => false,
-        })
-        .unwrap_or(tokens.len());
+    let Some(at) = pivots::statement(tokens, &["UNPIVOT", "PIVOT_LONGER"]) else { return false };
+    let end = level_end(tokens, at);
     let find = |from: usize, text: &str| outside(&tokens[..end], from, |at| one_of(tokens, at, &[text]));
     let Some(on) = find(at, "ON") else { return false };
     let into = find(on, "INTO").unwrap_or(end);
@@ -418,24 +388,13 @@ fn lists(tokens: &mut Vec<TokenWithSpan>) -> bool {
             continue;
         }
         let end = closing(tokens, at, tokens.len());
-        let mut depth = 0_usize;
-        for (next, token) in tokens.iter().enumerate().take(end.saturating_sub(1)).skip(at + 1) {
-            match token.token {
-                Token::LParen => depth += 1,
-                Token::RParen => depth = depth.saturating_sub(1),
-                Token::Comma if depth == 0 => places.push(next),
-                _ => {}
-            }
-        }
+        places.extend(commas(tokens, at + 1, end.saturating_sub(1)));
     }
     places.sort_unstable();
     places.dedup();
     let changed = !places.is_empty() && may_go_on(places.len(), tokens);
     if changed {
-        for at in places.into_iter().rev() {
-            let place = tokens[at].clone();
-            tokens.splice(at..=at, [make("CROSS", &place), make("JOIN", &place)]);
-        }
+        cross_join(tokens, &places);
     }
     changed
 }

@@ -7,7 +7,7 @@ use super::super::super::types::Dialect;
 use super::super::dynamic::literal;
 use super::super::routine::closing;
 use super::super::tokens::{as_word, word};
-use super::{behind, cut, keyword, make, one_of, outside, symbol, words};
+use super::{behind, commas, cross_join, cut, keyword, make, one_of, outside, symbol, words};
 
 /// What T-SQL's grammar would be read wrongly for, before the parser sees it: TOP behind the verb, variables that take
 /// an assigned value, DELETE without FROM.
@@ -129,27 +129,12 @@ fn directory(tokens: &mut Vec<TokenWithSpan>, at: usize) -> bool {
 }
 
 fn updated(tokens: &mut Vec<TokenWithSpan>, dialect: Dialect) -> bool {
-    let mut changed = false;
     let Some(set) = outside(tokens, 1, |at| keyword(tokens, at) == Keyword::SET) else { return false };
     // UPDATE t, u SET of MySQL: a join.
-    let commas: Vec<usize> = {
-        let mut depth = 0_usize;
-        (1..set)
-            .filter(|at| {
-                match tokens[*at].token {
-                    Token::LParen => depth += 1,
-                    Token::RParen => depth = depth.saturating_sub(1),
-                    _ => {}
-                }
-                depth == 0 && tokens[*at].token == Token::Comma
-            })
-            .collect()
-    };
-    for at in commas.into_iter().rev().take(200) {
-        let place = tokens[at].clone();
-        tokens.splice(at..=at, [make("CROSS", &place), make("JOIN", &place)]);
-        changed = true;
-    }
+    let joins = commas(tokens, 1, set);
+    let joins = joins.get(joins.len().saturating_sub(200)..).unwrap_or_default();
+    cross_join(tokens, joins);
+    let mut changed = !joins.is_empty();
     // SET list[1] = x
     let mut ranges = Vec::new();
     let mut open = None;

@@ -29,6 +29,17 @@ pub(super) struct Answer {
     after: Option<Session>,
 }
 
+impl Answer {
+    /// Schemas that it depends on, as `id@hash`, each once, in order.
+    pub fn bound(&self) -> Vec<String> {
+        let bound = self.asked.iter().filter_map(|(_, hash)| hash.as_ref());
+        let mut bound: Vec<String> = bound.map(|(id, hash)| format!("{id}@{hash}")).collect();
+        bound.sort();
+        bound.dedup();
+        bound
+    }
+}
+
 type Key = [u8; 32];
 
 /// Remembers answers.

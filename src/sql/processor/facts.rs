@@ -7,11 +7,13 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::super::Normalised;
 use super::super::log::QueryEvent;
 use super::super::types::Dialect;
 use super::effect::{Ddl, Effect, Effects, Made};
 use super::kept::{DAY, HOUR, Kept, Kind};
 use super::names::{Named, job_namespace};
+use super::{TEXT_BYTES, cut};
 use crate::model::check::{FactLimits, check_made};
 use crate::model::fact::{
     Columns, Completeness, DatasetUse, EntityKind, Entry, Evidence, Existence, ExistenceState, Fact, Job, Origin,
@@ -50,6 +52,25 @@ pub(super) struct Counted<'a> {
 pub(super) struct JobText {
     pub fingerprint: String,
     pub text: String,
+}
+
+impl JobText {
+    /// Of a statement that was normalised.
+    pub fn of(normalised: &Normalised) -> Self {
+        let text = cut(&normalised.text, TEXT_BYTES).to_owned();
+        Self { fingerprint: normalised.fingerprint.clone(), text }
+    }
+}
+
+/// Leaves out the columns of a fact that says too much: lineage of tables is better than none.
+pub(super) fn without_columns(fact: &mut Fact) {
+    for entry in &mut fact.entries {
+        match &mut entry.value {
+            Some(Statement::Run(run)) => run.column_edges.clear(),
+            Some(Statement::Declared(declared)) => declared.columns.clear(),
+            _ => {}
+        }
+    }
 }
 
 /// Makes the facts of one query.
@@ -99,12 +120,7 @@ impl Teller<'_, '_> {
         all.append(&mut merged(facts));
         for fact in &mut all {
             let Err(fault) = check_made(fact, self.limits) else { continue };
-            // Lineage of tables is better than none.
-            for entry in &mut fact.entries {
-                if let Some(Statement::Run(run)) = &mut entry.value {
-                    run.column_edges.clear();
-                }
-            }
+            without_columns(fact);
             if check_made(fact, self.limits).is_err() {
                 return Ok(Err(fault));
             }

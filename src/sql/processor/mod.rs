@@ -266,10 +266,6 @@ impl QueryProcessor {
             let stored = if config.keep_literals { text } else { known.redacted.as_str() };
             cut(stored, TEXT_BYTES).to_owned()
         });
-        let bound = answer.asked.iter().filter_map(|(_, hash)| hash.as_ref());
-        let mut bound: Vec<String> = bound.map(|(id, hash)| format!("{id}@{hash}")).collect();
-        bound.sort();
-        bound.dedup();
         let counted = Counted {
             event: &event,
             instance: &instance,
@@ -278,7 +274,7 @@ impl QueryProcessor {
             hash: input.hash,
             fingerprint: normalised.as_ref().map(|known| known.fingerprint.clone()).unwrap_or_default(),
             text: stored,
-            bound,
+            bound: answer.bound(),
         };
         let teller = Teller { identity: &config.identity, limits: &config.facts, kept, counted };
         let answers = &mut self.answers;
@@ -353,15 +349,13 @@ fn is_script(statements: &[StatementLineage]) -> bool {
 /// What a statement's job is called and reads: its text without literals.
 fn job_text(answers: &mut Answers, text: &str, span: Option<(usize, usize)>, event: &QueryEvent<'_>) -> JobText {
     let part = span.and_then(|(from, to)| text.get(from..to)).unwrap_or(text);
-    let normalised = answers.normalised(part, event.dialect);
-    let fingerprint = normalised.fingerprint.clone();
-    JobText { fingerprint, text: cut(&normalised.text, TEXT_BYTES).to_owned() }
+    JobText::of(&answers.normalised(part, event.dialect))
 }
 
 /// What the job of a query is called, and reads: as [`QueryProcessor`] has it for a text of one statement.
 pub fn name_of_query(text: &str, dialect: Dialect) -> (String, String) {
-    let normalised = normalise(text, dialect);
-    (normalised.fingerprint, cut(&normalised.text, TEXT_BYTES).to_owned())
+    let JobText { fingerprint, text } = JobText::of(&normalise(text, dialect));
+    (fingerprint, text)
 }
 
 /// Redacting moves places: a statement that is the only one is the whole text.

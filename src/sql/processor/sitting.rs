@@ -106,7 +106,12 @@ impl Sittings {
         }
         let due = time.saturating_add(DAY);
         kept.put(Kind::Session, name, due, &bytes);
-        self.remember(kept, name, (bytes.len() <= OPEN_BYTES).then_some((due, sitting)));
+        let key = key(Kind::Session, name);
+        if bytes.len() <= OPEN_BYTES {
+            self.open.put(key, Open { epoch: kept.epoch().clone(), known: Some((due, sitting)) });
+        } else {
+            self.open.pop(&key);
+        }
         Ok(())
     }
 
@@ -115,14 +120,6 @@ impl Sittings {
         kept.remove(Kind::Session, name)?;
         self.open.pop(&key(Kind::Session, name));
         Ok(())
-    }
-
-    fn remember(&mut self, kept: &Kept<'_>, name: &[&str], known: Option<(i64, Sitting)>) {
-        let key = key(Kind::Session, name);
-        match known {
-            Some(known) => drop(self.open.put(key, Open { epoch: kept.epoch().clone(), known: Some(known) })),
-            None => drop(self.open.pop(&key)),
-        }
     }
 }
 

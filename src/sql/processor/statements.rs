@@ -23,7 +23,7 @@ use super::super::types::{
 use super::super::{Options, Session};
 use super::answers::Answers;
 use super::effect::{Effect, Effects};
-use super::facts::{dialect_name, edge_hash};
+use super::facts::{dialect_name, edge_hash, without_columns};
 use super::kept::HOUR;
 use super::names::Names;
 use crate::model::check::{FactLimits, check_made};
@@ -92,14 +92,7 @@ impl StatementBinder {
             entries,
         };
         if check_made(&made, &self.limits).is_err() {
-            // Lineage of tables is better than none.
-            for entry in &mut made.entries {
-                match &mut entry.value {
-                    Some(Statement::Run(run)) => run.column_edges.clear(),
-                    Some(Statement::Declared(declared)) => declared.columns.clear(),
-                    _ => {}
-                }
-            }
+            without_columns(&mut made);
             check_made(&made, &self.limits)?;
         }
         Ok(Normalized::Facts(vec![made]))
@@ -226,10 +219,6 @@ impl StatementBinder {
         };
         let mut session = Session::new(defaults.clone());
         let answer = self.answers.statements(&sql.text, dialect, &mut session, schemas, &names, &self.options);
-        let bound = answer.asked.iter().filter_map(|(_, hash)| hash.as_ref());
-        let mut bound: Vec<String> = bound.map(|(id, hash)| format!("{id}@{hash}")).collect();
-        bound.sort();
-        bound.dedup();
         let mut effects = Effects::of_statements(&answer.statements, &sql.text, &names);
         let complete = effects.complete;
         let flows = match (queries(&answer.statements).as_slice(), &home.target) {
@@ -244,7 +233,7 @@ impl StatementBinder {
                 flows
             }
         };
-        Found { flows, complete, bound, dialect }
+        Found { flows, complete, bound: answer.bound(), dialect }
     }
 }
 

@@ -278,9 +278,13 @@ fn check_place(fact: &Fact, record: &StageRecord, outputs: &Outputs) -> Result<(
 /// The fact with nothing but its SQL texts, what they are declared to fill and the run that they ran in; `None` if it has
 /// no text.
 fn only_sql(fact: &Fact) -> Option<Fact> {
-    let is_sql = |entry: &&Entry| matches!(entry.aspect, Aspect::Sql | Aspect::Declared | Aspect::Run);
-    let entries: Vec<Entry> = fact.entries.iter().filter(is_sql).cloned().collect();
-    entries.iter().any(|entry| entry.aspect == Aspect::Sql).then(|| Fact {
+    // Most facts have none: their runs are not copied to find that out.
+    if fact.entries.iter().all(|entry| entry.aspect != Aspect::Sql) {
+        return None;
+    }
+    let is_needed = |entry: &&Entry| matches!(entry.aspect, Aspect::Sql | Aspect::Declared | Aspect::Run);
+    let entries: Vec<Entry> = fact.entries.iter().filter(is_needed).cloned().collect();
+    Some(Fact {
         entity: fact.entity.clone(),
         kind: fact.kind,
         source: fact.source.clone(),

@@ -21,6 +21,21 @@ fn run(job: &EntityId, run: &str, state: &str, time: i64, inputs: &[&str], outpu
     Fact { kind: EntityKind::Job, ..spark(job, time, vec![entry]) }
 }
 
+/// Of one column of a table to one of another.
+fn column_edge(source: (&str, &str), target: (&str, &str)) -> ColumnEdge {
+    ColumnEdge {
+        target: table(target.0),
+        target_field: target.1.to_owned(),
+        source: table(source.0),
+        source_field: source.1.to_owned(),
+        kind: "DIRECT".into(),
+        subtype: "IDENTITY".into(),
+        description: String::new(),
+        masking: false,
+        unmapped: false,
+    }
+}
+
 fn edges(folded: &Folded) -> Vec<(String, i64, bool)> {
     folded
         .records
@@ -89,18 +104,7 @@ fn a_column_edge_is_as_old_as_its_table_edge_unless_it_was_left_out() {
     let reads = |nth: i64, fields: &[&str]| {
         let mut fact = run(&job, &format!("r{nth}"), "COMPLETE", nth * hour, &["a"], &["b"]);
         if let Some(Statement::Run(event)) = &mut fact.entries[0].value {
-            let edge = |field: &&str| ColumnEdge {
-                target: table("b"),
-                target_field: "y".into(),
-                source: table("a"),
-                source_field: (*field).to_owned(),
-                kind: "DIRECT".into(),
-                subtype: "IDENTITY".into(),
-                description: String::new(),
-                masking: false,
-                unmapped: false,
-            };
-            event.column_edges = fields.iter().map(edge).collect();
+            event.column_edges = fields.iter().map(|field| column_edge(("a", field), ("b", "y"))).collect();
         }
         fact
     };
@@ -140,21 +144,10 @@ fn a_repeated_run_costs_two_records_of_state_and_publishes_one() {
 fn a_definition_replaces_the_former_one_with_its_columns() {
     let job = id("job://n/v");
     let declares = |time: i64, source: &str, fields: &[&str]| {
-        let edge = |field: &&str| ColumnEdge {
-            target: table("v"),
-            target_field: "y".into(),
-            source: table(source),
-            source_field: (*field).to_owned(),
-            kind: "DIRECT".into(),
-            subtype: "IDENTITY".into(),
-            description: String::new(),
-            masking: false,
-            unmapped: false,
-        };
         let lineage = DeclaredLineage {
             inputs: vec![table(source)],
             outputs: vec![table("v")],
-            columns: fields.iter().map(edge).collect(),
+            columns: fields.iter().map(|field| column_edge((source, field), ("v", "y"))).collect(),
             ..DeclaredLineage::default()
         };
         Fact { kind: EntityKind::Job, ..spark(&job, time, vec![Entry::of(Statement::Declared(lineage))]) }

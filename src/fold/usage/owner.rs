@@ -7,7 +7,7 @@ use std::hash::Hash;
 use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 
-use crate::model::fact::{Fact, JoinUse, UsagePart, UserUse};
+use crate::model::fact::{Fact, JoinUse, Origin, UsagePart, UserUse, Version};
 use crate::model::id::EntityId;
 use crate::model::query::{day_text, usage_expiry};
 use crate::model::record::UsageRecord;
@@ -28,11 +28,9 @@ fn part_key(dataset: &EntityId, day: i64, part: &str) -> Vec<u8> {
     state_key(&[dataset.as_str(), "us", &ordered(day), part])
 }
 
-/// The part in a register: what follows its version and origin.
-fn read_part<'b>(from: &mut Reader<'b>) -> Result<Part<'b>, FormError> {
-    from.version()?;
-    from.origin()?;
-    Part::read(from)
+/// A register: when and from where a part came, and the part.
+fn register<'b>(from: &mut Reader<'b>) -> Result<((Version, Origin), Part<'b>), FormError> {
+    Ok(((from.version()?, from.origin()?), Part::read(from)?))
 }
 
 fn day_key(day: i64, dataset: &str) -> Vec<u8> {
@@ -76,9 +74,9 @@ pub(super) fn record(
     let mut parts = Vec::with_capacity(registers.len());
     let mut newest = None;
     for (key, bytes) in &registers {
-        let read = |from: &mut Reader<'_>| Ok((from.version()?, from.origin()?));
-        newest = newest.max(Some(begin(bytes, read).map_err(unreadable(key))?));
-        parts.push(whole(bytes, read_part).map_err(unreadable(key))?);
+        let (came, part) = whole(bytes, register).map_err(unreadable(key))?;
+        newest = newest.max(Some(came));
+        parts.push(part);
     }
     let Some((_, origin)) = newest else { return Ok(None) };
     let sum = |field: fn(&Sums) -> i64| parts.iter().map(|part| field(&part.sums)).fold(0, i64::saturating_add);

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::names::{DEFAULT_CATALOG, Metastore, column_stats_sub_key, identifier, partition_sub_key};
 use super::table::{
-    Absent, database_entries, function_entries, location, partition, partition_keys, stats, table_entries, view_sql,
+    Absent, database_entries, function_entries, location, partition, partition_keys, stats, table_entries,
 };
 use super::view::is_view;
 use crate::codec::hms::event::{Change, ConstraintKind, constraint_table_fields};
@@ -216,7 +216,6 @@ impl Context<'_> {
         if table.map("sd").is_some() {
             entries.push(self.name(table));
             entries.extend(table_entries(table, absent));
-            entries.extend(view_sql(table).map(|sql| Entry::of(Statement::Sql(sql))));
         }
         self.fact(self.table_id(table), EntityKind::Dataset, entries)
     }

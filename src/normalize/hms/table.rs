@@ -9,7 +9,7 @@ use super::{spark, view};
 use crate::codec::hms::event::strings;
 use crate::codec::hms::thrift::Object;
 use crate::model::fact::{
-    Aspect, Column, Columns, Completeness, Entry, Format, Owner, Partition, SqlText, Statement, Stats, ViewText,
+    Aspect, Column, Columns, Completeness, Entry, Format, Owner, Partition, Statement, Stats, ViewText,
 };
 
 /// What to do about aspects that the object says nothing of.
@@ -31,9 +31,11 @@ pub fn table_entries(table: &Object, absent: Absent) -> Vec<Entry> {
         dialect: view::dialect(&parameters).to_owned(),
     };
     let has_view_text = view.original.is_some() || view.expanded.is_some();
+    let columns = columns(table, &sd, &parameters);
+    let query = view::sql(table, &parameters, &columns.columns);
     let mut entries = vec![
         Entry::of(Statement::DatasetKind(dataset_kind(table).to_owned())),
-        Entry::of(Statement::Columns(columns(table, &sd, &parameters))),
+        Entry::of(Statement::Columns(columns)),
         Entry::of(Statement::Format(format(&sd, &parameters))),
         Entry::of(Statement::Native(native_table(table))),
     ];
@@ -47,18 +49,9 @@ pub fn table_entries(table: &Object, absent: Absent) -> Vec<Entry> {
         (Aspect::Properties, Some(Statement::Properties(parameters))),
     ];
     add_optional(&mut entries, optional, absent);
+    // Whether a query is to be taken back only those know who know what the table was.
+    entries.extend(query.map(|sql| Entry::of(Statement::Sql(sql))));
     entries
-}
-
-/// The query of a view.
-pub fn view_sql(table: &Object) -> Option<SqlText> {
-    if !view::is_view(table) {
-        return None;
-    }
-    let parameters = parameters(table);
-    let sd = table.map("sd").cloned().map(Object).unwrap_or_default();
-    let columns = columns(table, &sd, &parameters).columns;
-    view::sql(table, &parameters, &columns)
 }
 
 /// A database's aspects, without existence.

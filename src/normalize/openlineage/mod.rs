@@ -217,7 +217,7 @@ impl OpenLineageNormalizer {
     /// A statement that a dbt node ran: text of the node, not a job. Its event names no dataset, so only configuration
     /// tells whose text it is; manifests and query logs tell the same.
     fn dbt_sql(&self, seen: &Seen<'_>, unique_id: &str, ordinal: &str, mut facts: Collector) -> Normalized {
-        let sql = seen.job.facets.get("sql").and_then(|raw| serde_json::from_str::<facets::Sql>(raw.get()).ok());
+        let sql = text::sql(&seen.job.facets);
         let is_of_node = matches!(resource_type(unique_id), "model" | "seed" | "snapshot");
         let sql = sql.filter(|_| seen.run.state == State::Complete && is_of_node);
         let dbt: facets::DbtRun = seen.run.facets.get("dbt_run").map(read_leniently).unwrap_or_default();

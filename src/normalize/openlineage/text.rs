@@ -57,7 +57,8 @@ fn is_query_id(name: &str) -> bool {
         && coordinator.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
 }
 
-fn sql(facets: &Facets<'_>) -> Option<facets::Sql> {
+/// The facet `sql`; `None` if it is not there or is none.
+pub(super) fn sql(facets: &Facets<'_>) -> Option<facets::Sql> {
     facets.get("sql").and_then(|raw| serde_json::from_str(raw.get()).ok())
 }
 

@@ -114,8 +114,14 @@ pub struct JoinedColumn {
 
 /// How the queries of one partition of the fold used a dataset on one day (UTC). Sub-key: [`usage_key`]. Each query
 /// counts once, however often its text names the dataset.
+///
+/// Counts are those of the fact's version (`seq`). Sums are always there; of what is counted by name only what is not as it
+/// was at version `since`, and 0 for what is not counted or listed any more. Lists are in the order of their names.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct UsagePart {
+    /// The version that was sent before; 0 if this is all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub since: i64,
     /// Queries that read it.
     pub queries: i64,
     /// Of these, those that did not succeed.
@@ -139,10 +145,11 @@ pub struct UsagePart {
     /// Columns that `users` name, each once, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
-    /// The users, those with the most queries first, then by name; not more than the configured bound.
+    /// Users: of all those with the most queries, up to the configured bound.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<PartUser>,
-    /// Only where there are more users than are listed: a HyperLogLog of all of them, in base64.
+    /// Only where there are more users than are listed: a HyperLogLog of all of them, in base64; empty if there are no more
+    /// of them any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sketch: Option<String>,
     /// Queries by column used.
@@ -151,7 +158,7 @@ pub struct UsagePart {
     /// Queries by column filtered by.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub filters: BTreeMap<String, i64>,
-    /// Queries by join, the most frequent first, then by name.
+    /// Queries by join.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub joins: Vec<JoinUse>,
 }

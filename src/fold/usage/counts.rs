@@ -14,11 +14,20 @@ pub(super) const MAX_NAME: usize = 256;
 
 /// How often each name was counted. Of more names than fit, those whose hashes are the smallest are kept, each with its
 /// whole count: which these are depends on no order.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Counts {
-    names: BTreeMap<String, i64>,
+    names: BTreeMap<String, Count>,
     /// Names with this hash or a larger one have not fitted.
     beyond: Option<u64>,
+    /// Names that were taken out since the changes were asked for last.
+    gone: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Count {
+    queries: i64,
+    /// Another one than when the changes were asked for last.
+    changed: bool,
 }
 
 impl Counts {
@@ -33,27 +42,34 @@ impl Counts {
     /// As [`Counts::add`] for names that are made of several and bounded by whoever made them.
     pub fn add_long(&mut self, name: &str, by: i64, limit: usize) {
         if let Some(count) = self.names.get_mut(name) {
-            *count = count.saturating_add(by);
-            if *count <= 0 {
+            *count = Count { queries: count.queries.saturating_add(by), changed: true };
+            if count.queries <= 0 {
                 self.names.remove(name);
+                self.gone.push(name.to_owned());
             }
             return;
         }
         if by <= 0 || self.beyond.is_some_and(|beyond| hash(name) >= beyond) {
             return;
         }
-        self.names.insert(name.to_owned(), by);
+        self.names.insert(name.to_owned(), Count { queries: by, changed: true });
         while self.names.len() > limit {
             let Some((largest, gone)) = self.names.keys().map(|name| (hash(name), name)).max() else { return };
             let gone = gone.clone();
             self.names.remove(&gone);
+            self.gone.push(gone);
             self.beyond = Some(largest);
         }
     }
 
-    /// All names.
-    pub fn names(&self) -> &BTreeMap<String, i64> {
-        &self.names
+    /// What has changed since this was asked last, by name; 0 if it is not counted any more.
+    pub fn changes(&mut self) -> BTreeMap<String, i64> {
+        let mut changes: BTreeMap<String, i64> = self.gone.drain(..).map(|name| (name, 0)).collect();
+        for (name, count) in self.names.iter_mut().filter(|(_, count)| count.changed) {
+            count.changed = false;
+            changes.insert(name.clone(), count.queries);
+        }
+        changes
     }
 
     /// As part of a record of the state.
@@ -62,15 +78,18 @@ impl Counts {
         out.length(self.names.len());
         for (name, count) in &self.names {
             out.text(name);
-            out.number(*count);
+            out.number(count.queries);
         }
     }
 
     /// What [`Counts::write`] wrote.
     pub fn read(from: &mut Reader<'_>) -> Result<Self, FormError> {
         let beyond = read_beyond(from)?;
-        let names = from.list(|from| Ok((from.text()?.to_owned(), from.number()?)))?;
-        Ok(Self { names: names.into_iter().collect(), beyond })
+        let names = from.list(|from| {
+            let name = from.text()?.to_owned();
+            Ok((name, Count { queries: from.number()?, changed: false }))
+        })?;
+        Ok(Self { names: names.into_iter().collect(), beyond, gone: Vec::new() })
     }
 }
 
@@ -218,25 +237,34 @@ mod tests {
             order.for_each(|name| counts.add(name, 1, 10));
             counts
         };
-        let forwards = counted(&mut names.iter().chain(&names));
+        let mut forwards = counted(&mut names.iter().chain(&names));
         let backwards = counted(&mut names.iter().rev().chain(names.iter().rev()));
-        assert_eq!(forwards, backwards);
-        assert_eq!(forwards.names().len(), 10);
-        assert!(forwards.names().values().all(|count| *count == 2));
+        assert_eq!(written(&forwards), written(&backwards));
+        let kept: Vec<i64> = forwards.changes().into_values().filter(|count| *count > 0).collect();
+        assert_eq!(kept, [2; 10]);
+    }
+
+    fn written(counts: &Counts) -> Vec<u8> {
+        let mut out = Writer::new(0);
+        counts.write(&mut out);
+        out.finish()
     }
 
     #[test]
     fn what_is_taken_out_leaves_no_trace() {
         let mut counts = Counts::default();
         counts.add("a", 1, 10);
-        let before = counts.clone();
+        let before = written(&counts);
+        assert_eq!(counts.changes(), [("a".to_owned(), 1)].into());
         counts.add("b", 1, 10);
         counts.add("a", 1, 10);
         counts.add("b", -1, 10);
         counts.add("a", -1, 10);
         counts.add("never", -1, 10);
         counts.add(&"n".repeat(MAX_NAME + 1), 1, 10);
-        assert_eq!(counts, before);
+        assert_eq!(written(&counts), before);
+        assert_eq!(counts.changes(), [("a".to_owned(), 1), ("b".to_owned(), 0)].into(), "told, though it is as before");
+        assert_eq!(counts.changes(), BTreeMap::new());
         let many = [("a", 2), ("b", 3), ("c", 2)].map(|(name, count)| (name.to_owned(), count)).into();
         assert_eq!(largest(&many, 2).into_iter().collect::<Vec<_>>(), [("a".to_owned(), 2), ("b".to_owned(), 3)]);
     }

@@ -8,7 +8,7 @@ use crate::model::fact::{Origin, Version};
 use crate::model::state::StateError;
 
 /// The form that is written and read. JSON, which was there before, begins with another byte.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
 
 /// Why bytes are no record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -7,16 +7,16 @@ use std::hash::Hash;
 use foldhash::fast::FixedState;
 use smallvec::SmallVec;
 
-use crate::model::fact::{Fact, JoinUse, Origin, UsagePart, UserUse, Version};
+use crate::model::fact::{Fact, JoinUse, Origin, Statement, UsagePart, UserUse};
 use crate::model::id::EntityId;
 use crate::model::query::{day_text, usage_expiry};
 use crate::model::record::UsageRecord;
 use crate::model::state::{State, StateError};
 
-use super::super::registers::state_key;
+use super::super::registers::{from_json, json, state_key};
 use super::counts::{keep_largest, largest};
-use super::form::{FormError, Reader, Writer, begin, unreadable, whole};
-use super::part::{self, Part, Sums, User};
+use super::form::{FormError, Reader, Writer, unreadable, whole};
+use super::part::{Part, Sums, User};
 use super::sketch::Sketch;
 use super::tally::ordered;
 use super::{UsageLimits, order_joins};
@@ -28,38 +28,103 @@ fn part_key(dataset: &EntityId, day: i64, part: &str) -> Vec<u8> {
     state_key(&[dataset.as_str(), "us", &ordered(day), part])
 }
 
-/// A register: when and from where a part came, and the part.
-fn register<'b>(from: &mut Reader<'b>) -> Result<((Version, Origin), Part<'b>), FormError> {
-    Ok(((from.version()?, from.origin()?), Part::read(from)?))
+/// What a partition has sent, put together.
+#[derive(Debug)]
+struct Register<'b> {
+    /// Its version. 0 before the first one that could be applied.
+    version: i64,
+    origin: Origin,
+    /// Whether changes wait whose predecessors have not come.
+    waiting: bool,
+    part: Part<'b>,
+}
+
+impl<'b> Register<'b> {
+    /// Of a partition that `fact` is the first one to come from.
+    fn new(fact: &Fact) -> Self {
+        Self { version: 0, origin: fact.origin.clone(), waiting: false, part: Part::default() }
+    }
+
+    fn read(from: &mut Reader<'b>) -> Result<Self, FormError> {
+        Ok(Self { version: from.number()?, origin: from.origin()?, waiting: from.flag()?, part: Part::read(from)? })
+    }
+
+    /// Counts as they are at the fact's version.
+    fn apply(&mut self, fact: &Fact, change: &'b UsagePart) {
+        // What is all replaces what is known.
+        let known = if change.since == 0 { Part::default() } else { std::mem::take(&mut self.part) };
+        self.part = known.with(&Part::of(change));
+        (self.version, self.origin) = (fact.version.seq, fact.origin.clone());
+    }
+
+    fn write(&self) -> Vec<u8> {
+        let mut out = Writer::new(16_000);
+        out.number(self.version);
+        out.origin(&self.origin);
+        out.flag(self.waiting);
+        self.part.write(&mut out);
+        out.finish()
+    }
+}
+
+/// Where changes lie that came before those that they follow: only if one of these was put aside as a dead letter, for a
+/// partition's facts come in order.
+fn waiting_key(dataset: &EntityId, day: i64, rest: &str) -> Vec<u8> {
+    state_key(&[dataset.as_str(), "uw", &ordered(day), rest])
 }
 
 fn day_key(day: i64, dataset: &str) -> Vec<u8> {
     state_key(&["", DAYS, &ordered(day), dataset])
 }
 
-/// Puts a part in the place of its former one. Returns whether it is newer.
+/// Applies what a partition has sent. Returns whether the register is another one now.
 pub(super) fn receive(
     fact: &Fact,
     (day, part): (i64, i32),
-    usage: &UsagePart,
+    change: &UsagePart,
     state: &mut dyn State,
 ) -> Result<bool, StateError> {
     let key = part_key(&fact.entity, day, &part.to_string());
-    let known = match state.get(&key)? {
-        Some(bytes) => Some(begin(&bytes, Reader::version).map_err(unreadable(&key))?),
-        None => None,
-    };
-    if known.is_some_and(|known| known >= fact.version) {
+    let bytes = state.get(&key)?;
+    let known = bytes.as_deref().map(|bytes| whole(bytes, Register::read)).transpose().map_err(unreadable(&key))?;
+    let mut register = known.unwrap_or_else(|| Register::new(fact));
+    if fact.version.seq <= register.version {
         return Ok(false);
     }
-    let mut register = Writer::new(16_000);
-    register.version(&fact.version);
-    register.origin(&fact.origin);
-    part::write(usage, &mut register);
-    state.put(key, register.finish());
-    if known.is_none() {
+    if bytes.is_none() {
         state.put(day_key(day, fact.entity.as_str()), b"1".to_vec());
     }
+    if change.since > register.version {
+        state.put(waiting_key(&fact.entity, day, &format!("{part}|{}", ordered(change.since))), json(fact));
+        if !register.waiting {
+            register.waiting = true;
+            state.put(key, register.write());
+        }
+        return Ok(false);
+    }
+    let mut waiting: Vec<(Vec<u8>, Fact)> = Vec::new();
+    if register.waiting {
+        for (key, bytes) in state.scan(&waiting_key(&fact.entity, day, &format!("{part}|")))? {
+            let fact = from_json(&key, &bytes)?;
+            waiting.push((key, fact));
+        }
+    }
+    register.apply(fact, change);
+    register.waiting = false;
+    for (key, fact) in &waiting {
+        for change in fact.entries.iter().filter_map(|entry| entry.value.as_ref()) {
+            let Statement::Usage(change) = change else { continue };
+            if change.since > register.version {
+                register.waiting = true;
+                continue;
+            }
+            if fact.version.seq > register.version {
+                register.apply(fact, change);
+            }
+            state.delete(key.clone());
+        }
+    }
+    state.put(key, register.write());
     Ok(true)
 }
 
@@ -74,9 +139,9 @@ pub(super) fn record(
     let mut parts = Vec::with_capacity(registers.len());
     let mut newest = None;
     for (key, bytes) in &registers {
-        let (came, part) = whole(bytes, register).map_err(unreadable(key))?;
-        newest = newest.max(Some(came));
-        parts.push(part);
+        let register = whole(bytes, Register::read).map_err(unreadable(key))?;
+        newest = newest.max(Some((register.version, register.origin)));
+        parts.push(register.part);
     }
     let Some((_, origin)) = newest else { return Ok(None) };
     let sum = |field: fn(&Sums) -> i64| parts.iter().map(|part| field(&part.sums)).fold(0, i64::saturating_add);
@@ -203,8 +268,10 @@ pub(super) fn record_key(dataset: &str, day: i64) -> String {
 /// Forgets the parts of a day.
 pub(super) fn forget(dataset: &str, day: i64, state: &mut dyn State) -> Result<(), StateError> {
     let dataset = EntityId::from_canonical(dataset);
-    for (key, _) in state.scan(&part_key(&dataset, day, ""))? {
-        state.delete(key);
+    for prefix in [part_key(&dataset, day, ""), waiting_key(&dataset, day, "")] {
+        for (key, _) in state.scan(&prefix)? {
+            state.delete(key);
+        }
     }
     state.delete(day_key(day, dataset.as_str()));
     Ok(())

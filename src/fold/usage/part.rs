@@ -1,7 +1,7 @@
-//! What is sent of a dataset and day, as it lies in the state: read without copying a text, because it is summed up with
-//! those of other partitions each time that one of them changes.
+//! What has been sent of a dataset and day, as it lies in the state: read without copying a text, because it is summed up
+//! with those of other partitions each time that one of them changes.
 
-use crate::model::fact::UsagePart;
+use crate::model::fact::{PartUser, UsagePart};
 
 use super::form::{FormError, Reader, Writer};
 
@@ -17,8 +17,8 @@ pub(super) struct Sums {
     pub distinct_users: i64,
 }
 
-/// Users of a part.
-#[derive(Clone, Debug)]
+/// Users of a part. Names once each, in order.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Users<'b> {
     pub names: Vec<&'b str>,
     pub users: Vec<User<'b>>,
@@ -37,61 +37,27 @@ pub(super) struct User<'b> {
     columns: std::ops::Range<usize>,
 }
 
-/// A part.
-#[derive(Clone, Debug)]
+/// A join: column, other dataset, its column.
+pub(super) type Join<'b> = (&'b str, &'b str, &'b str);
+
+/// A part. Every list is in the order of its names, each once.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Part<'b> {
     pub sums: Sums,
     pub users: Users<'b>,
     pub columns: Vec<(&'b str, i64)>,
     pub filters: Vec<(&'b str, i64)>,
-    pub joins: Vec<((&'b str, &'b str, &'b str), i64)>,
-}
-
-/// Writes all of `part`.
-pub(super) fn write(part: &UsagePart, out: &mut Writer) {
-    write_sums(part, out);
-    write_users(part, out);
-    for counts in [&part.columns, &part.filters] {
-        out.length(counts.len());
-        for (name, count) in counts {
-            out.text(name);
-            out.number(*count);
-        }
-    }
-    out.length(part.joins.len());
-    for join in &part.joins {
-        [&join.column, &join.other, &join.other_column].into_iter().for_each(|name| out.text(name));
-        out.number(join.queries);
-    }
-}
-
-pub(super) fn write_sums(part: &UsagePart, out: &mut Writer) {
-    let sums = [part.queries, part.failed, part.writes, part.rows, part.bytes, part.duration_us, part.distinct_users];
-    sums.into_iter().for_each(|sum| out.number(sum));
-}
-
-pub(super) fn write_users(part: &UsagePart, out: &mut Writer) {
-    out.length(part.names.len());
-    part.names.iter().for_each(|name| out.text(name));
-    out.length(part.users.len());
-    for user in &part.users {
-        out.text(&user.user);
-        out.number(user.queries);
-        out.number(user.failed);
-        out.length(user.columns.len());
-        for (name, count) in &user.columns {
-            out.unsigned((*name).into());
-            out.number(*count);
-        }
-    }
-    out.flag(part.sketch.is_some());
-    if let Some(sketch) = &part.sketch {
-        out.text(sketch);
-    }
+    pub joins: Vec<(Join<'b>, i64)>,
 }
 
 impl Sums {
-    /// What [`write_sums`] wrote.
+    pub fn write(&self, out: &mut Writer) {
+        let sums =
+            [self.queries, self.failed, self.writes, self.rows, self.bytes, self.duration_us, self.distinct_users];
+        sums.into_iter().for_each(|sum| out.number(sum));
+    }
+
+    /// What [`Sums::write`] wrote.
     pub fn read(from: &mut Reader<'_>) -> Result<Self, FormError> {
         Ok(Self {
             queries: from.number()?,
@@ -106,34 +72,179 @@ impl Sums {
 }
 
 impl<'b> Users<'b> {
-    /// What [`write_users`] wrote.
-    pub fn read(from: &mut Reader<'b>) -> Result<Self, FormError> {
-        let names = from.list(Reader::text)?;
-        let mut columns = Vec::new();
-        let users = from.list(|from| {
-            let (user, queries, failed) = (from.text()?, from.number()?, from.number()?);
-            let first = columns.len();
-            for _ in 0..from.length()? {
-                let name = usize::try_from(from.unsigned()?).map_err(|_| FormError::Number)?;
-                if name >= names.len() {
-                    return Err(FormError::Name(name));
-                }
-                columns.push((name, from.number()?));
-            }
-            Ok(User { user, queries, failed, columns: first..columns.len() })
-        })?;
-        let sketch = if from.flag()? { Some(from.text()?) } else { None };
-        Ok(Self { names, users, columns, sketch })
+    /// Nobody yet, with columns of these names.
+    pub fn new(names: Vec<&'b str>) -> Self {
+        Self { names, ..Self::default() }
+    }
+
+    /// One user more, with columns by the places of their names.
+    pub fn add(&mut self, (user, queries, failed): (&'b str, i64, i64), columns: impl Iterator<Item = (usize, i64)>) {
+        let first = self.columns.len();
+        self.columns.extend(columns);
+        self.users.push(User { user, queries, failed, columns: first..self.columns.len() });
     }
 
     /// Columns of one of its users: place of the name, and count.
     pub fn columns(&self, user: &User<'_>) -> impl Iterator<Item = (usize, i64)> {
         self.columns.get(user.columns.clone()).unwrap_or_default().iter().copied()
     }
+
+    pub fn write(&self, out: &mut Writer) {
+        out.length(self.names.len());
+        self.names.iter().for_each(|name| out.text(name));
+        out.length(self.users.len());
+        for user in &self.users {
+            out.text(user.user);
+            out.number(user.queries);
+            out.number(user.failed);
+            out.length(user.columns.len());
+            for (name, count) in self.columns(user) {
+                out.length(name);
+                out.number(count);
+            }
+        }
+        out.flag(self.sketch.is_some());
+        if let Some(sketch) = self.sketch {
+            out.text(sketch);
+        }
+    }
+
+    /// What [`Users::write`] wrote.
+    pub fn read(from: &mut Reader<'b>) -> Result<Self, FormError> {
+        let mut users = Self::new(from.list(Reader::text)?);
+        for _ in 0..from.length()? {
+            let (user, queries, failed) = (from.text()?, from.number()?, from.number()?);
+            let first = users.columns.len();
+            for _ in 0..from.length()? {
+                let name = usize::try_from(from.unsigned()?).map_err(|_| FormError::Number)?;
+                if name >= users.names.len() {
+                    return Err(FormError::Name(name));
+                }
+                users.columns.push((name, from.number()?));
+            }
+            users.users.push(User { user, queries, failed, columns: first..users.columns.len() });
+        }
+        users.sketch = if from.flag()? { Some(from.text()?) } else { None };
+        Ok(users)
+    }
+
+    fn of(part: &'b UsagePart) -> Self {
+        let mut users = Self::new(part.names.iter().map(String::as_str).collect());
+        for user in &part.users {
+            let columns = user.columns.iter().map(|(name, count)| (*name as usize, *count));
+            users.add((&user.user, user.queries, user.failed), columns);
+        }
+        users.sketch = part.sketch.as_deref();
+        users
+    }
+
+    /// As it is sent: the names, and the users by name.
+    pub fn owned(&self) -> (Vec<String>, Vec<PartUser>) {
+        let mut users: Vec<PartUser> = self.users.iter().map(|user| self.owned_user(user)).collect();
+        users.sort_unstable_by(|a, b| a.user.cmp(&b.user));
+        (self.names.iter().map(|name| (*name).to_owned()).collect(), users)
+    }
+
+    fn owned_user(&self, user: &User<'_>) -> PartUser {
+        let columns = self.columns(user).map(|(name, count)| (u32::try_from(name).unwrap_or(u32::MAX), count));
+        PartUser { user: user.user.to_owned(), queries: user.queries, failed: user.failed, columns: columns.collect() }
+    }
+
+    /// With what has changed.
+    fn with(&self, change: &Self) -> Self {
+        let sources = [self, change];
+        let mut users = Vec::with_capacity(self.users.len() + change.users.len());
+        merge(&self.users, &change.users, |user| user.user, |user, source| users.push((user, source)));
+        users.retain(|(user, _)| user.queries > 0);
+        let mut places = sources.map(|source| vec![usize::MAX; source.names.len()]);
+        let mut used: Vec<(&'b str, usize, usize)> = Vec::with_capacity(self.names.len() + change.names.len());
+        for (user, source) in &users {
+            for (name, _) in sources[*source].columns(user) {
+                if let (Some(place), Some(text)) = (places[*source].get_mut(name), sources[*source].names.get(name))
+                    && *place == usize::MAX
+                {
+                    *place = 0;
+                    used.push((text, *source, name));
+                }
+            }
+        }
+        used.sort_unstable();
+        let mut all = Self::new(Vec::with_capacity(used.len()));
+        for (text, source, name) in used {
+            if all.names.last() != Some(&text) {
+                all.names.push(text);
+            }
+            places[source][name] = all.names.len() - 1;
+        }
+        for (user, source) in users {
+            let columns = sources[source].columns(user).map(|(name, count)| (places[source][name], count));
+            all.add((user.user, user.queries, user.failed), columns);
+        }
+        all.sketch = match change.sketch {
+            None => self.sketch,
+            Some("") => None,
+            sketch => sketch,
+        };
+        all
+    }
 }
 
 impl<'b> Part<'b> {
-    /// What [`write`] wrote.
+    /// As it was sent.
+    pub fn of(part: &'b UsagePart) -> Self {
+        let counts = |counts: &'b std::collections::BTreeMap<String, i64>| {
+            counts.iter().map(|(name, count)| (name.as_str(), *count)).collect()
+        };
+        let joins = part.joins.iter().map(|join| {
+            let name = (join.column.as_str(), join.other.as_str(), join.other_column.as_str());
+            (name, join.queries)
+        });
+        Self {
+            sums: Sums {
+                queries: part.queries,
+                failed: part.failed,
+                writes: part.writes,
+                rows: part.rows,
+                bytes: part.bytes,
+                duration_us: part.duration_us,
+                distinct_users: part.distinct_users,
+            },
+            users: Users::of(part),
+            columns: counts(&part.columns),
+            filters: counts(&part.filters),
+            joins: joins.collect(),
+        }
+    }
+
+    /// With what has changed: a count of 0 takes a name out.
+    pub fn with(&self, change: &Self) -> Self {
+        Self {
+            sums: change.sums,
+            users: self.users.with(&change.users),
+            columns: counted_anew(&self.columns, &change.columns),
+            filters: counted_anew(&self.filters, &change.filters),
+            joins: counted_anew(&self.joins, &change.joins),
+        }
+    }
+
+    pub fn write(&self, out: &mut Writer) {
+        self.sums.write(out);
+        self.users.write(out);
+        for counts in [&self.columns, &self.filters] {
+            out.length(counts.len());
+            for (name, count) in counts {
+                out.text(name);
+                out.number(*count);
+            }
+        }
+        out.length(self.joins.len());
+        for ((column, other, other_column), queries) in &self.joins {
+            [column, other, other_column].into_iter().for_each(|name| out.text(name));
+            out.number(*queries);
+        }
+    }
+
+    /// What [`Part::write`] wrote.
     pub fn read(from: &mut Reader<'b>) -> Result<Self, FormError> {
         Ok(Self {
             sums: Sums::read(from)?,
@@ -147,4 +258,30 @@ impl<'b> Part<'b> {
 
 fn counted<'b>(from: &mut Reader<'b>) -> Result<(&'b str, i64), FormError> {
     Ok((from.text()?, from.number()?))
+}
+
+fn counted_anew<N: Copy + Ord>(known: &[(N, i64)], changes: &[(N, i64)]) -> Vec<(N, i64)> {
+    let mut all = Vec::with_capacity(known.len() + changes.len());
+    merge(known, changes, |(name, _)| *name, |count, _| all.push(*count));
+    all.retain(|(_, count)| *count > 0);
+    all
+}
+
+/// Goes through two lists in the order of their names; `take` gets each item, and 0 for what is known, 1 for a change. Of
+/// what is in both it gets the change.
+fn merge<'l, T, N: Ord>(
+    known: &'l [T],
+    changes: &'l [T],
+    name: impl Fn(&'l T) -> N,
+    mut take: impl FnMut(&'l T, usize),
+) {
+    let mut known = known.iter().peekable();
+    for change in changes {
+        while let Some(item) = known.next_if(|item| name(item) < name(change)) {
+            take(item, 0);
+        }
+        known.next_if(|item| name(item) == name(change));
+        take(change, 1);
+    }
+    known.for_each(|item| take(item, 0));
 }

@@ -1,9 +1,9 @@
 //! How the queries of this partition used one dataset on one day: counted exactly, so that a query can be taken out.
 //!
-//! In the state: a total, which is what is sent to the dataset, and one record for each user, so that there may be any
-//! number of them.
+//! In the state: a total, of which what has changed is sent to the dataset, and one record for each user, so that there may
+//! be any number of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::fact::{JoinUse, Origin, PartUser, UsagePart};
 use crate::model::id::EntityId;
@@ -13,7 +13,7 @@ use super::super::registers::{key_part, state_key};
 use super::UsageLimits;
 use super::counts::{Counts, MAX_NAME, Names, Numbered};
 use super::form::{FormError, Reader, Writer, unreadable, whole};
-use super::part::{Sums, Users, write_sums, write_users};
+use super::part::{Sums, Users};
 use super::seen::{Contribution, Read};
 use super::sketch::Sketch;
 
@@ -46,15 +46,9 @@ pub(super) fn user_key(day: i64, dataset: &str, user: &str) -> Vec<u8> {
 /// The total of a dataset and day.
 #[derive(Clone, Debug, Default)]
 struct Total {
-    /// Queries ever added or taken out: the version of what is sent. The same whenever the same facts are read again.
+    /// Queries ever added or taken out: the version of what is sent.
     applied: i64,
-    queries: i64,
-    failed: i64,
-    writes: i64,
-    rows: i64,
-    bytes: i64,
-    duration_us: i64,
-    users: i64,
+    sums: Sums,
     /// The users with the most queries, in order.
     listed: Vec<Listed>,
     sketch: Option<Sketch>,
@@ -98,15 +92,23 @@ impl Using {
 }
 
 /// Puts a user that uses it like this where it belongs among those with the most queries; of those that do not belong
-/// there nothing is made.
-fn list(listed: &mut Vec<Listed>, user: &str, using: &Using, names: &Names, limits: &UsageLimits) {
+/// there nothing is made. Returns the user if it is listed, and who is not any more.
+fn list(
+    listed: &mut Vec<Listed>,
+    user: &str,
+    using: &Using,
+    names: &Names,
+    limits: &UsageLimits,
+) -> [Option<String>; 2] {
     let place = listed.partition_point(|other| before((other.queries, &other.user), (using.queries, user)));
-    if place < limits.users {
-        let columns = using.columns.largest(limits.columns_of_user, names);
-        let shown = Listed { user: user.to_owned(), queries: using.queries, failed: using.failed, columns };
-        listed.insert(place, shown);
-        listed.truncate(limits.users);
+    if place >= limits.users {
+        return [None, None];
     }
+    let columns = using.columns.largest(limits.columns_of_user, names);
+    let shown = Listed { user: user.to_owned(), queries: using.queries, failed: using.failed, columns };
+    listed.insert(place, shown);
+    let out = if listed.len() > limits.users { listed.pop() } else { None };
+    [Some(user.to_owned()), out.map(|out| out.user)]
 }
 
 /// A user as it was when the batch began and as it is now.
@@ -128,6 +130,19 @@ pub(super) struct Tally {
     /// Users that were needed before those of `users`; they go at the next turn.
     older: BTreeMap<String, Known>,
     dirty: Vec<String>,
+    /// What was sent last.
+    sent: Sent,
+}
+
+/// What the dataset knows, besides the counts by name.
+#[derive(Clone, Debug, Default)]
+struct Sent {
+    /// The version.
+    applied: i64,
+    /// Whether there was a sketch.
+    sketch: bool,
+    /// Users of whom it may know something else than what is listed now.
+    moved: BTreeSet<String>,
 }
 
 impl Tally {
@@ -140,7 +155,8 @@ impl Tally {
             None => Total::default(),
         };
         let (users, older, dirty) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        Ok(Self { day, dataset: dataset.clone(), total, names, users, older, dirty })
+        let sent = Sent { applied: total.applied, sketch: total.sketch.is_some(), moved: BTreeSet::new() };
+        Ok(Self { day, dataset: dataset.clone(), total, names, users, older, dirty, sent })
     }
 
     /// Bytes that it takes in memory, at most, roughly.
@@ -158,7 +174,7 @@ impl Tally {
     /// Adds a query that wrote the dataset, or takes it out.
     pub fn write(&mut self, by: i64) {
         self.total.applied = self.total.applied.saturating_add(1);
-        self.total.writes = self.total.writes.saturating_add(by);
+        self.total.sums.writes = self.total.sums.writes.saturating_add(by);
     }
 
     /// Adds a query that read the dataset with `by` 1, or takes it out with -1.
@@ -173,11 +189,12 @@ impl Tally {
         let failed = if query.failed { by } else { 0 };
         let total = &mut self.total;
         total.applied = total.applied.saturating_add(1);
-        total.queries = total.queries.saturating_add(by);
-        total.failed = total.failed.saturating_add(failed);
-        total.rows = total.rows.saturating_add(query.rows.saturating_mul(by));
-        total.bytes = total.bytes.saturating_add(query.bytes.saturating_mul(by));
-        total.duration_us = total.duration_us.saturating_add(query.duration_us.saturating_mul(by));
+        let sums = &mut total.sums;
+        sums.queries = sums.queries.saturating_add(by);
+        sums.failed = sums.failed.saturating_add(failed);
+        sums.rows = sums.rows.saturating_add(query.rows.saturating_mul(by));
+        sums.bytes = sums.bytes.saturating_add(query.bytes.saturating_mul(by));
+        sums.duration_us = sums.duration_us.saturating_add(query.duration_us.saturating_mul(by));
         for column in &read.columns {
             total.columns.add(column, by, limits.names);
         }
@@ -238,38 +255,41 @@ impl Tally {
             fewer |= now < before;
             let listed = &mut self.total.listed;
             if let Some(place) = listed.iter().position(|listed| listed.user == user) {
-                listed.remove(place);
+                self.sent.moved.insert(listed.remove(place).user);
             }
             if now > 0 {
-                list(listed, &user, &known.now, &self.names, limits);
+                let listing = list(listed, &user, &known.now, &self.names, limits);
+                self.sent.moved.extend(listing.into_iter().flatten());
             }
             (known.before, known.dirty) = (now, false);
             if now <= 0 {
                 self.users.remove(&user);
             }
+            let all = &mut self.total.sums.distinct_users;
             match (before > 0, now > 0) {
                 (false, true) => {
-                    self.total.users = self.total.users.saturating_add(1);
+                    *all = all.saturating_add(1);
                     new.push(user);
                 }
-                (true, false) => self.total.users = self.total.users.saturating_sub(1),
+                (true, false) => *all = all.saturating_sub(1),
                 _ => {}
             }
         }
-        let all_listed = usize::try_from(self.total.users).is_ok_and(|users| users <= limits.users);
+        let users = self.total.sums.distinct_users;
+        let all_listed = usize::try_from(users).is_ok_and(|users| users <= limits.users);
         if all_listed {
             self.total.sketch = None;
         }
         // Who is listed cannot be told from those listed, once one of them has fewer queries than before.
-        let unknown = if all_listed { self.total.listed.len() as i64 != self.total.users } else { fewer };
+        let unknown = if all_listed { self.total.listed.len() as i64 != users } else { fewer };
         match &mut self.total.sketch {
             Some(sketch) if !all_listed && !fewer => new.iter().for_each(|user| sketch.add(user)),
             _ if unknown || !all_listed => self.list_anew(all_listed, limits, state)?,
             _ => {}
         }
-        let part = self.part();
-        state.put(total_key(self.day, self.dataset.as_str()), self.total.write(&part));
-        Ok((self.total.applied, part))
+        state.put(total_key(self.day, self.dataset.as_str()), self.total.write(self.listed(|_| true)));
+        let change = self.change();
+        Ok((self.total.applied, change))
     }
 
     /// Goes through all users.
@@ -283,68 +303,91 @@ impl Tally {
             sketch.add(&user);
             list(&mut listed, &user, &using, &self.names, limits);
         }
+        self.sent.moved.extend(self.total.listed.iter().chain(&listed).map(|listed| listed.user.clone()));
         self.total.listed = listed;
         self.total.sketch = (!all).then_some(sketch);
         Ok(())
     }
 
-    fn part(&self) -> UsagePart {
-        let total = &self.total;
-        let mut joins: Vec<JoinUse> =
-            total.joins.names().iter().filter_map(|(name, count)| join(name, *count)).collect();
-        super::order_joins(&mut joins);
-        let (names, users) = self.listed();
+    /// What has changed since the last time.
+    fn change(&mut self) -> UsagePart {
+        let sketch = self.total.sketch.as_ref();
+        let sent = std::mem::replace(
+            &mut self.sent,
+            Sent { applied: self.total.applied, sketch: sketch.is_some(), moved: BTreeSet::new() },
+        );
+        let sketch = match sketch {
+            Some(sketch) => Some(sketch.text()),
+            None => sent.sketch.then(String::new),
+        };
+        let users = self.listed(|user| sent.moved.contains(user));
+        let gone = |user: &&String| !users.users.iter().any(|listed| listed.user == *user);
+        let gone = sent.moved.iter().filter(gone).map(|user| PartUser { user: user.clone(), ..PartUser::default() });
+        let gone: Vec<PartUser> = gone.collect();
+        let (names, mut users) = users.owned();
+        users.extend(gone);
+        users.sort_unstable_by(|a, b| a.user.cmp(&b.user));
+        let total = &mut self.total;
+        let joins = total.joins.changes();
+        let mut joins: Vec<JoinUse> = joins.iter().filter_map(|(name, count)| join(name, *count)).collect();
+        joins.sort_unstable();
+        let sums = total.sums;
         UsagePart {
-            queries: total.queries,
-            failed: total.failed,
-            writes: total.writes,
-            rows: total.rows,
-            bytes: total.bytes,
-            duration_us: total.duration_us,
-            distinct_users: total.users,
+            since: sent.applied,
+            queries: sums.queries,
+            failed: sums.failed,
+            writes: sums.writes,
+            rows: sums.rows,
+            bytes: sums.bytes,
+            duration_us: sums.duration_us,
+            distinct_users: sums.distinct_users,
             names,
             users,
-            sketch: total.sketch.as_ref().map(Sketch::text),
-            columns: total.columns.names().clone(),
-            filters: total.filters.names().clone(),
+            sketch,
+            columns: total.columns.changes(),
+            filters: total.filters.changes(),
             joins,
         }
     }
 
-    /// Who is listed, and the names of the columns shown of them.
-    fn listed(&self) -> (Vec<String>, Vec<PartUser>) {
-        let mut used = vec![false; self.names.len()];
-        for (number, _) in self.total.listed.iter().flat_map(|listed| &listed.columns) {
-            if let Some(used) = used.get_mut(*number as usize) {
-                *used = true;
+    /// Those of the users listed that are asked for, and the names of the columns shown of them.
+    fn listed(&self, is_asked: impl Fn(&str) -> bool) -> Users<'_> {
+        let listed: Vec<&Listed> = self.total.listed.iter().filter(|listed| is_asked(&listed.user)).collect();
+        let mut numbers: Vec<u32> = Vec::new();
+        let mut places = vec![usize::MAX; self.names.len()];
+        for (number, _) in listed.iter().flat_map(|listed| &listed.columns) {
+            if let Some(place) = places.get_mut(*number as usize).filter(|place| **place == usize::MAX) {
+                *place = 0;
+                numbers.push(*number);
             }
         }
-        let numbers = 0..u32::try_from(used.len()).unwrap_or(u32::MAX);
-        let mut names: Vec<u32> = numbers.zip(&used).filter(|(_, used)| **used).map(|(number, _)| number).collect();
-        names.sort_unstable_by_key(|number| self.names.text(*number));
-        let mut places = vec![0; used.len()];
-        for (place, number) in (0_u32..).zip(&names) {
-            if let Some(known) = places.get_mut(*number as usize) {
-                *known = place;
+        numbers.sort_unstable_by_key(|number| self.names.text(*number));
+        for (at, number) in numbers.iter().enumerate() {
+            if let Some(place) = places.get_mut(*number as usize) {
+                *place = at;
             }
         }
-        let users = self.total.listed.iter().map(|listed| {
+        let mut users = Users::new(numbers.iter().map(|number| self.names.text(*number)).collect());
+        for listed in listed {
             let place = |number: u32| places.get(number as usize).copied().unwrap_or_default();
             let mut columns: Vec<_> = listed.columns.iter().map(|(number, count)| (place(*number), *count)).collect();
             columns.sort_unstable();
-            PartUser { user: listed.user.clone(), queries: listed.queries, failed: listed.failed, columns }
-        });
-        (names.iter().map(|number| self.names.text(*number).to_owned()).collect(), users.collect())
+            users.add((&listed.user, listed.queries, listed.failed), columns.into_iter());
+        }
+        users
     }
 }
 
 impl Total {
-    /// As a record of the state; `part` is what is sent of it.
-    fn write(&self, part: &UsagePart) -> Vec<u8> {
+    /// As a record of the state, with the users listed in it.
+    fn write(&self, listed: Users<'_>) -> Vec<u8> {
+        let sketch = self.sketch.as_ref().map(Sketch::text);
+        let mut listed = listed;
         let mut out = Writer::new(16_000);
         out.number(self.applied);
-        write_sums(part, &mut out);
-        write_users(part, &mut out);
+        self.sums.write(&mut out);
+        listed.sketch = sketch.as_deref();
+        listed.write(&mut out);
         [&self.columns, &self.filters, &self.joins].into_iter().for_each(|counts| counts.write(&mut out));
         out.finish()
     }
@@ -362,13 +405,7 @@ impl Total {
         });
         Ok(Self {
             applied,
-            queries: sums.queries,
-            failed: sums.failed,
-            writes: sums.writes,
-            rows: sums.rows,
-            bytes: sums.bytes,
-            duration_us: sums.duration_us,
-            users: sums.distinct_users,
+            sums,
             listed: listed.collect(),
             sketch: users.sketch.and_then(Sketch::parse),
             columns: Counts::read(from)?,

@@ -1,5 +1,6 @@
 //! Counts equal those of distinct queries, in any order, however often told, and however the facts are spread.
 
+mod changes;
 mod forms;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -66,6 +66,11 @@ impl StoreOptions {
 /// Statements that take longer are told; reading a large graph at the start may take some seconds and is none of them.
 const SLOW: Duration = Duration::from_secs(30);
 
+/// Large values (usage, schemas, texts) are written anew often: LZ4 costs a fraction of what the server's default does. Not
+/// every server is built with it.
+const FAST_COMPRESSION: &str = "SELECT set_config(name, 'lz4', false) FROM pg_settings \
+     WHERE name = 'default_toast_compression' AND 'lz4' = ANY (enumvals)";
+
 /// A pool of connections to the catalog's database. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
@@ -83,6 +88,9 @@ impl Store {
         let pool = PgPoolOptions::new()
             .max_connections(options.max_connections)
             .acquire_timeout(options.acquire_timeout)
+            .after_connect(|connection, _| {
+                Box::pin(async move { sqlx::query(FAST_COMPRESSION).execute(connection).await.map(drop) })
+            })
             .connect_with(options.connect_options()?)
             .await?;
         Ok(Self { pool, has_rejects: Arc::default() })

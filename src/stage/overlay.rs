@@ -1,7 +1,9 @@
-//! State changes of an open transaction over the local store: dropped on abort, written on commit.
+//! State changes over the local store: those of the open transaction, dropped on abort, and those of transactions that have
+//! committed since the store was written last. A record that changes with each transaction is written to the store once for
+//! many of them, and many keys at once cost a tree less than one by one. What a crash loses comes back from the changelog,
+//! as what the store has not made durable does.
 
 use std::collections::BTreeMap;
-use std::iter::Peekable;
 
 use crate::model::state::{Epoch, State, StateError};
 
@@ -9,10 +11,17 @@ use super::store::{Entries, LocalStore, StoreError};
 
 type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
-/// One partition's state as its transform sees it: store, below the changes of the open transaction, below those of
-/// the current record, which are taken back if it is rejected.
+/// Bytes of committed changes, keys and values, that wait at most.
+const WAITING_BYTES: usize = 4 << 20;
+
+/// One partition's state as its transform sees it: store, below committed changes that wait to be written, below the changes
+/// of the open transaction, below those of the current record, which are taken back if it is rejected.
 pub struct Overlay {
     store: LocalStore,
+    waiting: Changes,
+    waiting_bytes: usize,
+    /// The changelog offset after the changes that wait.
+    waiting_end: i64,
     transaction: Changes,
     record: Changes,
     epoch: Epoch,
@@ -25,6 +34,9 @@ impl Overlay {
     pub fn new(store: LocalStore) -> Self {
         Self {
             store,
+            waiting: Changes::new(),
+            waiting_bytes: 0,
+            waiting_end: 0,
             transaction: Changes::new(),
             record: Changes::new(),
             epoch: Epoch::begin(),
@@ -67,13 +79,39 @@ impl Overlay {
         !self.transaction.is_empty()
     }
 
-    /// The transaction committed: its changes and the changelog offset after them go into the store in one write.
+    /// The transaction committed: its changes and the changelog offset after them go into the store with the next write.
     pub fn commit(&mut self, changelog_offset: i64) -> Result<(), StoreError> {
-        let changes = self.transaction.iter().map(|(key, value)| (key.as_slice(), value.as_deref()));
-        self.store.write(changes, changelog_offset)?;
-        self.transaction.clear();
+        let size = |key: &Vec<u8>, value: &Option<Vec<u8>>| key.len() + value.as_ref().map_or(0, Vec::len);
+        for (key, value) in std::mem::take(&mut self.transaction) {
+            self.waiting_bytes += size(&key, &value);
+            let length = key.len();
+            if let Some(before) = self.waiting.insert(key, value) {
+                self.waiting_bytes -= length + before.map_or(0, |before| before.len());
+            }
+        }
+        self.waiting_end = changelog_offset;
         self.record.clear();
+        if self.waiting_bytes >= WAITING_BYTES { self.write() } else { Ok(()) }
+    }
+
+    /// Writes what waits, in one step. Reads of an open transaction go on after [`Self::begin`].
+    fn write(&mut self) -> Result<(), StoreError> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let changes = self.waiting.iter().map(|(key, value)| (key.as_slice(), value.as_deref()));
+        self.store.write(changes, self.waiting_end)?;
+        self.waiting.clear();
+        self.waiting_bytes = 0;
         Ok(())
+    }
+
+    /// Writes what waits and makes it durable, if the store's interval has passed.
+    pub fn settle_if_due(&mut self) -> Result<(), StoreError> {
+        if self.store.is_due() {
+            self.write()?;
+        }
+        self.store.sync_if_due()
     }
 
     /// The transaction was aborted, or nobody knows.
@@ -92,22 +130,27 @@ impl Overlay {
 
 impl State for Overlay {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        match self.record.get(key).or_else(|| self.transaction.get(key)) {
+        match self.layers().iter().rev().find_map(|layer| layer.get(key)) {
             Some(value) => Ok(value.clone()),
             None => self.store.get(key),
         }
     }
 
     fn scan(&self, prefix: &[u8]) -> Result<Entries, StateError> {
-        Ok(self.merged(self.store.scan(prefix)?, prefix))
+        self.scan_first(prefix, usize::MAX)
     }
 
     fn scan_first(&self, prefix: &[u8], limit: usize) -> Result<Entries, StateError> {
-        // Each change hides at most one entry of the store, so that enough of them are left.
-        let changes = under(&self.record, prefix).count() + under(&self.transaction, prefix).count();
-        let mut entries = self.merged(self.store.scan_first(prefix, limit.saturating_add(changes))?, prefix);
-        entries.truncate(limit);
-        Ok(entries)
+        let mut asked = limit;
+        loop {
+            let stored = self.store.scan_first(prefix, asked)?;
+            let is_all = stored.len() < asked;
+            if let Some(entries) = self.merged(stored, is_all, prefix, limit) {
+                return Ok(entries);
+            }
+            // Changes have hidden some.
+            asked = asked.saturating_mul(2);
+        }
     }
 
     fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
@@ -128,68 +171,58 @@ impl State for Overlay {
 }
 
 impl Overlay {
-    /// What the store holds under `prefix` with the changes of both layers.
-    fn merged(&self, stored: Entries, prefix: &[u8]) -> Entries {
-        let mut upper = under(&self.record, prefix).peekable();
-        let mut lower = under(&self.transaction, prefix).peekable();
-        if upper.peek().is_none() && lower.peek().is_none() {
-            return stored;
+    /// The layers over the store, the lowest first.
+    fn layers(&self) -> [&Changes; 3] {
+        [&self.waiting, &self.transaction, &self.record]
+    }
+
+    /// The first `limit` entries under `prefix`, with what the store holds there: all of it, or its first entries. `None` if
+    /// more of them are needed.
+    fn merged(&self, stored: Entries, is_all: bool, prefix: &[u8], limit: usize) -> Option<Entries> {
+        let mut layers = self.layers().map(|layer| under(layer, prefix).peekable());
+        if layers.iter_mut().all(|layer| layer.peek().is_none()) {
+            return Some(stored);
         }
-        let mut merged = Vec::with_capacity(stored.len());
-        for (key, value) in stored {
-            take_below(&mut upper, &mut lower, Some(&key), &mut merged);
-            let changed = match (upper.peek(), lower.peek()) {
-                (Some((k, _)), _) if **k == key => upper.next().map(|(_, v)| v),
-                (_, Some((k, _))) if **k == key => lower.next().map(|(_, v)| v),
-                _ => None,
+        let mut stored = stored.into_iter().peekable();
+        let mut entries = Vec::new();
+        while entries.len() < limit {
+            let changed = layers.iter_mut().filter_map(|layer| layer.peek().map(|(key, _)| *key)).min();
+            if stored.peek().is_none() && !is_all {
+                return None;
+            }
+            let Some(changed) = changed else {
+                let rest = limit - entries.len();
+                let all_needed = is_all || stored.len() >= rest;
+                entries.extend(stored.take(rest));
+                return all_needed.then_some(entries);
             };
-            // The lower layer may hold the key that the upper one has just answered.
-            if lower.peek().is_some_and(|(k, _)| **k == key) {
-                lower.next();
+            if let Some(below) = stored.next_if(|(key, _)| key < changed) {
+                entries.push(below);
+                continue;
             }
-            match changed {
-                None => merged.push((key, value)),
-                Some(Some(newer)) => merged.push((key, newer.clone())),
-                Some(None) => {}
+            stored.next_if(|(key, _)| key == changed);
+            // The uppermost layer that has the key says what it is.
+            let values = layers.iter_mut().filter_map(|layer| layer.next_if(|(key, _)| *key == changed));
+            if let Some((key, Some(value))) = values.last() {
+                entries.push((key.clone(), value.clone()));
             }
         }
-        take_below(&mut upper, &mut lower, None, &mut merged);
-        merged
+        Some(entries)
     }
 }
 
-/// One change of a layer.
-type Change<'a> = (&'a Vec<u8>, &'a Option<Vec<u8>>);
+impl Drop for Overlay {
+    /// What is closed in order need not be read again from the changelog.
+    fn drop(&mut self) {
+        if let Err(error) = self.write() {
+            tracing::warn!(%error, "committed state was not written to the local store; the changelog has it");
+        }
+    }
+}
 
 /// The changes of one layer under `prefix`, in key order.
-fn under<'a>(layer: &'a Changes, prefix: &'a [u8]) -> impl Iterator<Item = Change<'a>> {
+fn under<'a>(layer: &'a Changes, prefix: &'a [u8]) -> impl Iterator<Item = (&'a Vec<u8>, &'a Option<Vec<u8>>)> {
     layer.range(prefix.to_vec()..).take_while(move |(key, _)| key.starts_with(prefix))
-}
-
-/// Moves the layers' entries below `bound` (all without one) to `merged`; the upper layer wins.
-fn take_below<'a, U, L>(upper: &mut Peekable<U>, lower: &mut Peekable<L>, bound: Option<&[u8]>, merged: &mut Entries)
-where
-    U: Iterator<Item = Change<'a>>,
-    L: Iterator<Item = Change<'a>>,
-{
-    let inside = |key: &Vec<u8>| bound.is_none_or(|bound| key.as_slice() < bound);
-    loop {
-        let up = upper.peek().map(|(key, _)| *key).filter(|key| inside(key));
-        let low = lower.peek().map(|(key, _)| *key).filter(|key| inside(key));
-        let entry = match (up, low) {
-            (None, None) => return,
-            (Some(u), Some(l)) if u == l => {
-                lower.next();
-                upper.next()
-            }
-            (Some(u), Some(l)) if u < l => upper.next(),
-            (Some(_), None) => upper.next(),
-            (_, Some(_)) => lower.next(),
-        };
-        if let Some((key, Some(value))) = entry {
-            merged.push((key.clone(), value.clone()));
-        }
-    }
 }
 
 #[cfg(test)]
@@ -214,6 +247,7 @@ mod tests {
         state.put(b"a".to_vec(), b"1".to_vec());
         assert!(state.accept_record());
         state.commit(3).expect("writable");
+        state.write().expect("writable");
         state.begin().expect("readable");
         state.delete(b"a".to_vec());
         state.accept_record();
@@ -232,6 +266,8 @@ mod tests {
         Accept,
         Reject,
         Commit,
+        /// What waits is written, whatever is open.
+        Write,
         Abort,
     }
 
@@ -242,6 +278,7 @@ mod tests {
             3 => Just(Step::Accept),
             1 => Just(Step::Reject),
             1 => Just(Step::Commit),
+            1 => Just(Step::Write),
             1 => Just(Step::Abort),
         ];
         prop::collection::vec(step, 1..60)
@@ -285,6 +322,10 @@ mod tests {
                         open = record.clone();
                         committed = open.clone();
                         state.commit(1).expect("writable");
+                        state.begin().expect("readable");
+                    }
+                    Step::Write => {
+                        state.write().expect("writable");
                         state.begin().expect("readable");
                     }
                     Step::Abort => {

@@ -192,7 +192,7 @@ impl LocalStore {
         changes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
         changelog_offset: i64,
     ) -> Result<(), StoreError> {
-        let durable = self.last_durable.elapsed() >= self.durable_every;
+        let durable = self.is_due();
         // Reads see the state before; they have to be made ready again.
         self.view = View::Stale;
         self.write_with(changes, changelog_offset, if durable { Durability::Immediate } else { Durability::None })
@@ -206,9 +206,14 @@ impl LocalStore {
         Ok(())
     }
 
+    /// Whether the interval has passed after which what is written is made durable.
+    pub fn is_due(&self) -> bool {
+        self.last_durable.elapsed() >= self.durable_every
+    }
+
     /// Makes it durable if the interval has passed.
     pub fn sync_if_due(&mut self) -> Result<(), StoreError> {
-        if self.undurable && self.last_durable.elapsed() >= self.durable_every { self.sync() } else { Ok(()) }
+        if self.undurable && self.is_due() { self.sync() } else { Ok(()) }
     }
 
     fn write_with<'a>(

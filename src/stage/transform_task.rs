@@ -492,7 +492,8 @@ impl<'a> Session<'a> {
         }
         for partition in core.partitions.values_mut() {
             if let Some(overlay) = &mut partition.overlay {
-                overlay.store_mut().sync_if_due()?;
+                overlay.settle_if_due()?;
+                overlay.begin()?;
             }
         }
         let probe: Vec<TopicPartition> = core.partitions.keys().take(1).cloned().collect();

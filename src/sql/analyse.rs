@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 
-use super::bind::Binder;
+use super::bind::{Binder, Relied};
 use super::front;
 use super::session::{Built, Session};
 use super::types::{
@@ -40,6 +40,17 @@ pub fn analyse(
     catalog: &dyn Catalog,
     options: &Options,
 ) -> Vec<StatementLineage> {
+    analyse_by(text, dialect, session, catalog, options).0
+}
+
+/// As [`analyse`]; and what the answer relies on of the session as it was.
+pub(super) fn analyse_by(
+    text: &str,
+    dialect: Dialect,
+    session: &mut Session,
+    catalog: &dyn Catalog,
+    options: &Options,
+) -> (Vec<StatementLineage>, Relied) {
     let pieces = front::pieces(text, dialect, &options.limits);
     let several = pieces.len() > 1 || pieces.iter().any(|piece| matches!(piece.body, front::Body::Block { .. }));
     let mut lineages = Vec::with_capacity(pieces.len());
@@ -54,19 +65,15 @@ pub fn analyse(
         }
         told = lineages.len();
     }
-    binder.end();
-    lineages
+    let relied = binder.end();
+    (lineages, relied)
 }
 
 impl Binder<'_> {
     /// Keeps what was written, and gives to a rename what was written under the old name.
     fn follow(&mut self, lineage: &mut StatementLineage) {
         if lineage.renames.is_empty() {
-            for output in &lineage.outputs {
-                let columns =
-                    lineage.columns.iter().filter(|column| column.table.as_ref() == Some(output)).cloned().collect();
-                self.session().keep_built(output, Built { inputs: lineage.inputs.clone(), columns });
-            }
+            self.session().keep_written(lineage);
             return;
         }
         let moved: Vec<(TableName, Option<Built>)> =

@@ -18,6 +18,7 @@ mod types;
 
 pub use analyse::{Options, ScriptLineage, analyse, merge};
 pub use explain::explain;
+use fingerprint::shape;
 pub use fingerprint::{Normalised, normalise};
 pub use lines::Lines;
 pub use schemas::{Known, Schemas};

@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
-use super::types::{ColumnLineage, Defaults, SourceColumn, TableName};
+use super::types::{ColumnLineage, ColumnRef, Defaults, SourceColumn, StatementLineage, TableName, Transformation};
 
 /// At most so many of each are kept; the oldest go first.
 const KEPT: usize = 512;
 /// Lineage of at most so many columns is kept for later renames, the newest.
 const KEPT_COLUMNS: usize = 2_000;
+
+/// What is kept is kept anew when it is written again after so many others.
+const FRESH: u64 = 64;
 
 /// What the statements of a session so far leave behind: defaults, temporary tables with their lineage, the columns of
 /// tables it made, and the lineage of what it wrote (for a later rename). Can be stored and taken up again.
@@ -22,7 +25,7 @@ pub struct Session {
     // Shared with the copies of a session until one of them changes: most statements leave it as it was.
     pub(in crate::sql) temps: Arc<BTreeMap<String, SavedTemp>>,
     schemas: Arc<BTreeMap<String, Kept<Vec<Arc<str>>>>>,
-    built: Arc<BTreeMap<String, Kept<Built>>>,
+    built: Arc<BTreeMap<String, Kept<Arc<Built>>>>,
     /// Counts what was kept, to know the oldest.
     sequence: u64,
 }
@@ -55,10 +58,66 @@ struct Kept<T> {
 }
 
 /// What was written to a table.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Packed<TableName, Arc<str>>")]
 pub(in crate::sql) struct Built {
     pub(in crate::sql) inputs: Vec<TableName>,
     pub(in crate::sql) columns: Vec<ColumnLineage>,
+}
+
+/// [`Built`] as it is stored: tables once each, and by their places in everything else. A session is stored as often as it
+/// changes, and this is most of it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Packed<T, N> {
+    tables: Vec<T>,
+    inputs: Vec<usize>,
+    columns: Vec<PackedColumn<N>>,
+}
+
+/// Table and name of a column, and its sources: table, name, and how.
+type PackedColumn<N> = (Option<usize>, N, Vec<(usize, N, Transformation)>);
+
+impl Serialize for Built {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut tables: Vec<&TableName> = Vec::new();
+        let mut place = |table| {
+            tables.iter().position(|known| *known == table).unwrap_or_else(|| {
+                tables.push(table);
+                tables.len() - 1
+            })
+        };
+        let mut columns: Vec<PackedColumn<&str>> = Vec::with_capacity(self.columns.len());
+        for column in &self.columns {
+            let sources = column.sources.iter();
+            let sources = sources.map(|source| (place(&source.column.table), &*source.column.column, source.how));
+            let sources = sources.collect();
+            columns.push((column.table.as_ref().map(&mut place), &column.column, sources));
+        }
+        let inputs = self.inputs.iter().map(&mut place).collect();
+        Packed { tables, inputs, columns }.serialize(serializer)
+    }
+}
+
+impl TryFrom<Packed<TableName, Arc<str>>> for Built {
+    type Error = String;
+
+    fn try_from(packed: Packed<TableName, Arc<str>>) -> Result<Self, String> {
+        let table = |place: usize| {
+            let known = packed.tables.get(place).cloned();
+            known.ok_or_else(|| format!("there is no table {place} among {}", packed.tables.len()))
+        };
+        let source = |(place, column, how): &(usize, Arc<str>, Transformation)| {
+            let column = ColumnRef { table: table(*place)?, column: Arc::clone(column) };
+            Ok(SourceColumn { column, how: *how })
+        };
+        let columns = packed.columns.iter().map(|(place, column, sources)| {
+            let sources = sources.iter().map(source).collect::<Result<_, String>>()?;
+            Ok(ColumnLineage { table: place.map(table).transpose()?, column: Arc::clone(column), sources })
+        });
+        let columns = columns.collect::<Result<_, String>>()?;
+        let inputs = packed.inputs.iter().map(|place| table(*place)).collect::<Result<_, String>>()?;
+        Ok(Self { inputs, columns })
+    }
 }
 
 impl Session {
@@ -111,21 +170,44 @@ impl Session {
         }
     }
 
+    /// Keeps what a statement that renames nothing has written.
+    pub(in crate::sql) fn keep_written(&mut self, lineage: &StatementLineage) {
+        for output in &lineage.outputs {
+            let columns = lineage.columns.iter().filter(|column| column.table.as_ref() == Some(output));
+            self.keep_built(output, Built { inputs: lineage.inputs.clone(), columns: columns.cloned().collect() });
+        }
+    }
+
+    /// Whether a statement over these tables means the same as in a session without a past.
+    pub(in crate::sql) fn knows_none_of<'t>(&self, mut tables: impl Iterator<Item = &'t TableName>) -> bool {
+        self.temps.is_empty() && tables.all(|table| self.schema(table).is_none())
+    }
+
+    /// Whether nothing but what was written, for later renames, has come since `before`.
+    pub(in crate::sql) fn has_only_written_since(&self, before: &Self) -> bool {
+        self.defaults == before.defaults && self.temps == before.temps && self.schemas == before.schemas
+    }
+
     pub(in crate::sql) fn keep_built(&mut self, table: &TableName, built: Built) {
         if built.columns.len() > KEPT_COLUMNS {
             return;
         }
-        self.sequence += 1;
         let key = table.to_string().to_lowercase();
+        // What is known and not old need not be kept again: a session that repeats itself stays as it is.
+        if self.built.get(&key).is_some_and(|known| self.sequence < known.nth + FRESH && known.value.holds(&built)) {
+            return;
+        }
+        self.sequence += 1;
         let all = Arc::make_mut(&mut self.built);
         // A second INSERT adds to the first; the same one again adds nothing.
         let built = match all.remove(&key) {
             Some(Kept { value: mut known, .. }) => {
-                add_new(&mut known.inputs, built.inputs);
-                add_new(&mut known.columns, built.columns);
+                let all = Arc::make_mut(&mut known);
+                add_new(&mut all.inputs, built.inputs);
+                add_new(&mut all.columns, built.columns);
                 known
             }
-            None => built,
+            None => Arc::new(built),
         };
         all.insert(key, Kept { nth: self.sequence, value: built });
         drop_oldest(all);
@@ -139,7 +221,19 @@ impl Session {
             return None;
         }
         let key = table.to_string().to_lowercase();
-        self.built.contains_key(&key).then(|| Arc::make_mut(&mut self.built).remove(&key))?.map(|kept| kept.value)
+        self.built
+            .contains_key(&key)
+            .then(|| Arc::make_mut(&mut self.built).remove(&key))?
+            .map(|kept| Arc::unwrap_or_clone(kept.value))
+    }
+}
+
+impl Built {
+    fn holds(&self, other: &Self) -> bool {
+        let inputs: BTreeSet<&TableName> = self.inputs.iter().collect();
+        let columns: BTreeSet<&ColumnLineage> = self.columns.iter().collect();
+        other.inputs.iter().all(|input| inputs.contains(input))
+            && other.columns.iter().all(|column| columns.contains(column))
     }
 }
 

@@ -57,6 +57,7 @@ use crate::sql::analyse::Options;
 use crate::sql::session::Session;
 use crate::sql::types::{Catalog, ColumnDef, Dialect, Transformation};
 
+pub(in crate::sql) use names::Relied;
 use names::{ColumnId, Names, Sym, TableId};
 use relation::Relation;
 use sources::Sources;
@@ -225,11 +226,12 @@ impl<'a> Binder<'a> {
         self.session
     }
 
-    /// Gives the session back what goes on in it.
-    pub(in crate::sql) fn end(&mut self) {
+    /// Gives the session back what goes on in it. Returns what was relied on of it.
+    pub(in crate::sql) fn end(&mut self) -> Relied {
         if self.options.remember {
             self.save_temps();
         }
+        self.names.relied
     }
 
     /// A name for a select item that has none.

@@ -40,6 +40,15 @@ pub(super) enum Written {
     Unknowable,
 }
 
+/// What an answer relied on besides its text and the catalog.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::sql) struct Relied {
+    /// A name was completed by a default schema.
+    pub(in crate::sql) on_default_schema: bool,
+    /// The session knew a table's columns.
+    pub(in crate::sql) on_known_columns: bool,
+}
+
 struct Table {
     name: TableName,
     /// Its columns, once asked for.
@@ -56,6 +65,8 @@ pub(super) struct Names {
     table_ids: HashMap<Parts, TableId, FixedState>,
     columns: Vec<(TableId, Sym)>,
     column_ids: HashMap<(TableId, Sym), ColumnId, FixedState>,
+    /// What was asked of the session.
+    pub(super) relied: Relied,
 }
 
 impl Names {
@@ -69,6 +80,7 @@ impl Names {
             table_ids: HashMap::default(),
             columns: Vec::with_capacity(32),
             column_ids: HashMap::default(),
+            relied: Relied::default(),
         }
     }
 
@@ -322,6 +334,7 @@ impl Names {
         {
             full.push(self.intern_arc(database));
         }
+        self.relied.on_default_schema |= parts.len() == 1;
         if parts.len() == 1 && !defaults.schemas.is_empty() {
             if defaults.schemas.len() > 1 {
                 for schema in &defaults.schemas {
@@ -339,6 +352,7 @@ impl Names {
         for &part in parts {
             if self.text(part).is_empty() {
                 // `db..t`: the default schema of the database.
+                self.relied.on_default_schema = true;
                 let schema = defaults.schemas.first().cloned();
                 let schema =
                     schema.unwrap_or_else(|| Arc::from(if self.dialect == Dialect::TSql { "dbo" } else { "public" }));

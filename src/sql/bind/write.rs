@@ -59,6 +59,7 @@ impl Binder<'_> {
         }
         let name = self.names.table_name(id).clone();
         let relation = if let Some(columns) = self.session.schema(&name) {
+            self.names.relied.on_known_columns = true;
             let columns: Vec<Sym> = columns.iter().map(|column| self.names.intern_arc(column)).collect();
             Relation::known(&mut self.names, id, columns.into_iter())
         } else if let Some(view) = self.view_relation(id, &name) {

@@ -9,8 +9,10 @@ use sha2::{Digest, Sha256};
 
 use self::lex::{Kind, Lexeme};
 use super::types::Dialect;
+pub(super) use shape::shape;
 
 mod lex;
+mod shape;
 #[cfg(test)]
 mod tests;
 

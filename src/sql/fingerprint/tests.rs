@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::types::Dialect;
-use super::normalise;
+use super::{normalise, shape};
 
 const ALL: [Dialect; 18] = [
     Dialect::Ansi,
@@ -183,5 +183,31 @@ proptest! {
     #[test]
     fn any_quotes_are_taken(text in "[a'\"`\\[\\]$\\\\(),.\\-/*#:;@ \n0qNEé]{0,80}", dialect in prop::sample::select(ALL.to_vec())) {
         normalise(&text, dialect);
+    }
+}
+
+#[test]
+fn a_shape_is_the_text_without_the_values_that_rows_are_chosen_by() {
+    let shape = |text: &str, dialect| String::from_utf8(shape(text, dialect)).unwrap();
+    let text = "SELECT a * 1.05, 7 FROM t JOIN u ON u.x='q' WHERE b = 'x y' -- 5 = 5\n AND (c BETWEEN DATE '2026-01-01' \
+                AND DATE '2026-02-02' OR d<>12) LIMIT 10";
+    let left = "SELECT a * 0.00, 7 FROM t JOIN u ON u.x='x' WHERE b = 'xxx' -- 5 = 5\n AND (c BETWEEN DATE '0000x00x00' \
+                AND DATE '0000x00x00' OR d<>00) LIMIT 00";
+    assert_eq!(shape(text, Dialect::Postgres), left);
+    let text = "SELECT CASE WHEN a > 5 THEN 'x' ELSE 'y' END FROM t WHERE EXISTS (SELECT 8 FROM f(p = 'a') WHERE z = 9) AND y = 3";
+    let left = "SELECT CASE WHEN a > 0 THEN 'x' ELSE 'y' END FROM t WHERE EXISTS (SELECT 8 FROM f(p = 'a') WHERE z = 0) AND y = 0";
+    assert_eq!(shape(text, Dialect::Snowflake), left);
+    for same in [
+        "SELECT 1, 'a', x = 'a' FROM t GROUP BY 1 ORDER BY 2",
+        "COPY INTO t FROM @s FILE_FORMAT = (TYPE = 'CSV')",
+        "SELECT a[1], b -> 'k' FROM t WHERE c ->> 'd' IN ('x') AND f(x => 'y')",
+        "SELECT a FROM t WHERE b = 'it''s' AND c = 'a\\b' AND d = 'é' AND e = N'x' AND f = 0x1F AND g = 1e5",
+        "SELECT a FROM t WHERE b = 'the end",
+        "SET x = 5; EXECUTE IMMEDIATE 'a' || 'b'",
+        "SELECT * FROM read_csv(path = 'x') WHERE \"a = 5\" AND -5 AND = 5",
+    ] {
+        for dialect in ALL {
+            assert_eq!(shape(same, dialect), same, "{dialect:?}");
+        }
     }
 }

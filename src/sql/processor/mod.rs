@@ -38,7 +38,7 @@ use crate::model::raw::{Normalized, RawRecord, hash};
 use crate::model::reject::Rejection;
 use crate::model::state::{State, StateError};
 
-use answers::Answers;
+use answers::{Answers, Shaped};
 use effect::{Effect, Effects, Maker};
 use facts::{Counted, JobText, Teller};
 use kept::{DAY, HOUR, Kept, Kind};
@@ -231,7 +231,8 @@ impl QueryProcessor {
 
         let mut session = sitting.session.clone();
         let options = Options { remember: name.is_some(), ..config.options };
-        let answer = self.answers.statements(text, event.dialect, &mut session, schemas, &names, &options);
+        let shaped = Shaped::new(text, event.dialect);
+        let answer = self.answers.statements(&shaped, &mut session, schemas, &names, &options);
         self.bound = Some(Bound::of(text, &answer.statements));
         let mut effects = Effects::of_statements(&answer.statements, text, &names);
         effects.complete &= !event.truncated;
@@ -261,7 +262,7 @@ impl QueryProcessor {
         if let Some(name) = &name {
             self.sittings.close(sitting, &before, kept, name, time)?;
         }
-        let normalised = (!text.is_empty()).then(|| self.answers.normalised(text, event.dialect));
+        let normalised = (!text.is_empty()).then(|| self.answers.normalised(&shaped));
         let stored = normalised.as_ref().map(|known| {
             let stored = if config.keep_literals { text } else { known.redacted.as_str() };
             cut(stored, TEXT_BYTES).to_owned()
@@ -349,7 +350,7 @@ fn is_script(statements: &[StatementLineage]) -> bool {
 /// What a statement's job is called and reads: its text without literals.
 fn job_text(answers: &mut Answers, text: &str, span: Option<(usize, usize)>, event: &QueryEvent<'_>) -> JobText {
     let part = span.and_then(|(from, to)| text.get(from..to)).unwrap_or(text);
-    JobText::of(&answers.normalised(part, event.dialect))
+    JobText::of(&answers.normalised(&Shaped::new(part, event.dialect)))
 }
 
 /// What the job of a query is called, and reads: as [`QueryProcessor`] has it for a text of one statement.

@@ -21,7 +21,7 @@ use super::super::types::{
     ColumnLineage, ColumnRef, Defaults, Dialect, SourceColumn, StatementKind, StatementLineage, Status, Transformation,
 };
 use super::super::{Options, Session};
-use super::answers::Answers;
+use super::answers::{Answers, Shaped};
 use super::effect::{Effect, Effects};
 use super::facts::{dialect_name, edge_hash, without_columns};
 use super::kept::HOUR;
@@ -218,7 +218,8 @@ impl StatementBinder {
             None => names,
         };
         let mut session = Session::new(defaults.clone());
-        let answer = self.answers.statements(&sql.text, dialect, &mut session, schemas, &names, &self.options);
+        let answer =
+            self.answers.statements(&Shaped::new(&sql.text, dialect), &mut session, schemas, &names, &self.options);
         let mut effects = Effects::of_statements(&answer.statements, &sql.text, &names);
         let complete = effects.complete;
         let flows = match (queries(&answer.statements).as_slice(), &home.target) {

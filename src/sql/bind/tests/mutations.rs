@@ -2,7 +2,10 @@
 
 use proptest::prelude::*;
 
-use crate::sql::{Defaults, Dialect, Limits, Lines, NoCatalog, Options, Session, analyse, explain, merge};
+use crate::sql::{
+    Defaults, Dialect, Limits, Lines, NoCatalog, Options, Session, StatementLineage, Status, analyse, explain, merge,
+    normalise, shape,
+};
 
 /// One for each way in which a statement is rewritten before it is parsed, and of each kind of block.
 const STATEMENTS: &[(Dialect, &str)] = &[
@@ -134,6 +137,52 @@ fn answered(dialect: Dialect, text: &str) {
     explain(&statements);
 }
 
+/// The text with other values: everything that its shape leaves out is another character of the same kind.
+fn with_other_values(text: &str, dialect: Dialect) -> String {
+    let shape = shape(text, dialect);
+    let other = text.bytes().zip(&shape).map(|(byte, left)| match byte {
+        _ if byte == *left => byte,
+        b'0'..=b'9' if *left == b'0' => b'1' + (byte - b'0') % 9,
+        _ => b'y',
+    });
+    String::from_utf8(other.collect()).expect("only ASCII was exchanged")
+}
+
+/// What can be relied on of statements that were understood.
+fn understood(dialect: Dialect, text: &str) -> Option<(Vec<StatementLineage>, Session)> {
+    let options = Options { limits: LIMITS, ..Options::default() };
+    let mut session = Session::default();
+    let statements = analyse(text, dialect, &mut session, &NoCatalog, &options);
+    statements.iter().all(|one| one.status == Status::Complete).then_some((statements, session))
+}
+
+fn does_the_same_with_other_values(dialect: Dialect, text: &str) -> bool {
+    let other = with_other_values(text, dialect);
+    assert_eq!(shape(text, dialect), shape(&other, dialect), "{text}");
+    assert_eq!(normalise(text, dialect), normalise(&other, dialect), "{text}");
+    let Some(known) = understood(dialect, text) else { return false };
+    assert_eq!(understood(dialect, &other), Some(known), "{text}\n{other}");
+    other != text
+}
+
+#[test]
+fn texts_of_one_shape_do_the_same() {
+    let texts = [
+        "SELECT a, b * 1.5 x FROM t WHERE c = 'x' AND d BETWEEN 5 AND 10 LIMIT 3",
+        "WITH r AS (SELECT a FROM t WHERE b > 5) SELECT CASE WHEN a = 'q' THEN 1 END y FROM r JOIN u ON u.i = 3 HAVING max(b) > 2",
+        "INSERT INTO x SELECT a - 5, b FROM (SELECT * FROM t WHERE k = '2026-01-01') s WHERE s.n <> 7",
+        "CREATE TABLE y AS SELECT a / 3 AS z FROM t WHERE d >= DATE '2026-01-01' AND (e = 'f' OR g < 12)",
+    ];
+    for text in texts {
+        for dialect in [Dialect::Ansi, Dialect::Postgres, Dialect::Snowflake, Dialect::Spark, Dialect::BigQuery] {
+            assert!(does_the_same_with_other_values(dialect, text), "{text}");
+        }
+    }
+    for (dialect, text) in STATEMENTS {
+        does_the_same_with_other_values(*dialect, text);
+    }
+}
+
 /// Cut before any blank, bracket, comma or quote.
 fn words(text: &str) -> Vec<&str> {
     text.split_inclusive([' ', '(', ')', ',', '\'', '.', '\n']).collect()
@@ -205,5 +254,25 @@ proptest! {
         // In its own dialect and in somebody else's.
         answered(STATEMENTS[which].0, &parts.concat());
         answered(STATEMENTS[other].0, &parts.concat());
+        does_the_same_with_other_values(STATEMENTS[which].0, &parts.concat());
+    }
+
+    #[test]
+    fn conditions_of_any_words_leave_the_answer_as_it_is(
+        words in proptest::collection::vec(
+            prop::sample::select(vec![
+                "a", "t.b", "=", "<", "5", "12", "'x'", "'y z'", "AND", "OR", "BETWEEN", "(", ")", ",", "WHERE", "ON", "SELECT",
+                "FROM", "u", "JOIN", "LIMIT", "*", "+", "-", "CASE", "WHEN", "THEN", "END", "DATE", "GROUP BY", "IN", "f(", "[",
+                "]", "AS", "UNION ALL",
+            ]),
+            0..14,
+        ),
+        dialect in prop::sample::select(vec![
+            Dialect::Ansi, Dialect::Postgres, Dialect::Snowflake, Dialect::Spark, Dialect::BigQuery, Dialect::TSql, Dialect::DuckDb,
+        ]),
+    ) {
+        let end = words.join(" ");
+        does_the_same_with_other_values(dialect, &format!("INSERT INTO x SELECT a, b c FROM t WHERE {end}"));
+        does_the_same_with_other_values(dialect, &format!("SELECT a, {end} FROM t WHERE d = 5"));
     }
 }

@@ -112,3 +112,22 @@ fn what_is_not_known_is_said() {
     assert_eq!(notes, &["a star could not be expanded"]);
     assert_eq!(plain(Dialect::Postgres, "SELECT a FROM t1")[0].status, Status::Complete);
 }
+
+#[test]
+fn what_was_written_is_stored_with_each_table_once() {
+    let mut session = Session::default();
+    let text = "INSERT INTO s.new (a, b) SELECT x, max(y) FROM s.old GROUP BY x";
+    analyse(text, Dialect::Postgres, &mut session, &NoCatalog, &Options::default());
+    let stored = serde_json::to_value(&session).expect("a session is JSON");
+    let kept = serde_json::json!({
+        "tables": [{"parts": ["s", "old"]}, {"parts": ["s", "new"]}],
+        "inputs": [0],
+        "columns": [[1, "a", [[0, "x", "IDENTITY"]]], [1, "b", [[0, "y", "AGGREGATION"]]]],
+    });
+    assert_eq!(stored["built"]["s.new"]["value"], kept);
+    let mut damaged = stored.clone();
+    damaged["built"]["s.new"]["value"]["inputs"] = serde_json::json!([7]);
+    let error = serde_json::from_value::<Session>(damaged).expect_err("there are two tables");
+    assert_eq!(error.to_string(), "there is no table 7 among 2");
+    assert_eq!(serde_json::from_value::<Session>(stored).expect("what was stored"), session);
+}

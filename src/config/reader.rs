@@ -163,7 +163,7 @@ impl Reader {
         });
         let mut stages = BTreeMap::new();
         for name in names.collect::<std::collections::BTreeSet<_>>() {
-            let default = Stage::default();
+            let default = Stage::of(&name);
             let stage = Stage {
                 tasks: self.count(&format!("stages.{name}.tasks")).unwrap_or(default.tasks),
                 batch_records: self.count(&format!("stages.{name}.batch_records")).unwrap_or(default.batch_records),

@@ -40,12 +40,12 @@ fn the_defaults_are_those_of_the_manual() {
     assert_eq!(config.metrics.listen, "127.0.0.1:9464");
     assert_eq!(config.data_dir, PathBuf::from(".tributary"));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(30));
-    assert_eq!(config.stage("fold"), Stage::default());
+    assert_eq!(config.stage("fold").batch_records, 20_000);
     assert!(config.kafka.bootstrap_servers.is_none() && config.database.url.is_none());
     // The catalogue repeats the defaults of stages for people; they are the same.
     let spelt =
         load(sources("[stages.x]\ntasks=1\nbatch_records=5000\nbatch_bytes='4MiB'\nbatch_delay='25ms'", &[], &[]));
-    assert_eq!(spelt.unwrap().config.stage("x"), Stage::default());
+    assert_eq!(spelt.unwrap().config.stage("x"), Stage::of("y"));
 }
 
 #[test]

@@ -122,10 +122,10 @@ impl Reader {
 
     fn word(&mut self, written: &str) {
         let is = |word: &&str| written.eq_ignore_ascii_case(word);
-        self.last = if CONDITIONS.iter().any(|word| is(word)) {
+        self.last = if CONDITIONS.iter().any(&is) {
             self.is_condition = true;
             Last::Other
-        } else if OTHERS.iter().any(|word| is(word)) {
+        } else if OTHERS.iter().any(&is) {
             self.is_condition = false;
             Last::Other
         } else if is(&"between") {
@@ -137,7 +137,7 @@ impl Reader {
             Last::Limit
         } else if is(&"or") || is(&"not") {
             Last::Other
-        } else if self.last == Last::Compared && TYPES.iter().any(|word| is(word)) {
+        } else if self.last == Last::Compared && TYPES.iter().any(&is) {
             Last::Compared
         } else {
             Last::Value

@@ -37,6 +37,11 @@ impl QueryProcessor {
         match (&event.platform, &event.session_id) {
             (Platform::Postgres, Some(session)) => {
                 let name = [event.platform.as_str(), &event.instance, session];
+                let known = self.sittings.open(kept, &name, time)?.begun;
+                if known.is_some_and(|known| known.value == begun.value) {
+                    // The same record again says nothing of the outcome.
+                    return Ok(Err("seen"));
+                }
                 tolerated(self.begun_succeeded(&name, None, (time, input), schemas, kept, facts))?;
                 if value.len() > BEGUN_BYTES {
                     // Too large to wait for its duration.

@@ -175,7 +175,8 @@ fn a_statement_is_counted_when_its_session_says_how_it_ended() {
     };
     let mut log = Log::new();
     assert_eq!(log.feed(&line(1, "01.000", "statement: INSERT INTO a SELECT x FROM b")), []);
-    assert_eq!(log.noted, ["waits_for_its_outcome"]);
+    assert_eq!(log.feed(&line(1, "01.000", "statement: INSERT INTO a SELECT x FROM b")), [], "no outcome either");
+    assert_eq!(log.noted, ["waits_for_its_outcome", "seen"]);
     let facts = log.feed(&line(2, "03.500", "duration: 2500.000 ms"));
     let found = queries(&facts);
     assert_eq!(found.len(), 1);

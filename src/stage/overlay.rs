@@ -51,8 +51,7 @@ impl Overlay {
 
     /// Size of the largest change of the current record as it goes to the changelog, key and value.
     pub fn largest_change(&self) -> usize {
-        let size = |(key, value): (&Vec<u8>, &Option<Vec<u8>>)| key.len() + value.as_ref().map_or(0, Vec::len);
-        self.record.iter().map(size).max().unwrap_or(0)
+        self.record.iter().map(|(key, value)| size(key, value.as_ref())).max().unwrap_or(0)
     }
 
     /// Keeps the current record's changes; returns whether there were any.
@@ -81,13 +80,12 @@ impl Overlay {
 
     /// The transaction committed: its changes and the changelog offset after them go into the store with the next write.
     pub fn commit(&mut self, changelog_offset: i64) -> Result<(), StoreError> {
-        let size = |key: &Vec<u8>, value: &Option<Vec<u8>>| key.len() + value.as_ref().map_or(0, Vec::len);
         for (key, value) in std::mem::take(&mut self.transaction) {
-            self.waiting_bytes += size(&key, &value);
-            let length = key.len();
-            if let Some(before) = self.waiting.insert(key, value) {
-                self.waiting_bytes -= length + before.map_or(0, |before| before.len());
+            if let Some((key, before)) = self.waiting.get_key_value(&key) {
+                self.waiting_bytes -= size(key, before.as_ref());
             }
+            self.waiting_bytes += size(&key, value.as_ref());
+            self.waiting.insert(key, value);
         }
         self.waiting_end = changelog_offset;
         self.record.clear();
@@ -218,6 +216,11 @@ impl Drop for Overlay {
             tracing::warn!(%error, "committed state was not written to the local store; the changelog has it");
         }
     }
+}
+
+/// Bytes of a change.
+fn size(key: &[u8], value: Option<&Vec<u8>>) -> usize {
+    key.len() + value.map_or(0, Vec::len)
 }
 
 /// The changes of one layer under `prefix`, in key order.

@@ -164,27 +164,18 @@ impl<'b> Reader<'b> {
     }
 }
 
-/// Reads the beginning of a record by `of`.
-pub(super) fn begin<'b, T>(
-    bytes: &'b [u8],
-    of: impl FnOnce(&mut Reader<'b>) -> Result<T, FormError>,
-) -> Result<T, FormError> {
-    let mut reader = Reader(bytes);
-    match reader.byte()? {
-        FORM => of(&mut reader),
-        other => Err(FormError::Form(other)),
-    }
-}
-
 /// Reads a whole record by `of`.
 pub(super) fn whole<'b, T>(
     bytes: &'b [u8],
     of: impl FnOnce(&mut Reader<'b>) -> Result<T, FormError>,
 ) -> Result<T, FormError> {
-    begin(bytes, |reader| {
-        let read = of(reader)?;
-        if reader.0.is_empty() { Ok(read) } else { Err(FormError::Longer(reader.0.len())) }
-    })
+    let mut reader = Reader(bytes);
+    match reader.byte()? {
+        FORM => {}
+        other => return Err(FormError::Form(other)),
+    }
+    let read = of(&mut reader)?;
+    if reader.0.is_empty() { Ok(read) } else { Err(FormError::Longer(reader.0.len())) }
 }
 
 /// The fault of the store that a record which cannot be read is.

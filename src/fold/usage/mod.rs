@@ -20,7 +20,7 @@ use std::cmp::Ordering;
 use std::collections::btree_map::Entry as MapEntry;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::fact::{Aspect, EntityKind, Entry, Fact, JoinUse, Origin, QueryRun, Source, Statement, Version};
+use crate::model::fact::{Aspect, EntityKind, Entry, Fact, Origin, QueryRun, Source, Statement, Version};
 use crate::model::id::EntityId;
 use crate::model::query::{day_start, query_record_key, split_usage_key, usage_expiry, usage_key};
 use crate::model::record::{CatalogOutput, CatalogRecord, CatalogTopic, QueryRecord};
@@ -333,11 +333,6 @@ pub(super) fn is_part(fact: &Fact) -> bool {
 /// Where the state keeps a query.
 fn query_key(query: &EntityId) -> Vec<u8> {
     state_key(&[query.as_str(), "q"])
-}
-
-/// The most frequent first, then by name.
-fn order_joins(joins: &mut [JoinUse]) {
-    joins.sort_by(|a, b| b.queries.cmp(&a.queries).then_with(|| a.cmp(b)));
 }
 
 fn query_record(fact: &Fact, query: &QueryRun, seen: &Seen) -> QueryRecord {

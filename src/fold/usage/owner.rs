@@ -14,12 +14,12 @@ use crate::model::record::UsageRecord;
 use crate::model::state::{State, StateError};
 
 use super::super::registers::{from_json, json, state_key};
+use super::UsageLimits;
 use super::counts::{keep_largest, largest};
 use super::form::{FormError, Reader, Writer, unreadable, whole};
 use super::part::{Part, Sums, User};
 use super::sketch::Sketch;
 use super::tally::ordered;
-use super::{UsageLimits, order_joins};
 
 /// Where it is noted which datasets have parts of a day.
 pub(super) const DAYS: &str = "d";
@@ -159,7 +159,8 @@ pub(super) fn record(
         queries,
     });
     let mut joins: Vec<JoinUse> = shown.collect();
-    order_joins(&mut joins);
+    // The most frequent first, then by name.
+    joins.sort_by(|a, b| b.queries.cmp(&a.queries).then_with(|| a.cmp(b)));
     Ok(Some(UsageRecord {
         dataset: dataset.as_str().to_owned(),
         day: day_text(day),

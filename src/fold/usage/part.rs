@@ -1,6 +1,8 @@
 //! What has been sent of a dataset and day, as it lies in the state: read without copying a text, because it is summed up
 //! with those of other partitions each time that one of them changes.
 
+use std::collections::BTreeMap;
+
 use crate::model::fact::{PartUser, UsagePart};
 
 use super::form::{FormError, Reader, Writer};
@@ -138,16 +140,14 @@ impl<'b> Users<'b> {
         users
     }
 
-    /// As it is sent: the names, and the users by name.
+    /// The names and the users as they are sent.
     pub fn owned(&self) -> (Vec<String>, Vec<PartUser>) {
-        let mut users: Vec<PartUser> = self.users.iter().map(|user| self.owned_user(user)).collect();
-        users.sort_unstable_by(|a, b| a.user.cmp(&b.user));
-        (self.names.iter().map(|name| (*name).to_owned()).collect(), users)
-    }
-
-    fn owned_user(&self, user: &User<'_>) -> PartUser {
-        let columns = self.columns(user).map(|(name, count)| (u32::try_from(name).unwrap_or(u32::MAX), count));
-        PartUser { user: user.user.to_owned(), queries: user.queries, failed: user.failed, columns: columns.collect() }
+        let users = self.users.iter().map(|user| {
+            let columns = self.columns(user).map(|(name, count)| (u32::try_from(name).unwrap_or(u32::MAX), count));
+            let columns = columns.collect();
+            PartUser { user: user.user.to_owned(), queries: user.queries, failed: user.failed, columns }
+        });
+        (self.names.iter().map(|name| (*name).to_owned()).collect(), users.collect())
     }
 
     /// With what has changed.
@@ -192,9 +192,8 @@ impl<'b> Users<'b> {
 impl<'b> Part<'b> {
     /// As it was sent.
     pub fn of(part: &'b UsagePart) -> Self {
-        let counts = |counts: &'b std::collections::BTreeMap<String, i64>| {
-            counts.iter().map(|(name, count)| (name.as_str(), *count)).collect()
-        };
+        let counts =
+            |counts: &'b BTreeMap<String, i64>| counts.iter().map(|(name, count)| (name.as_str(), *count)).collect();
         let joins = part.joins.iter().map(|join| {
             let name = (join.column.as_str(), join.other.as_str(), join.other_column.as_str());
             (name, join.queries)

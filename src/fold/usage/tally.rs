@@ -416,7 +416,7 @@ impl Total {
 }
 
 /// Whether a user with so many queries and this name is listed before another one.
-pub(super) fn before(a: (i64, &str), b: (i64, &str)) -> bool {
+fn before(a: (i64, &str), b: (i64, &str)) -> bool {
     (std::cmp::Reverse(a.0), a.1) < (std::cmp::Reverse(b.0), b.1)
 }
 

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::fold::{FoldConfig, Folder, blank_origins};
-use crate::model::fact::{DatasetUse, JoinedColumn, UserUse};
+use crate::model::fact::{DatasetUse, JoinUse, JoinedColumn, UserUse};
 use crate::model::record::UsageRecord;
 use crate::model::state::MemoryState;
 

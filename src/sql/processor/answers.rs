@@ -14,6 +14,7 @@ use super::super::schemas::Schemas;
 use super::super::types::{Defaults, Dialect, StatementKind, StatementLineage, Status};
 use super::super::{Normalised, Options, Session, normalise, shape};
 use super::bound::{Asked, Bound};
+use super::kept::add;
 use super::names::Names;
 
 /// Texts that are remembered at most.
@@ -75,8 +76,8 @@ type Key = [u8; 32];
 
 /// A text and its shape.
 pub(super) struct Shaped<'t> {
-    text: &'t str,
-    dialect: Dialect,
+    pub text: &'t str,
+    pub dialect: Dialect,
     /// `None` if it is too long to be remembered.
     shape: Option<Vec<u8>>,
 }
@@ -208,11 +209,6 @@ fn hash(parts: &[&[u8]]) -> Sha256 {
     let mut hash = Sha256::new();
     parts.iter().for_each(|part| add(&mut hash, part));
     hash
-}
-
-fn add(hash: &mut Sha256, part: &[u8]) {
-    hash.update((part.len() as u64).to_be_bytes());
-    hash.update(part);
 }
 
 #[cfg(test)]

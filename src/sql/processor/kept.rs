@@ -56,15 +56,18 @@ impl Kind {
 /// The key of an entry: `<bucket>|<kind>|<name>`; long names are kept as their hash.
 pub(super) fn key(kind: Kind, name: &[&str]) -> Vec<u8> {
     let mut hash = Sha256::new();
-    for part in name {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
-    }
+    name.iter().for_each(|part| add(&mut hash, part.as_bytes()));
     let hash = hash.finalize();
     let bucket = hash.iter().take(2).fold(0_i64, |bucket, byte| (bucket << 8) | i64::from(*byte)) % BUCKETS;
     let mut key = format!("{bucket:03x}|{}|", kind.letter()).into_bytes();
     key.extend(hash.iter().take(16));
     key
+}
+
+/// Adds one of several parts to a hash, so that it matters where one ends.
+pub(super) fn add(hash: &mut Sha256, part: &[u8]) {
+    hash.update((part.len() as u64).to_be_bytes());
+    hash.update(part);
 }
 
 /// A partition's entries.

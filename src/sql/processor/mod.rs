@@ -242,7 +242,7 @@ impl QueryProcessor {
                 let answers = &mut self.answers;
                 let identify = |statement: &StatementLineage| {
                     let span = is_script(&answer.statements).then_some(statement.span);
-                    let JobText { fingerprint, text } = job_text(answers, text, span, &event);
+                    let JobText { fingerprint, text } = job_text(answers, &shaped, span);
                     Maker { fingerprint, text }
                 };
                 sitting.follow(&answer.statements, identify, &mut effects);
@@ -282,7 +282,7 @@ impl QueryProcessor {
         let text_of = |flow: &Effect| match &flow.maker {
             Some(maker) => JobText { fingerprint: maker.fingerprint.clone(), text: maker.text.clone() },
             None if text.is_empty() => facts::connecting(flow),
-            None => job_text(answers, text, flow.span, &event),
+            None => job_text(answers, &shaped, flow.span),
         };
         let redacted = normalised.as_ref().filter(|_| !config.keep_literals);
         let definition = match (redacted, is_script(&answer.statements)) {
@@ -348,9 +348,10 @@ fn is_script(statements: &[StatementLineage]) -> bool {
 }
 
 /// What a statement's job is called and reads: its text without literals.
-fn job_text(answers: &mut Answers, text: &str, span: Option<(usize, usize)>, event: &QueryEvent<'_>) -> JobText {
-    let part = span.and_then(|(from, to)| text.get(from..to)).unwrap_or(text);
-    JobText::of(&answers.normalised(&Shaped::new(part, event.dialect)))
+fn job_text(answers: &mut Answers, whole: &Shaped<'_>, span: Option<(usize, usize)>) -> JobText {
+    let part = span.and_then(|(from, to)| whole.text.get(from..to));
+    let part = part.map(|part| Shaped::new(part, whole.dialect));
+    JobText::of(&answers.normalised(part.as_ref().unwrap_or(whole)))
 }
 
 /// What the job of a query is called, and reads: as [`QueryProcessor`] has it for a text of one statement.

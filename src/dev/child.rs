@@ -113,15 +113,16 @@ impl Guarded {
         self.wait()
     }
 
-    /// Asks `ready` until it says yes; fails early if the server ends.
-    pub fn wait_ready(&mut self, limit: Duration, ready: &mut dyn FnMut() -> bool) -> Result<(), String> {
+    /// Asks `ready`, with the server's process id, until it says yes; fails early if the server ends, which is looked at
+    /// first: what answers in place of a server that could not start is somebody else's.
+    pub fn wait_ready(&mut self, limit: Duration, ready: &mut dyn FnMut(u32) -> bool) -> Result<(), String> {
         let started = Instant::now();
         loop {
-            if ready() {
-                return Ok(());
-            }
             if let Ok(Some(status)) = self.ended() {
                 return Err(format!("{} ended with {status}; its log ends:\n{}", self.name, self.log_tail()));
+            }
+            if self.pid().is_some_and(&mut *ready) {
+                return Ok(());
             }
             if started.elapsed() > limit {
                 let seconds = limit.as_secs();
@@ -208,7 +209,7 @@ mod tests {
             user: None,
         })
         .unwrap();
-        let error = child.wait_ready(Duration::from_secs(20), &mut || false).unwrap_err();
+        let error = child.wait_ready(Duration::from_secs(20), &mut |_| false).unwrap_err();
         assert!(error.contains("broken ended with exit status: 3") && error.contains("no such option"), "{error}");
     }
 }

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use super::DevError;
 use super::child::{Guarded, Launch};
 use super::maven::{self, Artifact};
-use super::{DevError, ports};
+use super::ports::Ports;
 
 const VERSION: &str = "4.1.0";
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -17,9 +18,10 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 /// A running Kafka.
 #[derive(Debug)]
 pub struct KafkaServer {
-    port: u16,
+    /// For clients and for the controller.
+    ports: Ports<2>,
     /// Port of the listener that tells its clients to come by a proxy.
-    proxied: Option<u16>,
+    proxied: Option<Ports<1>>,
     folder: PathBuf,
     jars: PathBuf,
     child: Guarded,
@@ -34,35 +36,29 @@ impl KafkaServer {
         let artifact = |name| Artifact { group: "org.apache.kafka", name, version: VERSION, alone: false };
         let artifacts = ["kafka_2.13", "kafka-tools"].map(artifact);
         let jars = maven::fetch(cache, &format!("kafka-{VERSION}"), &artifacts)?;
-        let [port, controller] = ports::pick(&folder.join("ports"))?;
-        let behind = match proxy {
-            Some(proxy) => {
-                let [port] = ports::pick(&folder.join("proxied-port"))?;
-                Some(Proxied { port, proxy })
-            }
-            None => None,
-        };
+        let ports = Ports::pick(&folder.join("ports"))?;
+        let proxied = proxy.map(|_| Ports::pick(&folder.join("proxied-port"))).transpose()?;
         let properties = folder.join("server.properties");
-        fs::write(&properties, server_properties(folder, port, controller, behind.as_ref()))
+        let behind = proxied.as_ref().map(Ports::numbers).zip(proxy);
+        fs::write(&properties, server_properties(folder, ports.numbers(), behind))
             .map_err(|e| DevError::io("write", &properties, e))?;
         if !folder.join("data/meta.properties").exists() {
             format_storage(folder, &jars, &properties)?;
         }
         let child = launch(folder, &jars)?;
-        let proxied = behind.map(|behind| behind.port);
-        let mut server = Self { port, proxied, folder: folder.to_owned(), jars, child };
+        let mut server = Self { ports, proxied, folder: folder.to_owned(), jars, child };
         server.wait_ready()?;
         Ok(server)
     }
 
     /// `host:port` for clients.
     pub fn bootstrap_servers(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("127.0.0.1:{}", self.ports.numbers()[0])
     }
 
     /// Port that a proxy has to connect to, if the broker was started for one.
     pub(super) fn proxied_port(&self) -> Option<u16> {
-        self.proxied
+        self.proxied.as_ref().map(|ports| ports.numbers()[0])
     }
 
     /// Process id of the broker.
@@ -93,9 +89,9 @@ impl KafkaServer {
     }
 
     fn wait_ready(&mut self) -> Result<(), DevError> {
-        let port = self.port;
+        let [port, _] = self.ports.numbers();
         self.child
-            .wait_ready(START_LIMIT, &mut || answers(port).unwrap_or(false))
+            .wait_ready(START_LIMIT, &mut |_| answers(port).unwrap_or(false))
             .map_err(|message| DevError::NotReady { server: "kafka", message })
     }
 }
@@ -149,15 +145,11 @@ fn answers(port: u16) -> std::io::Result<bool> {
     Ok(reply[4..] == correlation)
 }
 
-/// A listener at `port` whose clients are told to come by `proxy`.
-struct Proxied {
-    port: u16,
-    proxy: u16,
-}
-
-fn server_properties(folder: &Path, port: u16, controller: u16, behind: Option<&Proxied>) -> String {
-    let (listener, advertised) = behind.map_or_else(Default::default, |behind| {
-        (format!(",PROXIED://127.0.0.1:{}", behind.port), format!(",PROXIED://127.0.0.1:{}", behind.proxy))
+/// `behind` is the port of a second listener, and of the proxy by which its clients are told to come.
+fn server_properties(folder: &Path, ports: [u16; 2], behind: Option<([u16; 1], u16)>) -> String {
+    let [port, controller] = ports;
+    let (listener, advertised) = behind.map_or_else(Default::default, |([port], proxy)| {
+        (format!(",PROXIED://127.0.0.1:{port}"), format!(",PROXIED://127.0.0.1:{proxy}"))
     });
     format!(
         "process.roles=broker,controller

@@ -12,7 +12,8 @@ use sha2::{Digest, Sha256};
 
 use super::child::{Guarded, Launch};
 use super::maven::{self, Artifact};
-use super::{DevError, kafka, ports};
+use super::ports::Ports;
+use super::{DevError, kafka};
 
 const START_LIMIT: Duration = Duration::from_secs(180);
 const PROGRAM: &str = include_str!("metastore/Metastore.java");
@@ -42,7 +43,7 @@ impl Default for MetastoreOptions {
 /// A running metastore.
 #[derive(Debug)]
 pub struct MetastoreServer {
-    port: u16,
+    ports: Ports<1>,
     folder: PathBuf,
     jars: PathBuf,
     child: Guarded,
@@ -61,20 +62,20 @@ impl MetastoreServer {
         }
         kafka::java()?;
         let jars = jars(&cache)?;
-        let [port] = ports::pick(&folder.join("ports"))?;
+        let ports = Ports::pick(&folder.join("ports"))?;
         for (name, text) in [("Metastore.java", PROGRAM), ("log4j2.properties", LOGGING)] {
             let path = folder.join(name);
             fs::write(&path, text).map_err(|e| DevError::io("write", &path, e))?;
         }
-        let child = launch(&folder, &jars, port, options)?;
-        let mut server = Self { port, folder, jars, child };
+        let child = launch(&folder, &jars, &ports, options)?;
+        let mut server = Self { ports, folder, jars, child };
         server.wait_ready()?;
         Ok(server)
     }
 
     /// `thrift://host:port` for clients.
     pub fn address(&self) -> String {
-        format!("thrift://127.0.0.1:{}", self.port)
+        format!("thrift://127.0.0.1:{}", self.ports.numbers()[0])
     }
 
     /// Stops it cleanly.
@@ -90,14 +91,14 @@ impl MetastoreServer {
     /// # Errors
     /// As [`MetastoreServer::start`].
     pub fn restart(&mut self, options: MetastoreOptions) -> Result<(), DevError> {
-        self.child = launch(&self.folder, &self.jars, self.port, options)?;
+        self.child = launch(&self.folder, &self.jars, &self.ports, options)?;
         self.wait_ready()
     }
 
     fn wait_ready(&mut self) -> Result<(), DevError> {
-        let port = self.port;
+        let [port] = self.ports.numbers();
         self.child
-            .wait_ready(START_LIMIT, &mut || TcpStream::connect(("127.0.0.1", port)).is_ok())
+            .wait_ready(START_LIMIT, &mut |_| TcpStream::connect(("127.0.0.1", port)).is_ok())
             .map_err(|message| DevError::NotReady { server: "hive metastore", message })
     }
 }
@@ -125,7 +126,7 @@ fn pinned(line: &str) -> Option<(Artifact<'_>, &str)> {
     Some((Artifact { group, name, version, alone: true }, sha256))
 }
 
-fn launch(folder: &Path, jars: &Path, port: u16, options: MetastoreOptions) -> Result<Guarded, DevError> {
+fn launch(folder: &Path, jars: &Path, ports: &Ports<1>, options: MetastoreOptions) -> Result<Guarded, DevError> {
     let mut args: Vec<String> = ["-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"].map(str::to_owned).to_vec();
     // Hive of that age looks into classes of the platform.
     for package in ["java.lang", "java.util", "java.net", "java.util.concurrent", "java.nio", "java.util.regex"] {
@@ -134,6 +135,7 @@ fn launch(folder: &Path, jars: &Path, port: u16, options: MetastoreOptions) -> R
     args.push(format!("-Dlog4j.configurationFile={}", folder.join("log4j2.properties").display()));
     args.extend(["-cp".to_owned(), format!("{}/*", jars.display())]);
     args.push(folder.join("Metastore.java").display().to_string());
+    let [port] = ports.numbers();
     args.extend([port.to_string(), folder.display().to_string()]);
     args.push(if options.framed { "framed" } else { "buffered" }.to_owned());
     args.push(options.seconds_to_live.to_string());

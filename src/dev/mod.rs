@@ -72,9 +72,7 @@ impl Stack {
 
     /// The same; with the port of a proxy, Kafka has a second listener for it.
     fn throw_away_behind(servers: Servers, cache: &Path, kafka_proxy: Option<u16>) -> Result<Self, DevError> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("tributary-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let folder = std::env::temp_dir().join(name);
+        let folder = new_folder()?;
         let cache = std::path::absolute(cache).map_err(|e| DevError::io("find", cache, e))?;
         let thrown_away = ThrownAway(folder.clone());
         Self::start_in(servers, &folder, &cache, Durability::ThrownAway, Some(thrown_away), kafka_proxy)
@@ -119,6 +117,20 @@ impl Stack {
     /// Postgres, to be hurt.
     pub fn postgres(&mut self) -> Option<&mut PostgresServer> {
         self.postgres.as_mut()
+    }
+}
+
+/// A folder that was not there: a process of the same id may have left one.
+fn new_folder() -> Result<PathBuf, DevError> {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let name = format!("tributary-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let folder = std::env::temp_dir().join(name);
+        match fs::create_dir(&folder) {
+            Ok(()) => return Ok(folder),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(DevError::io("create", &folder, error)),
+        }
     }
 }
 

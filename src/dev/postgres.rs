@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +12,8 @@ use sha2::{Digest, Sha256};
 
 use super::child::{Guarded, Launch};
 use super::maven::{self, Artifact};
-use super::{DevError, Durability, ports};
+use super::ports::Ports;
+use super::{DevError, Durability};
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 const USER: &str = "tributary";
@@ -37,7 +37,7 @@ const MAVEN_JARS: [(&str, &str, &str); 2] = [
 pub struct PostgresServer {
     folder: PathBuf,
     binaries: PathBuf,
-    port: u16,
+    ports: Ports<1>,
     password: String,
     user: Option<(u32, u32)>,
     durability: Durability,
@@ -54,20 +54,20 @@ impl PostgresServer {
             chown(&folder, Some(uid), Some(gid)).map_err(|e| DevError::io("hand over", &folder, e))?;
         }
         let binaries = find_binaries(cache, user.is_some())?;
-        let [port] = ports::pick(&folder.join("ports"))?;
+        let ports = Ports::pick(&folder.join("ports"))?;
         let password = password(&folder.join("password"), user)?;
         if !folder.join("data/PG_VERSION").exists() {
             init(&folder, &binaries, user)?;
         }
-        let child = launch(&folder, &binaries, port, user, durability)?;
-        let mut server = Self { folder, binaries, port, password, user, durability, child };
+        let child = launch(&folder, &binaries, &ports, user, durability)?;
+        let mut server = Self { folder, binaries, ports, password, user, durability, child };
         server.wait_ready()?;
         Ok(server)
     }
 
     /// URL with user and password.
     pub fn database_url(&self) -> String {
-        self.database_url_by(self.port)
+        self.database_url_by(self.port())
     }
 
     /// The same by the port of a proxy.
@@ -76,7 +76,8 @@ impl PostgresServer {
     }
 
     pub(super) fn port(&self) -> u16 {
-        self.port
+        let [port] = self.ports.numbers();
+        port
     }
 
     /// Process id of the postmaster.
@@ -97,14 +98,14 @@ impl PostgresServer {
 
     /// Starts the server again, on the same port with the same data, after it has ended.
     pub fn restart(&mut self) -> Result<(), DevError> {
-        self.child = launch(&self.folder, &self.binaries, self.port, self.user, self.durability)?;
+        self.child = launch(&self.folder, &self.binaries, &self.ports, self.user, self.durability)?;
         self.wait_ready()
     }
 
     fn wait_ready(&mut self) -> Result<(), DevError> {
-        let port = self.port;
+        let status = self.folder.join("data/postmaster.pid");
         self.child
-            .wait_ready(START_LIMIT, &mut || accepts(port).unwrap_or(false))
+            .wait_ready(START_LIMIT, &mut |pid| fs::read_to_string(&status).is_ok_and(|text| is_ready(&text, pid)))
             .map_err(|message| DevError::NotReady { server: "postgres", message })
     }
 }
@@ -247,7 +248,7 @@ fn init(folder: &Path, binaries: &Path, user: Option<(u32, u32)>) -> Result<(), 
 fn launch(
     folder: &Path,
     binaries: &Path,
-    port: u16,
+    ports: &Ports<1>,
     user: Option<(u32, u32)>,
     durability: Durability,
 ) -> Result<Guarded, DevError> {
@@ -255,6 +256,7 @@ fn launch(
         Durability::Kept => "on",
         Durability::ThrownAway => "off",
     };
+    let [port] = ports.numbers();
     let settings = [
         format!("port={port}"),
         "listen_addresses=127.0.0.1".to_owned(),
@@ -272,18 +274,12 @@ fn launch(
     Guarded::start(&launch).map_err(|e| DevError::io("start postgres in", folder, e))
 }
 
-/// Whether the server takes connections: it answers a StartupMessage (protocol 3.0) with an authentication request.
-fn accepts(port: u16) -> std::io::Result<bool> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    let body = format!("user\0{USER}\0database\0postgres\0\0");
-    let mut message = (8 + body.len() as u32).to_be_bytes().to_vec();
-    message.extend(196_608_u32.to_be_bytes());
-    message.extend(body.as_bytes());
-    stream.write_all(&message)?;
-    let mut kind = [0];
-    stream.read_exact(&mut kind)?;
-    Ok(kind == *b"R")
+/// Whether `postmaster.pid` says that the server of this process id takes connections, which `pg_ctl start` waits for too: the
+/// first line is the process id, the eighth the state (PostgreSQL's `utils/pidfile.h`). After a crash the file of the last
+/// server is still there.
+fn is_ready(postmaster_pid: &str, pid: u32) -> bool {
+    let mut lines = postmaster_pid.lines().map(str::trim);
+    lines.next() == Some(pid.to_string().as_str()) && lines.nth(6) == Some("ready")
 }
 
 #[cfg(test)]
@@ -301,5 +297,14 @@ mod tests {
         assert_eq!(moved, reachable_folder(&open.join("postgres")), "the same folder moves to the same place");
         fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
         assert_eq!(reachable_folder(&open.join("postgres")), open.join("postgres"));
+    }
+
+    #[test]
+    fn only_the_servers_own_word_counts() {
+        let file = |state: &str| format!("417\n/d/data\n1764331000\n23456\n\n127.0.0.1\n   5432001\t\t12\n{state}\n");
+        assert!(is_ready(&file("ready   "), 417));
+        assert!(!is_ready(&file("starting"), 417));
+        assert!(!is_ready(&file("ready   "), 41), "the file of a server that has ended");
+        assert!(!is_ready("417\n/d/data\n", 417), "half written");
     }
 }

@@ -5,12 +5,12 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use tributary::dev::{Servers, Stack, free_address};
 use tributary::kafka::{KafkaConfig, OutgoingRecord, Producer};
 
+use super::OwnKafka;
 use super::events::Event;
 
 /// Everything between the raw topics and Postgres.
@@ -30,7 +30,7 @@ pub struct Site {
     pub stack: Stack,
     folder: tempfile::TempDir,
     /// Declared last: the servers are gone when the next test gets its turn.
-    _turn: MutexGuard<'static, ()>,
+    _turn: OwnKafka,
 }
 
 impl Site {

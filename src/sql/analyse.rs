@@ -52,7 +52,8 @@ pub(super) fn analyse_by(
     options: &Options,
 ) -> (Vec<StatementLineage>, Relied) {
     let pieces = front::pieces(text, dialect, &options.limits);
-    let several = pieces.len() > 1 || pieces.iter().any(|piece| matches!(piece.body, front::Body::Block { .. }));
+    let several = pieces.len() > 1
+        || pieces.iter().any(|piece| matches!(piece.body, front::Body::Block { .. } | front::Body::Rows { .. }));
     let mut lineages = Vec::with_capacity(pieces.len());
     let mut binder = Binder::new(dialect, session, catalog, options);
     let mut told = 0;

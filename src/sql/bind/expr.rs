@@ -1,15 +1,13 @@
 //! Expressions: the base columns whose values flow into one.
 
 use sqlparser::ast::{
-    AccessExpr, BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, Ident, InTarget, JsonPathElem, ObjectName, ObjectNamePart, OneOrManyWithParens, OrderByExpr,
-    Query, Subscript, Value, WindowSpec, WindowType,
+    AccessExpr, BinaryOperator, Expr, Ident, InTarget, JsonPathElem, ObjectName, ObjectNamePart, OneOrManyWithParens,
+    OrderByExpr, Query, Subscript, Value, WindowSpec,
 };
 
 use crate::sql::types::Dialect;
 
 use super::Binder;
-use super::functions::{self, Kind};
 use super::names::Sym;
 use super::scope::{Scope, positional};
 use super::sources::{Gathered, How, Sources};
@@ -25,7 +23,7 @@ impl Binder<'_> {
         out.finish()
     }
 
-    fn identifier(&mut self, ident: &Ident, scope: &Scope<'_>) -> Option<Sources> {
+    pub(super) fn identifier(&mut self, ident: &Ident, scope: &Scope<'_>) -> Option<Sources> {
         let name = self.names.fold(ident);
         if ident.quote_style.is_none()
             && let Some(position) = positional(&ident.value)
@@ -225,7 +223,7 @@ impl Binder<'_> {
     }
 
     /// `t.*` as a value: everything that `t` offers.
-    fn qualified_star(&mut self, name: &ObjectName, scope: &Scope<'_>, how: How, out: &mut Gathered) {
+    pub(super) fn qualified_star(&mut self, name: &ObjectName, scope: &Scope<'_>, how: How, out: &mut Gathered) {
         if how == How::Skip {
             return;
         }
@@ -293,7 +291,7 @@ impl Binder<'_> {
         let mut idents: Vec<Ident> = match root {
             Expr::Identifier(ident) => vec![ident.clone()],
             Expr::CompoundIdentifier(idents) => idents.clone(),
-            _ => Vec::new(),
+            _ => self.bound_row(root).into_vec(),
         };
         let mut rest = chain;
         if !idents.is_empty() {
@@ -353,110 +351,12 @@ impl Binder<'_> {
         self.order_by(&spec.order_by, scope, how, out);
     }
 
-    fn named_window(&mut self, name: &Ident, scope: &Scope<'_>, how: How, out: &mut Gathered) {
+    pub(super) fn named_window(&mut self, name: &Ident, scope: &Scope<'_>, how: How, out: &mut Gathered) {
         let key = self.names.fold_key(name);
         let sources = scope.windows.iter().find(|(window, _)| *window == key).map(|(_, sources)| sources.clone());
         if let Some(sources) = sources {
             self.add(&sources, how, out);
         }
-    }
-
-    fn function(&mut self, function: &Function, scope: &Scope<'_>, how: How, out: &mut Gathered) {
-        let name = match function.name.0.last() {
-            Some(ObjectNamePart::Identifier(ident)) => ident.value.as_str(),
-            _ => "",
-        };
-        let kind = functions::kind(name);
-        let inner = match kind {
-            _ if how <= How::Conditional => how,
-            Kind::Aggregate => How::Aggregation,
-            _ => how.computed(),
-        };
-        // A method on a value or column: `a.b.f(x)` in ClickHouse's and Oracle's object style is not followed.
-        match &function.args {
-            FunctionArguments::None => {}
-            FunctionArguments::Subquery(query) => self.subquery(query, scope, inner, out),
-            FunctionArguments::List(list) => {
-                let last = list.args.len().saturating_sub(1);
-                self.higher_order += usize::from(kind == Kind::HigherOrder);
-                for (nth, arg) in list.args.iter().enumerate() {
-                    let arg_how = if kind == Kind::Choice && nth == 0 { How::Conditional.min(inner) } else { inner };
-                    if kind == Kind::DateUnit && last > 0 && (nth == 0 || nth == last) && is_unit(arg) {
-                        continue;
-                    }
-                    if kind == Kind::Dictionary && nth == 0 && self.dictionary(arg) {
-                        continue;
-                    }
-                    self.function_arg(arg, name, scope, arg_how, out);
-                }
-                self.higher_order -= usize::from(kind == Kind::HigherOrder);
-                for clause in &list.clauses {
-                    match clause {
-                        FunctionArgumentClause::OrderBy(by) => self.order_by(by, scope, How::Window.min(inner), out),
-                        FunctionArgumentClause::Where(expr) | FunctionArgumentClause::Limit(expr) => {
-                            self.expr(expr, scope, How::Conditional.min(inner), out);
-                        }
-                        FunctionArgumentClause::Having(bound) => {
-                            self.expr(&bound.1, scope, How::Conditional.min(inner), out);
-                        }
-                        _ => {}
-                    }
-                }
-            }
-        }
-        if let FunctionArguments::List(list) = &function.parameters {
-            for arg in &list.args {
-                self.function_arg(arg, name, scope, inner, out);
-            }
-        }
-        self.order_by(&function.within_group, scope, inner, out);
-        if let Some(filter) = &function.filter {
-            self.expr(filter, scope, How::Conditional.min(inner), out);
-        }
-        match &function.over {
-            None => {}
-            Some(WindowType::WindowSpec(spec)) => self.window_spec(spec, scope, How::Window.min(inner), out),
-            Some(WindowType::NamedWindow(name)) => self.named_window(name, scope, How::Window.min(inner), out),
-        }
-    }
-
-    fn function_arg(&mut self, arg: &FunctionArg, function: &str, scope: &Scope<'_>, how: How, out: &mut Gathered) {
-        let arg = match arg {
-            FunctionArg::Named { arg, .. } | FunctionArg::ExprNamed { arg, .. } | FunctionArg::Unnamed(arg) => arg,
-        };
-        match arg {
-            FunctionArgExpr::Expr(expr) => self.expr(expr, scope, how, out),
-            FunctionArgExpr::QualifiedWildcard(name) => {
-                if !counts(function) {
-                    self.qualified_star(name, scope, how, out);
-                }
-            }
-            FunctionArgExpr::Wildcard | FunctionArgExpr::WildcardWithOptions(_) => {
-                if !counts(function) && how != How::Skip {
-                    for item in &scope.items {
-                        let relation = std::rc::Rc::clone(&item.relation);
-                        let sources = relation.all_sources(&mut self.names);
-                        self.add(&sources, how, out);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Reads the dictionary that the first argument names.
-    fn dictionary(&mut self, arg: &FunctionArg) -> bool {
-        let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg else { return false };
-        let written = match expr {
-            Expr::Value(value) => match &value.value {
-                Value::SingleQuotedString(text) => self.names.written_text(text),
-                _ => return false,
-            },
-            Expr::Identifier(ident) => self.names.written(&ObjectName::from(ident.clone())),
-            Expr::CompoundIdentifier(idents) => self.names.written(&ObjectName::from(idents.clone())),
-            _ => return false,
-        };
-        self.read_written(written);
-        true
     }
 
     /// The last name of an expression that hands a column on, by which an unnamed select item is known.
@@ -484,22 +384,4 @@ impl Binder<'_> {
             _ => None,
         }
     }
-}
-
-fn is_unit(arg: &FunctionArg) -> bool {
-    match arg {
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(ident))) => {
-            ident.quote_style.is_none() && functions::is_date_unit(&ident.value)
-        }
-        // WEEK(MONDAY)
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Function(function))) => {
-            function.to_string().to_ascii_lowercase().starts_with("week(")
-        }
-        _ => false,
-    }
-}
-
-/// Whether a function counts rows, whatever is in them.
-fn counts(function: &str) -> bool {
-    ["count", "count_big", "countif", "approx_count"].iter().any(|name| function.eq_ignore_ascii_case(name))
 }

@@ -330,6 +330,9 @@ impl Binder<'_> {
                 cte.used = true;
                 return (None, Rc::clone(&cte.relation));
             }
+            if let Some(relation) = self.row_table(key) {
+                return (None, relation);
+            }
         }
         let written = self.names.written(name);
         self.read_written(written)

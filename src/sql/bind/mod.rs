@@ -19,6 +19,7 @@
 //!
 //! Work is counted in steps; a statement that needs more than its share ends with what it has, and says so.
 
+mod calls;
 mod clauses;
 mod ddl;
 mod dml;
@@ -34,6 +35,7 @@ mod pipe;
 mod pivot;
 mod query;
 mod relation;
+mod rows;
 mod scope;
 mod select;
 mod settings;
@@ -60,6 +62,7 @@ use crate::sql::types::{Catalog, ColumnDef, Dialect, Transformation};
 pub(in crate::sql) use names::Relied;
 use names::{ColumnId, Names, Sym, TableId};
 use relation::Relation;
+use rows::Row;
 use sources::Sources;
 
 /// A common table expression in sight.
@@ -117,6 +120,8 @@ pub(in crate::sql) struct Binder<'a> {
     cte_base: usize,
     /// Keys of lambda parameters and variables in sight.
     locals: Vec<Sym>,
+    /// Named rows in sight, the innermost last.
+    rows: Vec<Row>,
     /// Inside of how many functions that take lambdas.
     higher_order: usize,
     steps: usize,
@@ -153,6 +158,7 @@ impl<'a> Binder<'a> {
             ctes: Vec::new(),
             cte_base: 0,
             locals: Vec::new(),
+            rows: Vec::new(),
             higher_order: 0,
             steps: 0,
             depth: 0,

@@ -147,6 +147,9 @@ impl Binder<'_> {
         if self.is_pseudo_column(name) {
             return None;
         }
+        if let Some(found) = self.whole_row(key) {
+            return Some(found);
+        }
         // A schema that does not have it may be an old one.
         let mut visible = scope.items.iter().filter(|item| item.visible);
         if let (Some(FromItem { table: Some(table), .. }), None) = (visible.next(), visible.next()) {
@@ -183,6 +186,9 @@ impl Binder<'_> {
                 return self.item_column(item, &parts[qualifier..]);
             }
             level = at.parent;
+        }
+        if let Some(found) = self.row_column(&parts) {
+            return found;
         }
         // No such item: a column and a path inside it, where the dialect writes paths so.
         let paths = !matches!(

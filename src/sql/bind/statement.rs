@@ -47,12 +47,16 @@ impl Binder<'_> {
                     out.push(lineage);
                 }
                 self.in_body += body;
-                let depth = self.depth;
-                for inner in pieces {
-                    self.piece(inner, out);
-                    self.depth = depth;
-                }
+                self.inner(pieces, out);
                 self.in_body -= body;
+                self.leave();
+            }
+            Body::Rows { names, of, pieces } => {
+                if out.len() >= self.options.limits.statements || !self.enter() {
+                    out.push(failed(piece, StatementKind::Other, "too many statements, or nested too deep".to_owned()));
+                    return;
+                }
+                self.rows(piece, names, of, pieces, out);
                 self.leave();
             }
             Body::Failed { kind, reason, reads, writes } => {
@@ -81,6 +85,15 @@ impl Binder<'_> {
                 let lineage = self.finish(piece, *kind, Some(reason.clone()));
                 out.push(lineage);
             }
+        }
+    }
+
+    /// Binds the pieces inside of another one.
+    pub(super) fn inner(&mut self, pieces: &[Piece], out: &mut Vec<StatementLineage>) {
+        let depth = self.depth;
+        for inner in pieces {
+            self.piece(inner, out);
+            self.depth = depth;
         }
     }
 

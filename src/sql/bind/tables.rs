@@ -60,8 +60,14 @@ impl Binder<'_> {
             self.push(scope, alias, table, relation);
             return;
         }
+        if matches!(last.as_str(), "openquery" | "openrowset" | "opendatasource" | "external_query") {
+            self.note("what another server is asked for");
+        }
         let mut out = Gathered::default();
         self.function_args(args, scope, &mut out);
+        if let Some(column) = self.method_receiver(name, &["nodes"], scope) {
+            out.add(&column, How::Transformation);
+        }
         let value = out.finish();
         let relation = self.function_relation(&last, args, alias, &value, ordinality);
         let known_by = match alias {
@@ -274,7 +280,11 @@ impl Binder<'_> {
                 let value = out.finish();
                 let items = columns.iter().map(|column| self.made_column(&column.name, value.clone())).collect();
                 let relation = self.with_alias_columns(Rc::new(Relation::new(items)), alias.as_ref());
-                self.push(scope, alias.as_ref(), None, relation);
+                let key = match alias {
+                    Some(alias) => self.names.fold_key(&alias.name),
+                    None => self.names.intern("xmltable"),
+                };
+                scope.items.push(FromItem::new(Some(key), None, relation));
             }
             TableFactor::Pivot { table, aggregate_functions, value_column, value_source, alias, .. } => {
                 let input = self.input_of(scope, table);

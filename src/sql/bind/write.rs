@@ -111,10 +111,12 @@ impl Binder<'_> {
             let joins = self.answer.joins.len();
             let base = std::mem::replace(&mut self.cte_base, self.ctes.len());
             let locals = std::mem::take(&mut self.locals);
+            let rows = std::mem::take(&mut self.rows);
             let want = std::mem::replace(&mut self.want_columns, true);
             let relation = self.query(&query, None);
             self.want_columns = want;
             self.locals = locals;
+            self.rows = rows;
             self.cte_base = base;
             self.answer.inputs.truncate(inputs);
             self.answer.indirect.truncate(indirect);

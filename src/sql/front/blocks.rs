@@ -6,7 +6,7 @@ use sqlparser::tokenizer::Token;
 use super::super::types::Dialect;
 use super::script::{BLOCKS, Script};
 use super::tokens::{as_word, is};
-use super::{Piece, batch};
+use super::{Piece, batch, rows};
 
 impl Script<'_> {
     /// BEGIN of a transaction.
@@ -159,14 +159,26 @@ impl Script<'_> {
             self.condition(out, |script, at| batch::starts(script.tokens.get(at)));
             return self.one(out);
         }
+        let mut rows = None;
         if !body.iter().any(|word| self.next_is(0, word)) {
+            let start = self.at;
+            let mut read = Vec::new();
             self.at += 1;
-            self.condition(out, |script, at| {
+            self.condition(&mut read, |script, at| {
                 at < script.end && body.iter().any(|word| is(script.tokens.get(at), word))
             });
+            rows = rows::over(self, start, self.at, &mut read);
+            out.append(&mut read);
         }
         self.at += 1;
-        self.body(out);
+        match rows {
+            Some(rows) => {
+                let mut pieces = Vec::new();
+                self.body(&mut pieces);
+                out.push(rows.around(pieces));
+            }
+            None => self.body(out),
+        }
         if self.keyword(0) == Keyword::UNTIL {
             self.at += 1;
             self.condition(out, |script, at| script.is_keyword(at, Keyword::END));

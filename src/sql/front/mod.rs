@@ -20,6 +20,7 @@ mod plain;
 mod prepare;
 mod repair;
 mod routine;
+mod rows;
 mod script;
 #[cfg(test)]
 mod tests;
@@ -52,6 +53,15 @@ pub(in crate::sql) enum Body {
         /// The statements, in order.
         pieces: Vec<Piece>,
     },
+    /// Statements in which names stand for rows.
+    Rows {
+        /// The names.
+        names: Vec<Ident>,
+        /// What they are rows of.
+        of: RowsOf,
+        /// The statements, in order.
+        pieces: Vec<Piece>,
+    },
     /// Not read.
     Failed {
         /// By the first words.
@@ -63,6 +73,15 @@ pub(in crate::sql) enum Body {
         /// Names that seem to be written.
         writes: Vec<ObjectName>,
     },
+}
+
+/// What a named row is a row of.
+#[derive(Debug)]
+pub(in crate::sql) enum RowsOf {
+    /// A query that a loop goes over.
+    Query(Box<Query>),
+    /// A trigger's table.
+    Table(ObjectName),
 }
 
 /// Statements that the parser has no tree for.

@@ -108,7 +108,9 @@ fn repair_early(dialect: Dialect, tokens: &mut Vec<TokenWithSpan>) {
             repair::verbs(tokens);
             repair::bare_hints(tokens);
         }
-        Dialect::Trino | Dialect::Athena | Dialect::Ansi | Dialect::Spark | Dialect::Databricks | Dialect::BigQuery => {
+        Dialect::Trino | Dialect::Athena | Dialect::Ansi | Dialect::BigQuery => repair::table_arguments(tokens),
+        Dialect::Spark | Dialect::Databricks => {
+            repair::versions(tokens);
             repair::table_arguments(tokens);
         }
         Dialect::DuckDb => repair::prefix_aliases(tokens),

@@ -8,12 +8,15 @@ use super::dynamic::{self};
 use super::routine::{closing, query, reads};
 use super::script::{Script, parsed};
 use super::tokens::{as_word, is};
-use super::{Body, Extra, Piece, batch, parse};
+use super::{Body, Extra, Piece, batch, parse, rows};
 
 /// A statement that is no block.
 pub(super) fn statement(script: &mut Script<'_>, start: usize, end: usize, out: &mut Vec<Piece>) {
     let first = script.tokens.get(start).and_then(as_word).map_or(Keyword::NoKeyword, |word| word.keyword);
     dynamic::remember(script, start, end);
+    if script.routine {
+        rows::remember(script, start, end);
+    }
     match first {
         Keyword::SELECT | Keyword::WITH if script.routine && script.dialect() != Dialect::TSql => {
             if let Some((from, to)) = into_variables(&script.tokens, start, end) {

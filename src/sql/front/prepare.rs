@@ -47,7 +47,7 @@ fn templates(text: &str) -> String {
             }
         };
         // What never ends is no template.
-        let Some(length) = rest.find(close) else { break };
+        let Some(length) = rest[2..].find(close).map(|at| at + 2) else { break };
         let end = length + 2;
         let inside = rest[2..length].trim_matches(['-', ' ', '\n', '\t', '\r']);
         let name = if close == "}}" { template_name(inside) } else { String::new() };

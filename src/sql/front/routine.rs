@@ -8,7 +8,7 @@ use super::dynamic::{self, literal};
 use super::plain::into_variables;
 use super::script::{BLOCKS, Script, as_query};
 use super::tokens::{as_word, is};
-use super::{Body, Extra, Piece, batch, parse};
+use super::{Body, Extra, Piece, RowsOf, batch, parse, rows};
 
 /// CREATE or ALTER of something with a body. False: it is something else, nothing was consumed.
 pub(super) fn definition(script: &mut Script<'_>, out: &mut Vec<Piece>) -> bool {
@@ -55,6 +55,7 @@ pub(super) fn definition(script: &mut Script<'_>, out: &mut Vec<Piece>) -> bool 
     if statements && (script.dialect() != Dialect::Teradata || script.tokens[body].token != Token::LParen) {
         return false;
     }
+    let rows = if trigger { rows::changed(script.dialect(), &script.tokens[start + object..body]) } else { None };
     let mut pieces = Vec::new();
     let place = script.tokens[start].span.start;
     script.at = body;
@@ -100,6 +101,9 @@ pub(super) fn definition(script: &mut Script<'_>, out: &mut Vec<Piece>) -> bool 
         }
     };
     script.texts_of = texts;
+    if let Some((table, names)) = rows {
+        pieces = vec![script.piece(place, last, Body::Rows { names, of: RowsOf::Table(table), pieces })];
+    }
     let body = Body::Block { kind: StatementKind::Procedure, pieces };
     out.push(script.piece(place, last, body));
     true
@@ -184,7 +188,9 @@ fn body_of(script: &Script<'_>, from: usize, trigger: bool, named: bool) -> Opti
             Token::Word(word) if depth == 0 && word.quote_style.is_none() && at > from => match word.keyword {
                 Keyword::AS | Keyword::IS => {
                     let before = script.tokens.get(at - 1);
-                    let caller = is(before, "EXECUTE")
+                    let renamed = ["NEW", "OLD", "NEW_TABLE", "OLD_TABLE", "ROW", "TABLE"];
+                    let caller = trigger && renamed.iter().any(|word| is(before, word))
+                        || is(before, "EXECUTE")
                         || is(before, "EXEC")
                         || before.and_then(as_word).is_some_and(|word| word.value.starts_with('@'));
                     if !caller && at + 1 < script.end {
@@ -253,7 +259,13 @@ pub(super) fn dynamic(script: &mut Script<'_>, out: &mut Vec<Piece>) -> bool {
             let token = script.tokens[token].clone();
             let (prefix, exact) = dynamic::quotes(&token.token);
             let exact = exact && literal(&token.token) == Some(text.as_str());
-            let pieces = script.inner(&text, &token, prefix, exact);
+            let mut pieces = script.inner(&text, &token, prefix, exact);
+            // Outside of routines its result is the statement's.
+            if !script.routine && script.next_is(1, "IMMEDIATE") {
+                script.at = end.max(start + 1);
+                out.append(&mut pieces);
+                return true;
+            }
             Body::Block { kind: StatementKind::Call, pieces }
         }
         dynamic::Found::Unknown => Body::Extra(Extra::Opaque {

@@ -55,6 +55,8 @@ pub(super) struct Script<'a> {
     pub nesting: usize,
     /// Texts of variables, by their names in lower case.
     pub texts_of: HashMap<String, String>,
+    /// Queries of cursors, by their names in lower case.
+    pub cursors: HashMap<String, Vec<TokenWithSpan>>,
 }
 
 impl<'a> Script<'a> {
@@ -66,7 +68,19 @@ impl<'a> Script<'a> {
         texts: usize,
     ) -> Self {
         let end = tokens.len();
-        Self { source, effort, tokens, at: 0, end, routine, texts, blocks: 0, nesting: 0, texts_of: HashMap::new() }
+        Self {
+            source,
+            effort,
+            tokens,
+            at: 0,
+            end,
+            routine,
+            texts,
+            blocks: 0,
+            nesting: 0,
+            texts_of: HashMap::new(),
+            cursors: HashMap::new(),
+        }
     }
 
     /// All of the text, batch by batch.

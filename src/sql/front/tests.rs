@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::types::{Dialect, Limits, StatementKind};
-use super::{Body, Extra, Piece, Place, pieces};
+use super::{Body, Extra, Piece, Place, RowsOf, pieces};
 
 fn read(dialect: Dialect, text: &str) -> Vec<Piece> {
     pieces(text, dialect, &Limits::default())
@@ -33,6 +33,15 @@ fn shown(pieces: &[Piece]) -> Vec<String> {
                 out.push(format!("{kind:?} {}", names.join(",")).trim_end().to_owned());
             }
             Body::Extra(Extra::Opaque { note, .. }) => out.push(format!("opaque: {note}")),
+            Body::Rows { names, of, pieces } => {
+                let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+                out.push(match of {
+                    RowsOf::Query(query) => format!("{} of {query} {{", names.join(", ")),
+                    RowsOf::Table(table) => format!("{} of {table} {{", names.join(", ")),
+                });
+                out.extend(shown(pieces));
+                out.push("}".to_owned());
+            }
             Body::Block { pieces, .. } => {
                 out.push("{".to_owned());
                 out.extend(shown(pieces));
@@ -157,7 +166,7 @@ fn loops_and_cursors() {
     check(
         Dialect::Postgres,
         "DO $$ BEGIN FOR r IN SELECT a FROM s LOOP INSERT INTO t VALUES (r.a); END LOOP; WHILE true LOOP DELETE FROM u; EXIT; END LOOP; END $$",
-        &["{", "reads SELECT a FROM s", "INSERT INTO t VALUES (r.a)", "DELETE FROM u", "}"],
+        &["{", "r of SELECT a FROM s {", "INSERT INTO t VALUES (r.a)", "}", "DELETE FROM u", "}"],
     );
 }
 
@@ -177,7 +186,7 @@ fn dynamic_sql_that_is_known() {
     check(
         Dialect::BigQuery,
         "EXECUTE IMMEDIATE CONCAT('DELETE FROM t ', \"WHERE a = 1\") USING 1",
-        &["{", "DELETE FROM t WHERE a = 1", "}"],
+        &["DELETE FROM t WHERE a = 1"],
     );
 }
 
@@ -271,6 +280,13 @@ fn clauses_that_change_nothing_go() {
         if !expected.is_empty() {
             assert_eq!(found[0], expected, "{text}");
         }
+    }
+}
+
+#[test]
+fn templates_that_never_end_are_none() {
+    for text in ["{%}", "{#}", "{{}", "{{ a }", "SELECT 1 {%"] {
+        assert!(!read(Dialect::Snowflake, text).is_empty(), "{text}");
     }
 }
 

@@ -6,11 +6,13 @@ mod modifications;
 mod mutations;
 mod pipes;
 mod queries;
+mod rows;
 mod scripts;
 mod sessions;
 mod stars;
 mod tables;
 mod vendor_dialects;
+mod vendor_phrases;
 mod vendor_statements;
 
 use std::collections::HashMap;

@@ -18,13 +18,16 @@ mod relations;
 mod scalars;
 mod tables;
 mod tail;
+mod transforms;
 mod values;
+mod vendor;
 mod writes;
 
 pub(super) use self::phrases::prefix_aliases;
 pub(super) use self::relations::table_arguments;
 pub(super) use self::tables::bare_hints;
 pub(super) use self::values::shorten;
+pub(super) use self::vendor::versions;
 pub(super) use self::writes::verbs;
 
 /// A change; tells whether it changed anything.

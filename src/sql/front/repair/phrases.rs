@@ -5,15 +5,15 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::super::super::types::Dialect;
 use super::super::routine::closing;
-use super::super::tokens::{as_word, word};
-use super::pivots;
-use super::{behind, cut, keyword, make, may_go_on, one_of, outside, symbol, words};
+use super::super::tokens::as_word;
+use super::{behind, cut, keyword, make, may_go_on, one_of, outside, pivots, symbol, transforms, words};
 
 /// All rewritings.
 pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>, dialect: Dialect) -> bool {
     let mut changed = false;
     if dialect == Dialect::Teradata {
         changed |= teradata(tokens);
+        changed |= copied(tokens);
     }
     if keyword(tokens, 0) == Keyword::TABLE && tokens.len() > 1 {
         let place = tokens[0].clone();
@@ -28,7 +28,7 @@ pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>, dialect: Dialect) -> bool
     changed |= stars(tokens);
     changed |= rows_from(tokens);
     changed |= compound_assignment(tokens);
-    changed |= transforms(tokens);
+    changed |= transforms::transforms(tokens);
     changed |= replaced_where(tokens);
     changed |= pivots::pivots(tokens);
     changed |= pivots::pivot_columns(tokens);
@@ -111,6 +111,24 @@ fn teradata(tokens: &mut Vec<TokenWithSpan>) -> bool {
         at += 1;
     }
     changes > 0
+}
+
+/// CREATE TABLE t AS s WITH DATA.
+fn copied(tokens: &mut Vec<TokenWithSpan>) -> bool {
+    if keyword(tokens, 0) != Keyword::CREATE {
+        return false;
+    }
+    let Some(with) = outside(tokens, 1, |at| words(tokens, at, &["WITH", "DATA"])) else { return false };
+    let named = |at: &usize| as_word(&tokens[*at]).is_some() || symbol(tokens, *at, &Token::Period);
+    let from = with - (0..with).rev().take_while(named).take_while(|at| !one_of(tokens, *at, &["AS"])).count();
+    if from == with || !one_of(tokens, from - 1, &["AS"]) {
+        return false;
+    }
+    let place = tokens[from].clone();
+    let sign = |token: Token| TokenWithSpan { token, span: place.span };
+    tokens.insert(with, sign(Token::RParen));
+    tokens.splice(from..from, [sign(Token::LParen), make("SELECT", &place), sign(Token::Mul), make("FROM", &place)]);
+    true
 }
 
 /// LEFT|FULL|INNER UNION, STRICT, CORRESPONDING, BY NAME ON (…).
@@ -238,7 +256,7 @@ fn inserted_brackets(tokens: &mut Vec<TokenWithSpan>) -> bool {
     changed
 }
 
-/// (column).* and EXCEPT(t.column).
+/// (column).*, t.*::text and EXCEPT(t.column).
 fn stars(tokens: &mut Vec<TokenWithSpan>) -> bool {
     let mut changes = 0_usize;
     let mut at = 0;
@@ -256,6 +274,16 @@ fn stars(tokens: &mut Vec<TokenWithSpan>) -> bool {
                 changes += 1;
                 continue;
             }
+        }
+        // A row as text is made of what the row is.
+        if at > 0
+            && symbol(tokens, at, &Token::Mul)
+            && symbol(tokens, at - 1, &Token::Period)
+            && symbol(tokens, at + 1, &Token::DoubleColon)
+            && tokens.get(at + 2).and_then(as_word).is_some()
+        {
+            tokens.drain(at + 1..at + 3);
+            changes += 1;
         }
         if symbol(tokens, at, &Token::Mul)
             && one_of(tokens, at + 1, &["EXCEPT", "EXCLUDE"])
@@ -326,55 +354,6 @@ fn compound_assignment(tokens: &mut Vec<TokenWithSpan>) -> bool {
         at += 1;
     }
     changes > 0
-}
-
-/// SELECT TRANSFORM (a, b) USING 'script' AS (c, d): each result comes of all that goes in.
-fn transforms(tokens: &mut Vec<TokenWithSpan>) -> bool {
-    let Some(at) = (1..tokens.len()).find(|at| {
-        one_of(tokens, *at, &["TRANSFORM", "MAP", "REDUCE"])
-            && one_of(tokens, at - 1, &["SELECT"])
-            && symbol(tokens, at + 1, &Token::LParen)
-    }) else {
-        return false;
-    };
-    let end = closing(tokens, at + 1, tokens.len());
-    let Some(using) = outside(tokens, end, |at| one_of(tokens, at, &["USING"])) else { return false };
-    let from =
-        outside(tokens, using, |at| one_of(tokens, at, &["FROM", "WHERE", "GROUP", "CLUSTER", "SORT", "DISTRIBUTE"]))
-            .unwrap_or(tokens.len());
-    let names: Vec<TokenWithSpan> = match (using..from).find(|at| one_of(tokens, *at, &["AS"])) {
-        Some(found) if symbol(tokens, found + 1, &Token::LParen) => {
-            let close = closing(tokens, found + 1, from);
-            let mut names = Vec::new();
-            let mut first = true;
-            for token in &tokens[found + 2..close.saturating_sub(1).max(found + 2)] {
-                match token.token {
-                    Token::Comma => first = true,
-                    Token::Word(_) if first => {
-                        names.push(token.clone());
-                        first = false;
-                    }
-                    _ => {}
-                }
-            }
-            names
-        }
-        _ => vec![make("key", &tokens[at]), make("value", &tokens[at])],
-    };
-    let call = tokens[at + 1..end].to_vec();
-    let place = tokens[at].clone();
-    let mut out = Vec::new();
-    for (nth, name) in names.into_iter().take(100).enumerate() {
-        if nth > 0 {
-            out.push(TokenWithSpan { token: Token::Comma, span: place.span });
-        }
-        out.push(TokenWithSpan { token: word("transform_script"), span: place.span });
-        out.extend_from_slice(&call);
-        out.push(make("AS", &place));
-        out.push(name);
-    }
-    tokens.splice(at..from, out);
-    true
 }
 
 /// INSERT INTO t REPLACE WHERE condition SELECT …; INSERT … PARTITION (…) IF NOT EXISTS SELECT ….

@@ -12,7 +12,7 @@ use super::{behind, cut, keyword, level_end, make, one_of, outside, symbol};
 pub(super) fn statement(tokens: &[TokenWithSpan], texts: &[&str]) -> Option<usize> {
     (0..tokens.len()).find(|at| {
         one_of(tokens, *at, texts)
-            && !symbol(tokens, at + 1, &Token::LParen)
+            && (!symbol(tokens, at + 1, &Token::LParen) || one_of(tokens, at + 2, &["SELECT", "FROM", "WITH"]))
             && (*at == 0 || symbol(tokens, at - 1, &Token::LParen) || one_of(tokens, at - 1, &["AS", "FROM"]))
     })
 }

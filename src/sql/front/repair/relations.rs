@@ -1,14 +1,15 @@
 //! What stands in FROM, in words that the parser knows.
 
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
+use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::super::super::types::Dialect;
 use super::super::dynamic::literal;
 use super::super::routine::closing;
 use super::super::tokens::as_word;
 use super::{
-    behind, commas, cross_join, cut, keyword, level_end, make, may_go_on, one_of, outside, pivots, symbol, words,
+    behind, commas, cross_join, cut, keyword, level_end, make, may_go_on, one_of, outside, pivots, symbol, vendor,
+    words,
 };
 
 /// All rewritings.
@@ -20,18 +21,13 @@ pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>, dialect: Dialect) -> bool
     changed |= words_before(tokens, dialect);
     changed |= match dialect {
         Dialect::ClickHouse => using(tokens),
-        Dialect::DuckDb => unpivots(tokens),
+        Dialect::DuckDb => unpivots(tokens) | vendor::samples(tokens),
         Dialect::MySql => lists(tokens) | into_file(tokens),
-        Dialect::TSql => bulk(tokens),
+        Dialect::TSql => vendor::bulk(tokens),
+        Dialect::Teradata => vendor::operators(tokens),
         _ => false,
     };
     changed
-}
-
-/// A token that names a file as a table.
-fn file(text: &str, place: &TokenWithSpan) -> TokenWithSpan {
-    let word = Word { value: text.to_owned(), quote_style: Some('"'), keyword: Keyword::NoKeyword };
-    TokenWithSpan { token: Token::Word(word), span: place.span }
 }
 
 /// Where an expression that names a point in time ends: before a word that can be no part of it.
@@ -409,24 +405,4 @@ fn into_file(tokens: &mut Vec<TokenWithSpan>) -> bool {
     let Some(end) = outside(tokens, at, |at| one_of(tokens, at, &["FROM"])) else { return false };
     tokens.drain(at..end);
     true
-}
-
-/// OPENROWSET (BULK 'path', …) reads the file.
-fn bulk(tokens: &mut Vec<TokenWithSpan>) -> bool {
-    let mut changes = 0_usize;
-    let mut at = 1;
-    while at + 3 < tokens.len() && may_go_on(changes, tokens) {
-        if one_of(tokens, at, &["OPENROWSET"])
-            && symbol(tokens, at + 1, &Token::LParen)
-            && one_of(tokens, at + 2, &["BULK"])
-            && let Some(path) = literal(&tokens[at + 3].token).map(str::to_owned)
-        {
-            let end = closing(tokens, at + 1, tokens.len());
-            let path = file(&path, &tokens[at]);
-            tokens.splice(at..end, [path]);
-            changes += 1;
-        }
-        at += 1;
-    }
-    changes > 0
 }

@@ -31,7 +31,7 @@ fn tail(tokens: &[TokenWithSpan], at: usize, dialect: Dialect) -> bool {
                 && !words(tokens, at.saturating_sub(1), &["CURSOR"])
         }
         Keyword::WITH => {
-            next(&["UR", "CS", "RS", "RR", "NC", "DATA", "TIES", "SCHEMA"])
+            next(&["UR", "CS", "RS", "RR", "NC", "DATA", "TIES", "SCHEMA", "TOTALS", "ROLLUP", "CUBE"])
                 || (next(&["NO"]) && one_of(tokens, at + 2, &["DATA", "SCHEMA"]))
         }
         Keyword::SETTINGS | Keyword::FORMAT => dialect == Dialect::ClickHouse,

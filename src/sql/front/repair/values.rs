@@ -104,6 +104,15 @@ pub(super) fn placeholders(tokens: &mut Vec<TokenWithSpan>, _: Dialect) -> bool 
             tokens.remove(at);
             changes += 1;
         }
+        // a ?:: INT of Databricks: a cast that may fail.
+        if matches!(&tokens[at].token, Token::Placeholder(text) if text == "?")
+            && symbol(tokens, at + 1, &Token::DoubleColon)
+            && at > 0
+            && operand(&tokens[at - 1])
+        {
+            tokens.remove(at);
+            changes += 1;
+        }
         // &name and &&name. of Oracle's clients
         if matches!(tokens[at].token, Token::Ampersand | Token::Overlap)
             && joined(tokens, at + 1)
@@ -115,6 +124,7 @@ pub(super) fn placeholders(tokens: &mut Vec<TokenWithSpan>, _: Dialect) -> bool 
         }
         at += 1;
     }
+    changes += values_of_queries(tokens);
     // 'a' 'b' is one literal.
     let mut at = 1;
     while at < tokens.len() && may_go_on(changes, tokens) {
@@ -140,6 +150,26 @@ pub(super) fn placeholders(tokens: &mut Vec<TokenWithSpan>, _: Dialect) -> bool 
         }
     }
     changes > 0
+}
+
+/// VALUES (SELECT …) of Db2 is a row of one query.
+fn values_of_queries(tokens: &mut Vec<TokenWithSpan>) -> usize {
+    let mut changes = 0;
+    let mut at = 0;
+    while at < tokens.len() && may_go_on(changes, tokens) {
+        if keyword(tokens, at) == Keyword::VALUES
+            && symbol(tokens, at + 1, &Token::LParen)
+            && matches!(keyword(tokens, at + 2), Keyword::SELECT | Keyword::WITH)
+        {
+            let end = behind(tokens, at + 1);
+            let span = tokens[at].span;
+            tokens.insert(end - 1, TokenWithSpan { token: Token::RParen, span });
+            tokens.insert(at + 1, TokenWithSpan { token: Token::LParen, span });
+            changes += 1;
+        }
+        at += 1;
+    }
+    changes
 }
 
 /// Whether nothing stands between a token and the one before it.

@@ -23,6 +23,13 @@ pub(in super::super) fn verbs(tokens: &mut Vec<TokenWithSpan>) {
         }
         tokens.drain(1..end);
     }
+    // The table of another server, which only a query names.
+    let target = 1 + usize::from(one_of(tokens, 1, &["INTO"]));
+    if one_of(tokens, target, &["OPENQUERY", "OPENROWSET"]) && symbol(tokens, target + 1, &Token::LParen) {
+        let end = behind(tokens, target + 1);
+        let place = tokens[target].clone();
+        tokens.splice(target..end, [make("?", &place)]);
+    }
     if first == Keyword::UPDATE {
         let mut ranges = Vec::new();
         let set = outside(tokens, 1, |at| keyword(tokens, at) == Keyword::SET).unwrap_or(tokens.len());

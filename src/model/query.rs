@@ -149,7 +149,7 @@ pub struct UsagePart {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<PartUser>,
     /// Only where there are more users than are listed: a HyperLogLog of all of them, in base64; empty if there are no more
-    /// of them any more.
+    /// of them any more, absent if it is as before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sketch: Option<String>,
     /// Queries by column used.

@@ -139,8 +139,8 @@ pub(super) struct Tally {
 struct Sent {
     /// The version.
     applied: i64,
-    /// Whether there was a sketch.
-    sketch: bool,
+    /// The sketch. It is by far the largest of a change's parts, and users who are known do not change it.
+    sketch: Option<Sketch>,
     /// Users of whom it may know something else than what is listed now.
     moved: BTreeSet<String>,
 }
@@ -155,7 +155,7 @@ impl Tally {
             None => Total::default(),
         };
         let (users, older, dirty) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        let sent = Sent { applied: total.applied, sketch: total.sketch.is_some(), moved: BTreeSet::new() };
+        let sent = Sent { applied: total.applied, sketch: total.sketch.clone(), moved: BTreeSet::new() };
         Ok(Self { day, dataset: dataset.clone(), total, names, users, older, dirty, sent })
     }
 
@@ -163,7 +163,7 @@ impl Tally {
     pub fn weight(&self) -> usize {
         let columns = self.names.len().min(MAX_NAMES_WEIGHED) * size_of::<(u32, i64)>();
         let users = self.users.len() + self.older.len();
-        2_000 + self.names.len() * 100 + users * (200 + columns) + self.total.listed.len() * 300
+        4_000 + self.names.len() * 100 + users * (200 + columns) + self.total.listed.len() * 300
     }
 
     /// Forgets the users that were not needed since the last turn.
@@ -311,15 +311,10 @@ impl Tally {
 
     /// What has changed since the last time.
     fn change(&mut self) -> UsagePart {
-        let sketch = self.total.sketch.as_ref();
-        let sent = std::mem::replace(
-            &mut self.sent,
-            Sent { applied: self.total.applied, sketch: sketch.is_some(), moved: BTreeSet::new() },
-        );
-        let sketch = match sketch {
-            Some(sketch) => Some(sketch.text()),
-            None => sent.sketch.then(String::new),
-        };
+        let now = Sent { applied: self.total.applied, sketch: self.total.sketch.clone(), moved: BTreeSet::new() };
+        let sent = std::mem::replace(&mut self.sent, now);
+        let sketch = (self.total.sketch != sent.sketch)
+            .then(|| self.total.sketch.as_ref().map_or_else(String::new, Sketch::text));
         let users = self.listed(|user| sent.moved.contains(user));
         let gone = |user: &&String| !users.users.iter().any(|listed| listed.user == *user);
         let gone = sent.moved.iter().filter(gone).map(|user| PartUser { user: user.clone(), ..PartUser::default() });

@@ -62,7 +62,11 @@ impl Binder<'_> {
     }
 
     /// The row that a name stands for, whose tables are then read.
-    fn row(&mut self, key: Sym, as_table: bool) -> Option<Rc<Relation>> {
+    pub(super) fn row(&mut self, key: Sym) -> Option<Rc<Relation>> {
+        self.named_row(key, false)
+    }
+
+    fn named_row(&mut self, key: Sym, as_table: bool) -> Option<Rc<Relation>> {
         let row = self.rows.iter().rev().find(|row| row.key == key && (row.table || !as_table))?;
         let (relation, tables) = (Rc::clone(&row.relation), Rc::clone(&row.tables));
         self.step(tables.len());
@@ -74,20 +78,20 @@ impl Binder<'_> {
 
     /// A trigger's rows, read as a table.
     pub(super) fn row_table(&mut self, key: Sym) -> Option<Rc<Relation>> {
-        self.row(key, true)
+        self.named_row(key, true)
     }
 
     /// What `r.a` is made of if `r` is a row. The outer `None`: it is none.
     pub(super) fn row_column(&mut self, parts: &[Sym]) -> Option<Option<Sources>> {
         let (first, path) = parts.split_first()?;
         let key = self.names.key(*first);
-        let relation = self.row(key, false)?;
+        let relation = self.row(key)?;
         Some(self.item_column(&FromItem::new(Some(key), None, relation), path))
     }
 
     /// What a whole row is made of.
     pub(super) fn whole_row(&mut self, key: Sym) -> Option<Sources> {
-        let relation = self.row(key, false)?;
+        let relation = self.row(key)?;
         Some(relation.all_sources(&mut self.names))
     }
 

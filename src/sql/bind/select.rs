@@ -245,6 +245,13 @@ impl Binder<'_> {
             }
             level = at.parent;
         }
+        if let [only, _] = keys.as_slice()
+            && let Some(relation) = self.row(*only)
+        {
+            self.step(relation.items.len());
+            items.extend(relation.items.iter().cloned());
+            return;
+        }
         let expr = match idents.as_slice() {
             [] => return,
             [one] => Expr::Identifier(one.clone()),

@@ -3,8 +3,10 @@
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::Token;
 
+use super::super::types::StatementKind;
 use super::script::Script;
 use super::tokens::{as_word, is};
+use super::{Body, Extra};
 
 /// Bytes of the texts that variables hold, each.
 const TEXT: usize = 1 << 20;
@@ -123,8 +125,14 @@ pub(super) fn text(script: &Script<'_>, start: usize, end: usize) -> Option<Foun
     })
 }
 
+/// What is known of a text that is made at run time.
+pub(super) fn unknown() -> Body {
+    let note = "the text of dynamic SQL is made at run time".to_owned();
+    Body::Extra(Extra::Opaque { kind: StatementKind::Call, note })
+}
+
 /// The text of an expression of literals and known variables. `prefix`: what follows a comma is somebody else's.
-fn value(script: &Script<'_>, from: usize, end: usize, prefix: bool) -> Option<(String, usize)> {
+pub(super) fn value(script: &Script<'_>, from: usize, end: usize, prefix: bool) -> Option<(String, usize)> {
     let mut text = String::new();
     let mut place = None;
     let mut depth = 0_usize;

@@ -40,7 +40,17 @@ pub(super) fn statement(script: &mut Script<'_>, start: usize, end: usize, out: 
         Keyword::DECLARE | Keyword::SET | Keyword::RETURN | Keyword::OPEN | Keyword::FETCH | Keyword::CLOSE
             if script.routine || first == Keyword::DECLARE =>
         {
-            return reads(script, start, end, StatementKind::Set, out);
+            // RETURN QUERY EXECUTE 'text', OPEN c FOR EXECUTE 'text', OPEN c FOR 'text'
+            let executes = |at: &usize| {
+                is(script.tokens.get(*at), "EXECUTE")
+                    || is(script.tokens.get(*at), "FOR")
+                        && script.tokens.get(at + 1).is_some_and(|next| dynamic::literal(&next.token).is_some())
+            };
+            let opens = matches!(first, Keyword::RETURN | Keyword::OPEN);
+            return match (start + 1..end.min(start + 5)).find(executes).filter(|_| opens) {
+                Some(at) => rows::executed(script, at + 1, end, StatementKind::Set, out),
+                None => reads(script, start, end, StatementKind::Set, out),
+            };
         }
         Keyword::INSERT if script.dialect() == Dialect::TSql => {
             if let Some(at) = executed(&script.tokens, start, end) {

@@ -204,6 +204,8 @@ fn body_of(script: &Script<'_>, from: usize, trigger: bool, named: bool) -> Opti
                 Keyword::RETURN if !matches!(dialect, Dialect::Oracle | Dialect::Snowflake) => return Some(at),
                 Keyword::ROW | Keyword::STATEMENT => row = true,
                 Keyword::DO if named => return Some(at + 1),
+                // A trigger that changes the new row.
+                Keyword::SET if trigger && row && dialect == Dialect::MySql => return Some(at),
                 Keyword::SELECT
                 | Keyword::INSERT
                 | Keyword::UPDATE
@@ -268,10 +270,7 @@ pub(super) fn dynamic(script: &mut Script<'_>, out: &mut Vec<Piece>) -> bool {
             }
             Body::Block { kind: StatementKind::Call, pieces }
         }
-        dynamic::Found::Unknown => Body::Extra(Extra::Opaque {
-            kind: StatementKind::Call,
-            note: "the text of dynamic SQL is made at run time".to_owned(),
-        }),
+        dynamic::Found::Unknown => dynamic::unknown(),
     };
     script.at = end.max(start + 1);
     out.push(script.piece(place, script.at - 1, body));

@@ -7,8 +7,8 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::super::types::{Dialect, Position, StatementKind};
 use super::routine::{self, closing};
 use super::script::Script;
-use super::tokens::{as_word, ident, is};
-use super::{Body, Extra, Piece, RowsOf, guess};
+use super::tokens::{Source, as_word, ident, is};
+use super::{Body, Extra, Piece, RowsOf, dynamic, guess, parse};
 
 /// Cursors that are followed.
 const CURSORS: usize = 200;
@@ -23,17 +23,25 @@ pub(super) fn remember(script: &mut Script<'_>, start: usize, end: usize) {
     let Some(name) = script.tokens.get(name).and_then(as_word).map(|word| word.value.to_ascii_lowercase()) else {
         return;
     };
+    if script.cursors.len() >= CURSORS {
+        return;
+    }
     let begins = |at: &usize| begins_query(&script.tokens[*at..end]);
-    let Some(from) = (at + 1..end).find(begins) else { return };
+    let Some(from) = (at + 1..end).find(begins) else {
+        // c CURSOR FOR r: of a result set.
+        let last = script.tokens[start..end].last().and_then(as_word).map(|word| word.value.to_ascii_lowercase());
+        if let Some(query) = last.and_then(|last| script.cursors.get(&last)).cloned() {
+            script.cursors.insert(name, query);
+        }
+        return;
+    };
     let bracket = (at + 1..from).rev().find(|at| script.tokens[*at].token == Token::LParen);
     let to = match bracket.map(|open| closing(&script.tokens, open, end)) {
         Some(close) if close > from => close - 1,
         _ => end,
     };
-    if script.cursors.len() < CURSORS {
-        let query = script.tokens[from..to].to_vec();
-        script.cursors.insert(name, query);
-    }
+    let query = script.tokens[from..to].to_vec();
+    script.cursors.insert(name, query);
 }
 
 /// Whether a query begins here; WITH HOLD and WITH RETURN begin none.
@@ -72,7 +80,9 @@ pub(super) fn over(script: &Script<'_>, start: usize, end: usize, read: &mut Vec
     }
     let query = tokens[3..].iter().position(|token| token.token != Token::LParen);
     let direct = query.is_some_and(|at| begins_query(&tokens[3 + at..])) || is(Some(preposition), "AS");
-    if !direct {
+    if is(Some(over), "EXECUTE") {
+        executed(script, start + 4, end, StatementKind::Other, read);
+    } else if !direct {
         let cursor = script.cursors.get(&as_word(over)?.value.to_ascii_lowercase())?;
         routine::query(script, cursor.clone(), StatementKind::Other, read);
     }
@@ -84,6 +94,25 @@ pub(super) fn over(script: &Script<'_>, start: usize, end: usize, read: &mut Vec
             read.push(other);
             None
         }
+    }
+}
+
+/// The query that stands in a text between two places, which is read.
+pub(super) fn executed(script: &Script<'_>, from: usize, end: usize, kind: StatementKind, out: &mut Vec<Piece>) {
+    let stop = (from..end).find(|at| is(script.tokens.get(*at), "USING")).unwrap_or(end);
+    let query = dynamic::value(script, from, stop, true).and_then(|(text, _)| {
+        if !script.effort.spend(text.len() / 4) {
+            return None;
+        }
+        let (_, tokens) = Source::read(&text, script.dialect());
+        parse::query(script.dialect(), script.effort, tokens)
+    });
+    let body = match query {
+        Some(query) => Body::Extra(Extra::Reads { kind, query }),
+        None => dynamic::unknown(),
+    };
+    if let Some(place) = script.tokens.get(from).map(|token| token.span.start) {
+        out.push(script.piece(place, stop.max(from + 1) - 1, body));
     }
 }
 

@@ -68,6 +68,19 @@ fn only_what_has_changed_is_told() {
 }
 
 #[test]
+fn the_sketch_of_users_is_told_when_it_has_changed() {
+    let config = FoldConfig { usage: UsageLimits { users: 1, ..UsageLimits::default() }, ..FoldConfig::default() };
+    let facts = ["ann", "bob", "ann", "eve"].into_iter().enumerate();
+    let facts: Vec<Fact> = facts.map(|(n, user)| fact("x", query(&n.to_string(), user, 10))).collect();
+    let changes = sent(&facts, 1, &config);
+    let told: Vec<bool> = changes.iter().map(|fact| part(fact).sketch.is_some()).collect();
+    assert_eq!(told, [false, true, false, true]);
+    let records = received(&changes, &config);
+    let Some(Some(CatalogRecord::Usage(record))) = records.values().next() else { panic!("{records:?}") };
+    assert_eq!(record.distinct_users, 3);
+}
+
+#[test]
 fn a_change_waits_for_the_one_before_it() {
     let config = FoldConfig::default();
     let facts: Vec<Fact> = (0..4).map(|n| fact("x", query(&n.to_string(), &format!("u{n}"), 100 + n))).collect();

@@ -140,3 +140,45 @@ fn a_triggers_rows_are_rows_of_its_table() {
         },
     ]);
 }
+
+#[test]
+fn rows_of_known_texts_and_whole_rows() {
+    check(&[
+        Case {
+            dialect: Dialect::Oracle,
+            catalog: "s(a, b); t(x, y)",
+            sql: "BEGIN FOR r IN (SELECT * FROM s) LOOP INSERT INTO t VALUES r; END LOOP; END;",
+            expected: &["s -> t", "t.x < s.a", "t.y < s.b"],
+        },
+        Case {
+            dialect: Dialect::Postgres,
+            catalog: "",
+            sql: "CREATE FUNCTION f() RETURNS void AS $$ DECLARE r RECORD; BEGIN FOR r IN EXECUTE 'SELECT a FROM s' LOOP INSERT INTO t(x) VALUES (r.a); END LOOP; END $$ LANGUAGE plpgsql",
+            expected: &["s -> t", "t.x < s.a"],
+        },
+        Case {
+            dialect: Dialect::Postgres,
+            catalog: "",
+            sql: "CREATE FUNCTION f() RETURNS SETOF s AS $$ BEGIN RETURN QUERY EXECUTE 'SELECT a FROM s WHERE b = $1' USING 1; END $$ LANGUAGE plpgsql",
+            expected: &["s ->"],
+        },
+        Case {
+            dialect: Dialect::Oracle,
+            catalog: "",
+            sql: "CREATE PROCEDURE p(c OUT SYS_REFCURSOR) IS BEGIN OPEN c FOR 'SELECT a FROM s'; END;",
+            expected: &["s ->"],
+        },
+        Case {
+            dialect: Dialect::Snowflake,
+            catalog: "",
+            sql: "BEGIN LET r RESULTSET := (SELECT a FROM s); LET c CURSOR FOR r; FOR x IN c DO INSERT INTO t(b) VALUES (x.a); END FOR; END",
+            expected: &["s -> t", "t.b < s.a"],
+        },
+        Case {
+            dialect: Dialect::MySql,
+            catalog: "",
+            sql: "CREATE TRIGGER tr BEFORE INSERT ON t FOR EACH ROW SET NEW.a = (SELECT max(b) FROM s)",
+            expected: &["s ->"],
+        },
+    ]);
+}

@@ -6,7 +6,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::super::super::types::Dialect;
 use super::super::dynamic::literal;
 use super::super::routine::closing;
-use super::super::tokens::{as_word, word};
+use super::super::tokens::{as_word, is, word};
 use super::{behind, commas, cross_join, cut, keyword, make, one_of, outside, symbol, words};
 
 /// What T-SQL's grammar would be read wrongly for, before the parser sees it: TOP behind the verb, variables that take
@@ -86,6 +86,19 @@ fn inserted(tokens: &mut Vec<TokenWithSpan>, dialect: Dialect) -> bool {
     let mut target = 1;
     while one_of(tokens, target, &["INTO", "TABLE", "OVERWRITE"]) {
         target += 1;
+    }
+    // INSERT INTO t VALUES r of PL/SQL: the whole row of a record.
+    if dialect == Dialect::Oracle
+        && let [.., values, record] = tokens.as_slice()
+        && is(Some(values), "VALUES")
+        && as_word(record).is_some()
+    {
+        let (place, record) = (values.clone(), record.clone());
+        let star = [Token::Period, Token::Mul].map(|token| TokenWithSpan { token, span: record.span });
+        tokens.truncate(tokens.len() - 2);
+        tokens.extend([make("SELECT", &place), record]);
+        tokens.extend(star);
+        return true;
     }
     let open = name_end(tokens, target);
     if open < tokens.len() && symbol(tokens, open, &Token::LParen) {

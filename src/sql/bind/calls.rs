@@ -25,7 +25,8 @@ impl Binder<'_> {
             Kind::Aggregate => How::Aggregation,
             _ => how.computed(),
         };
-        if let Some(sources) = self.receiver(function, scope) {
+        // T-SQL's XML type: `t.doc.value('…', 'int')`. Objects of Oracle and ClickHouse are not followed.
+        if let Some(sources) = self.method_receiver(&function.name, &["value", "query", "exist"], scope) {
             self.add(&sources, inner, out);
         }
         if let Some(sources) = self.inserted_value(function, scope) {
@@ -104,13 +105,7 @@ impl Binder<'_> {
         }
     }
 
-    /// The column on which a method of T-SQL's XML type is called: `t.doc.value('…', 'int')`. Objects of Oracle and ClickHouse
-    /// are not followed.
-    fn receiver(&mut self, function: &Function, scope: &Scope<'_>) -> Option<Sources> {
-        self.method_receiver(&function.name, &["value", "query", "exist"], scope)
-    }
-
-    /// What stands before the dot of a call of one of these methods, if it is a column.
+    /// What stands before the dot of a call of one of these methods of T-SQL's, if it is a column.
     pub(super) fn method_receiver(
         &mut self,
         name: &ObjectName,

@@ -291,7 +291,7 @@ impl Binder<'_> {
         let mut idents: Vec<Ident> = match root {
             Expr::Identifier(ident) => vec![ident.clone()],
             Expr::CompoundIdentifier(idents) => idents.clone(),
-            _ => self.bound_row(root).into_vec(),
+            _ => self.bound_row(root).into_iter().collect(),
         };
         let mut rest = chain;
         if !idents.is_empty() {

@@ -2,17 +2,16 @@
 
 use std::rc::Rc;
 
-use smallvec::SmallVec;
 use sqlparser::ast::{Expr, Ident, Value};
 
 use crate::sql::front::{Piece, RowsOf};
 use crate::sql::types::{StatementKind, StatementLineage};
 
+use super::Binder;
 use super::names::{Sym, TableId};
 use super::relation::Relation;
 use super::scope::FromItem;
 use super::sources::Sources;
-use super::{Answer, Binder};
 
 /// A name for a row, in sight of the statements around which it stands.
 pub(super) struct Row {
@@ -42,16 +41,10 @@ impl Binder<'_> {
         tables.sort_unstable();
         tables.dedup();
         let tables = Rc::from(tables);
-        let table = match of {
-            RowsOf::Query(_) => {
-                out.push(self.finish(piece, StatementKind::Other, None));
-                false
-            }
-            RowsOf::Table(_) => {
-                self.answer = Answer::default();
-                true
-            }
-        };
+        let table = matches!(of, RowsOf::Table(_));
+        if !table {
+            out.push(self.finish(piece, StatementKind::Other, None));
+        }
         let before = self.rows.len();
         for name in names {
             let key = self.names.fold_key(name);
@@ -96,19 +89,14 @@ impl Binder<'_> {
     }
 
     /// The name behind a colon, as Oracle's triggers and Snowflake's scripts write it, if it is a row's.
-    pub(super) fn bound_row(&mut self, root: &Expr) -> SmallVec<[Ident; 4]> {
-        let mut found = SmallVec::new();
-        if let Expr::Value(value) = root
-            && let Value::Placeholder(text) = &value.value
-            && let Some(name) = text.strip_prefix(':')
-            && !self.rows.is_empty()
-        {
-            let ident = Ident::new(name);
-            let key = self.names.fold_key(&ident);
-            if self.rows.iter().any(|row| row.key == key) {
-                found.push(ident);
-            }
+    pub(super) fn bound_row(&mut self, root: &Expr) -> Option<Ident> {
+        let Expr::Value(value) = root else { return None };
+        let Value::Placeholder(text) = &value.value else { return None };
+        if self.rows.is_empty() {
+            return None;
         }
-        found
+        let ident = Ident::new(text.strip_prefix(':')?);
+        let key = self.names.fold_key(&ident);
+        self.rows.iter().any(|row| row.key == key).then_some(ident)
     }
 }

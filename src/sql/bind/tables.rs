@@ -70,9 +70,20 @@ impl Binder<'_> {
         }
         let value = out.finish();
         let relation = self.function_relation(&last, args, alias, &value, ordinality);
+        self.push_called(scope, alias, &last, relation);
+    }
+
+    /// Puts what a function gives in sight, under its alias or the function's name.
+    fn push_called(
+        &mut self,
+        scope: &mut Scope<'_>,
+        alias: Option<&TableAlias>,
+        function: &str,
+        relation: Rc<Relation>,
+    ) {
         let known_by = match alias {
             Some(alias) => self.names.fold_key(&alias.name),
-            None => self.names.intern(&last),
+            None => self.names.intern(function),
         };
         scope.items.push(FromItem::new(Some(known_by), None, relation));
     }
@@ -280,11 +291,7 @@ impl Binder<'_> {
                 let value = out.finish();
                 let items = columns.iter().map(|column| self.made_column(&column.name, value.clone())).collect();
                 let relation = self.with_alias_columns(Rc::new(Relation::new(items)), alias.as_ref());
-                let key = match alias {
-                    Some(alias) => self.names.fold_key(&alias.name),
-                    None => self.names.intern("xmltable"),
-                };
-                scope.items.push(FromItem::new(Some(key), None, relation));
+                self.push_called(scope, alias.as_ref(), "xmltable", relation);
             }
             TableFactor::Pivot { table, aggregate_functions, value_column, value_source, alias, .. } => {
                 let input = self.input_of(scope, table);

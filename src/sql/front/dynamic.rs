@@ -5,8 +5,8 @@ use sqlparser::tokenizer::Token;
 
 use super::super::types::StatementKind;
 use super::script::Script;
-use super::tokens::{as_word, is};
-use super::{Body, Extra};
+use super::tokens::{Source, as_word, is};
+use super::{Body, Extra, Piece, parse};
 
 /// Bytes of the texts that variables hold, each.
 const TEXT: usize = 1 << 20;
@@ -131,8 +131,27 @@ pub(super) fn unknown() -> Body {
     Body::Extra(Extra::Opaque { kind: StatementKind::Call, note })
 }
 
+/// The query that stands in a text between two places, which is read.
+pub(super) fn query(script: &Script<'_>, from: usize, end: usize, kind: StatementKind, out: &mut Vec<Piece>) {
+    let stop = (from..end).find(|at| is(script.tokens.get(*at), "USING")).unwrap_or(end);
+    let query = value(script, from, stop, true).and_then(|(text, _)| {
+        if !script.effort.spend(text.len() / 4) {
+            return None;
+        }
+        let (_, tokens) = Source::read(&text, script.dialect());
+        parse::query(script.dialect(), script.effort, tokens)
+    });
+    let body = match query {
+        Some(query) => Body::Extra(Extra::Reads { kind, query }),
+        None => unknown(),
+    };
+    if let Some(place) = script.tokens.get(from).map(|token| token.span.start) {
+        out.push(script.piece(place, stop.max(from + 1) - 1, body));
+    }
+}
+
 /// The text of an expression of literals and known variables. `prefix`: what follows a comma is somebody else's.
-pub(super) fn value(script: &Script<'_>, from: usize, end: usize, prefix: bool) -> Option<(String, usize)> {
+fn value(script: &Script<'_>, from: usize, end: usize, prefix: bool) -> Option<(String, usize)> {
     let mut text = String::new();
     let mut place = None;
     let mut depth = 0_usize;

@@ -48,7 +48,7 @@ pub(super) fn statement(script: &mut Script<'_>, start: usize, end: usize, out: 
             };
             let opens = matches!(first, Keyword::RETURN | Keyword::OPEN);
             return match (start + 1..end.min(start + 5)).find(executes).filter(|_| opens) {
-                Some(at) => rows::executed(script, at + 1, end, StatementKind::Set, out),
+                Some(at) => dynamic::query(script, at + 1, end, StatementKind::Set, out),
                 None => reads(script, start, end, StatementKind::Set, out),
             };
         }

@@ -7,8 +7,8 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::super::types::{Dialect, Position, StatementKind};
 use super::routine::{self, closing};
 use super::script::Script;
-use super::tokens::{Source, as_word, ident, is};
-use super::{Body, Extra, Piece, RowsOf, dynamic, guess, parse};
+use super::tokens::{as_word, ident, is};
+use super::{Body, Extra, Piece, RowsOf, dynamic, guess};
 
 /// Cursors that are followed.
 const CURSORS: usize = 200;
@@ -81,7 +81,7 @@ pub(super) fn over(script: &Script<'_>, start: usize, end: usize, read: &mut Vec
     let query = tokens[3..].iter().position(|token| token.token != Token::LParen);
     let direct = query.is_some_and(|at| begins_query(&tokens[3 + at..])) || is(Some(preposition), "AS");
     if is(Some(over), "EXECUTE") {
-        executed(script, start + 4, end, StatementKind::Other, read);
+        dynamic::query(script, start + 4, end, StatementKind::Other, read);
     } else if !direct {
         let cursor = script.cursors.get(&as_word(over)?.value.to_ascii_lowercase())?;
         routine::query(script, cursor.clone(), StatementKind::Other, read);
@@ -94,25 +94,6 @@ pub(super) fn over(script: &Script<'_>, start: usize, end: usize, read: &mut Vec
             read.push(other);
             None
         }
-    }
-}
-
-/// The query that stands in a text between two places, which is read.
-pub(super) fn executed(script: &Script<'_>, from: usize, end: usize, kind: StatementKind, out: &mut Vec<Piece>) {
-    let stop = (from..end).find(|at| is(script.tokens.get(*at), "USING")).unwrap_or(end);
-    let query = dynamic::value(script, from, stop, true).and_then(|(text, _)| {
-        if !script.effort.spend(text.len() / 4) {
-            return None;
-        }
-        let (_, tokens) = Source::read(&text, script.dialect());
-        parse::query(script.dialect(), script.effort, tokens)
-    });
-    let body = match query {
-        Some(query) => Body::Extra(Extra::Reads { kind, query }),
-        None => dynamic::unknown(),
-    };
-    if let Some(place) = script.tokens.get(from).map(|token| token.span.start) {
-        out.push(script.piece(place, stop.max(from + 1) - 1, body));
     }
 }
 

@@ -41,11 +41,8 @@ fn transform(tokens: &[TokenWithSpan], at: usize) -> Option<(usize, Vec<TokenWit
         end if bracket && closing(tokens, at + 1, end) == end => at + 2..end - 1,
         end => at + 1..end,
     };
-    let behind = ["FROM", "WHERE", "GROUP", "CLUSTER", "SORT", "DISTRIBUTE", "ROW", "RECORDREADER", "INSERT"];
-    let end = outside(tokens, using, |at| one_of(tokens, at, &behind) || symbol(tokens, at, &Token::RParen))
-        .unwrap_or(tokens.len());
     let next = ["FROM", "WHERE", "GROUP", "CLUSTER", "SORT", "DISTRIBUTE", "INSERT"];
-    let end = outside(tokens, end, |at| one_of(tokens, at, &next) || symbol(tokens, at, &Token::RParen))
+    let end = outside(tokens, using, |at| one_of(tokens, at, &next) || symbol(tokens, at, &Token::RParen))
         .unwrap_or(tokens.len());
     let place = &tokens[at];
     let sign = |token: Token| TokenWithSpan { token, span: place.span };

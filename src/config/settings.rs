@@ -293,10 +293,11 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// What holds for the stage or sink `name` where nothing is said. The fold writes the usage of a dataset once in a batch,
-    /// whatever the number of its queries: behind a backlog, larger ones are less work.
+    /// What holds for the stage or sink `name` where nothing is said. The fold writes the usage of a dataset once in a batch
+    /// and the stage `sql` a session, whatever the number of their queries: behind a backlog, larger ones are less work.
     pub fn of(name: &str) -> Self {
-        let (batch_records, batch_bytes) = if name == "fold" { (20_000, 16 << 20) } else { (5_000, 4 << 20) };
+        let (batch_records, batch_bytes) =
+            if matches!(name, "fold" | "sql") { (20_000, 16 << 20) } else { (5_000, 4 << 20) };
         Self { tasks: 1, batch_records, batch_bytes, batch_delay: Duration::from_millis(25) }
     }
 }

@@ -41,8 +41,8 @@ fn the_defaults_are_those_of_the_manual() {
     assert_eq!(config.data_dir, PathBuf::from(".tributary"));
     assert_eq!(config.shutdown_timeout, Duration::from_secs(30));
     assert_eq!(config.stage("normalize"), Stage::of("normalize"));
-    let fold = Stage { batch_records: 20_000, batch_bytes: 16 << 20, ..Stage::of("normalize") };
-    assert_eq!(config.stage("fold"), fold);
+    let larger = Stage { batch_records: 20_000, batch_bytes: 16 << 20, ..Stage::of("normalize") };
+    assert_eq!([config.stage("fold"), config.stage("sql")], [larger.clone(), larger]);
     assert!(config.kafka.bootstrap_servers.is_none() && config.database.url.is_none());
     // The catalogue repeats the defaults of stages for people; they are the same.
     let spelt =

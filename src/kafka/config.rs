@@ -185,6 +185,9 @@ impl KafkaConfig {
         self.default(&mut config, "queue.buffering.max.kbytes", "24576");
         // Limits stand at the topics; the client must not be the first to refuse. 64 MiB is above any of ours.
         self.default(&mut config, "message.max.bytes", "67108864");
+        // Records of one kind are much alike. What it costs to compress them is less than what client, broker and readers
+        // spend on the bytes that it saves.
+        self.default(&mut config, "compression.type", "lz4");
         config.set("enable.idempotence", "true");
         config.set("partitioner", "murmur2_random");
         config

@@ -80,13 +80,10 @@ impl Binder<'_> {
         let moved: Vec<(TableName, Option<Built>)> =
             lineage.renames.iter().map(|(old, new)| (new.clone(), self.session().take_built(old))).collect();
         for (new, built) in moved {
-            let Some(mut built) = built else { continue };
-            for column in &mut built.columns {
-                column.table = Some(new.clone());
-            }
+            let Some(built) = built.map(|built| built.of_table(&new)) else { continue };
             lineage.outputs.push(new.clone());
-            lineage.inputs.extend(built.inputs.iter().filter(|&input| *input != new).cloned());
-            lineage.columns.extend(built.columns.iter().cloned());
+            lineage.inputs.extend(built.inputs().iter().filter(|&input| *input != new).cloned());
+            lineage.columns.extend(built.columns().iter().cloned());
             self.session().keep_built(&new, built);
         }
         lineage.inputs.sort_unstable();

@@ -1,9 +1,11 @@
 //! The state of a session: what one statement leaves for the next.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use serde::ser::Error;
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::types::{ColumnLineage, ColumnRef, Defaults, SourceColumn, StatementLineage, TableName, Transformation};
 
@@ -58,15 +60,24 @@ struct Kept<T> {
 }
 
 /// What was written to a table.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "Packed<TableName, Arc<str>>")]
 pub(in crate::sql) struct Built {
-    pub(in crate::sql) inputs: Vec<TableName>,
-    pub(in crate::sql) columns: Vec<ColumnLineage>,
+    inputs: Vec<TableName>,
+    columns: Vec<ColumnLineage>,
+    /// It as it is stored, once it was: a session is stored as often as it changes, and this is most of it.
+    stored: OnceLock<Box<RawValue>>,
 }
 
-/// [`Built`] as it is stored: tables once each, and by their places in everything else. A session is stored as often as it
-/// changes, and this is most of it.
+impl PartialEq for Built {
+    fn eq(&self, other: &Self) -> bool {
+        self.inputs == other.inputs && self.columns == other.columns
+    }
+}
+
+impl Eq for Built {}
+
+/// [`Built`] as it is stored: tables once each, and by their places in everything else.
 #[derive(Debug, Serialize, Deserialize)]
 struct Packed<T, N> {
     tables: Vec<T>,
@@ -79,6 +90,34 @@ type PackedColumn<N> = (Option<usize>, N, Vec<(usize, N, Transformation)>);
 
 impl Serialize for Built {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if let Some(stored) = self.stored.get() {
+            return stored.serialize(serializer);
+        }
+        let stored = to_raw_value(&self.packed()).map_err(S::Error::custom)?;
+        self.stored.get_or_init(|| stored).serialize(serializer)
+    }
+}
+
+impl Built {
+    pub(in crate::sql) fn new(inputs: Vec<TableName>, columns: Vec<ColumnLineage>) -> Self {
+        Self { inputs, columns, stored: OnceLock::new() }
+    }
+
+    pub(in crate::sql) fn inputs(&self) -> &[TableName] {
+        &self.inputs
+    }
+
+    pub(in crate::sql) fn columns(&self) -> &[ColumnLineage] {
+        &self.columns
+    }
+
+    /// The same, written to `table`.
+    pub(in crate::sql) fn of_table(mut self, table: &TableName) -> Self {
+        self.columns.iter_mut().for_each(|column| column.table = Some(table.clone()));
+        Self::new(self.inputs, self.columns)
+    }
+
+    fn packed(&self) -> Packed<&TableName, &str> {
         let mut tables: Vec<&TableName> = Vec::new();
         let mut place = |table| {
             tables.iter().position(|known| *known == table).unwrap_or_else(|| {
@@ -94,7 +133,21 @@ impl Serialize for Built {
             columns.push((column.table.as_ref().map(&mut place), &column.column, sources));
         }
         let inputs = self.inputs.iter().map(&mut place).collect();
-        Packed { tables, inputs, columns }.serialize(serializer)
+        Packed { tables, inputs, columns }
+    }
+
+    /// Adds what is not there yet.
+    fn join(&mut self, other: Self) {
+        add_new(&mut self.inputs, other.inputs);
+        add_new(&mut self.columns, other.columns);
+        self.stored.take();
+    }
+
+    fn holds(&self, other: &Self) -> bool {
+        let inputs: BTreeSet<&TableName> = self.inputs.iter().collect();
+        let columns: BTreeSet<&ColumnLineage> = self.columns.iter().collect();
+        other.inputs.iter().all(|input| inputs.contains(input))
+            && other.columns.iter().all(|column| columns.contains(column))
     }
 }
 
@@ -116,7 +169,7 @@ impl TryFrom<Packed<TableName, Arc<str>>> for Built {
         });
         let columns = columns.collect::<Result<_, String>>()?;
         let inputs = packed.inputs.iter().map(|place| table(*place)).collect::<Result<_, String>>()?;
-        Ok(Self { inputs, columns })
+        Ok(Self::new(inputs, columns))
     }
 }
 
@@ -174,7 +227,7 @@ impl Session {
     pub(in crate::sql) fn keep_written(&mut self, lineage: &StatementLineage) {
         for output in &lineage.outputs {
             let columns = lineage.columns.iter().filter(|column| column.table.as_ref() == Some(output));
-            self.keep_built(output, Built { inputs: lineage.inputs.clone(), columns: columns.cloned().collect() });
+            self.keep_built(output, Built::new(lineage.inputs.clone(), columns.cloned().collect()));
         }
     }
 
@@ -202,9 +255,7 @@ impl Session {
         // A second INSERT adds to the first; the same one again adds nothing.
         let built = match all.remove(&key) {
             Some(Kept { value: mut known, .. }) => {
-                let all = Arc::make_mut(&mut known);
-                add_new(&mut all.inputs, built.inputs);
-                add_new(&mut all.columns, built.columns);
+                Arc::make_mut(&mut known).join(built);
                 known
             }
             None => Arc::new(built),
@@ -228,15 +279,6 @@ impl Session {
     }
 }
 
-impl Built {
-    fn holds(&self, other: &Self) -> bool {
-        let inputs: BTreeSet<&TableName> = self.inputs.iter().collect();
-        let columns: BTreeSet<&ColumnLineage> = self.columns.iter().collect();
-        other.inputs.iter().all(|input| inputs.contains(input))
-            && other.columns.iter().all(|column| columns.contains(column))
-    }
-}
-
 /// Adds what is not there yet, up to a bound.
 fn add_new<T: Ord + Clone>(known: &mut Vec<T>, new: Vec<T>) {
     let there: BTreeSet<T> = known.iter().cloned().collect();
@@ -253,5 +295,38 @@ fn drop_oldest<T>(map: &mut BTreeMap<String, Kept<T>>) {
 fn forget_oldest<T>(map: &mut BTreeMap<String, Kept<T>>) {
     if let Some(oldest) = map.iter().min_by_key(|(_, kept)| kept.nth).map(|(key, _)| key.clone()) {
         map.remove(&oldest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(name: &str) -> TableName {
+        TableName { parts: vec!["s".into(), name.into()] }
+    }
+
+    /// What was stored before must not be stored again in the place of what has come since.
+    #[test]
+    fn what_is_stored_is_what_is_kept() {
+        let read_back =
+            |session: &Session| -> Session { serde_json::from_slice(&serde_json::to_vec(session).unwrap()).unwrap() };
+        let mut session = Session::default();
+        for (source, column) in [("a", "x"), ("b", "y"), ("a", "x")] {
+            let source = SourceColumn {
+                column: ColumnRef { table: table(source), column: column.into() },
+                how: Transformation::Identity,
+            };
+            let inputs = vec![source.column.table.clone()];
+            let columns = vec![ColumnLineage { table: Some(table("t")), column: column.into(), sources: vec![source] }];
+            session.keep_built(&table("t"), Built::new(inputs, columns));
+            assert_eq!(read_back(&session), session);
+            assert_eq!(read_back(&read_back(&session)), session);
+        }
+        let built = session.take_built(&table("t")).unwrap().of_table(&table("u"));
+        assert_eq!((built.inputs().len(), built.columns().len()), (2, 2));
+        assert!(built.columns().iter().all(|column| column.table == Some(table("u"))));
+        session.keep_built(&table("u"), built);
+        assert_eq!(read_back(&session), session);
     }
 }

@@ -4,6 +4,9 @@
 //! as what the store has not made durable does.
 
 use std::collections::BTreeMap;
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
 
 use crate::model::state::{Epoch, State, StateError};
 
@@ -11,8 +14,40 @@ use super::store::{Entries, LocalStore, StoreError};
 
 type Changes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
+/// Bits of [`Marks`]. Some 30,000 keys wait or are of the open transaction at most: of others one in 17 finds a mark set.
+const MARKS: usize = 1 << 19;
+
+/// Which keys may have been changed since the store was written: one whose mark is not set has not. Most keys that are asked
+/// for are new, such as those of queries, and need not be looked for in each layer.
+struct Marks {
+    bits: Vec<u64>,
+    hash: FixedState,
+}
+
+impl Marks {
+    fn none() -> Self {
+        Self { bits: vec![0; MARKS / 64], hash: FixedState::default() }
+    }
+
+    /// The word and the bit of a key.
+    fn place(&self, key: &[u8]) -> (usize, u64) {
+        let mark = self.hash.hash_one(key) as usize % MARKS;
+        (mark / 64, 1 << (mark % 64))
+    }
+
+    fn set(&mut self, key: &[u8]) {
+        let (word, bit) = self.place(key);
+        self.bits[word] |= bit;
+    }
+
+    fn is_set(&self, key: &[u8]) -> bool {
+        let (word, bit) = self.place(key);
+        self.bits[word] & bit != 0
+    }
+}
+
 /// Bytes of committed changes, keys and values, that wait at most.
-const WAITING_BYTES: usize = 4 << 20;
+const WAITING_BYTES: usize = 8 << 20;
 
 /// One partition's state as its transform sees it: store, below committed changes that wait to be written, below the changes
 /// of the open transaction, below those of the current record, which are taken back if it is rejected.
@@ -24,6 +59,8 @@ pub struct Overlay {
     waiting_end: i64,
     transaction: Changes,
     record: Changes,
+    /// Of the keys of all three.
+    marks: Marks,
     epoch: Epoch,
     /// See [`State::transaction`].
     whole: Epoch,
@@ -39,6 +76,7 @@ impl Overlay {
             waiting_end: 0,
             transaction: Changes::new(),
             record: Changes::new(),
+            marks: Marks::none(),
             epoch: Epoch::begin(),
             whole: Epoch::begin(),
         }
@@ -80,12 +118,19 @@ impl Overlay {
 
     /// The transaction committed: its changes and the changelog offset after them go into the store with the next write.
     pub fn commit(&mut self, changelog_offset: i64) -> Result<(), StoreError> {
-        for (key, value) in std::mem::take(&mut self.transaction) {
-            if let Some((key, before)) = self.waiting.get_key_value(&key) {
-                self.waiting_bytes -= size(key, before.as_ref());
+        let changes = std::mem::take(&mut self.transaction);
+        if self.waiting.is_empty() {
+            self.waiting_bytes = changes.iter().map(|(key, value)| size(key, value.as_ref())).sum();
+            self.waiting = changes;
+        } else {
+            for (key, value) in changes {
+                self.waiting_bytes += size(&key, value.as_ref());
+                // The key stays what it was: its bytes are counted once.
+                let length = key.len();
+                if let Some(before) = self.waiting.insert(key, value) {
+                    self.waiting_bytes -= length + before.map_or(0, |before| before.len());
+                }
             }
-            self.waiting_bytes += size(&key, value.as_ref());
-            self.waiting.insert(key, value);
         }
         self.waiting_end = changelog_offset;
         self.record.clear();
@@ -101,6 +146,8 @@ impl Overlay {
         self.store.write(changes, self.waiting_end)?;
         self.waiting.clear();
         self.waiting_bytes = 0;
+        self.marks = Marks::none();
+        self.transaction.keys().chain(self.record.keys()).for_each(|key| self.marks.set(key));
         Ok(())
     }
 
@@ -128,7 +175,8 @@ impl Overlay {
 
 impl State for Overlay {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
-        match self.layers().iter().rev().find_map(|layer| layer.get(key)) {
+        let changed = self.marks.is_set(key).then(|| self.layers().iter().rev().find_map(|layer| layer.get(key)));
+        match changed.flatten() {
             Some(value) => Ok(value.clone()),
             None => self.store.get(key),
         }
@@ -152,10 +200,12 @@ impl State for Overlay {
     }
 
     fn put(&mut self, key: Vec<u8>, value: Vec<u8>) {
+        self.marks.set(&key);
         self.record.insert(key, Some(value));
     }
 
     fn delete(&mut self, key: Vec<u8>) {
+        self.marks.set(&key);
         self.record.insert(key, None);
     }
 

@@ -17,8 +17,10 @@ mod tally;
 mod tests;
 
 use std::cmp::Ordering;
-use std::collections::btree_map::Entry as MapEntry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::hash_map::Entry as MapEntry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use foldhash::fast::FixedState;
 
 use crate::model::fact::{Aspect, EntityKind, Entry, Fact, Origin, QueryRun, Source, Statement, Version};
 use crate::model::id::EntityId;
@@ -89,7 +91,9 @@ impl Clone for Usage {
 #[derive(Debug)]
 struct Part {
     transaction: Epoch,
-    pending: BTreeMap<EntityId, Pending>,
+    pending: Vec<Pending>,
+    /// Where a query lies in `pending`.
+    places: HashMap<EntityId, usize, FixedState>,
     /// Datasets and days of which parts have come.
     received: BTreeSet<(EntityId, i64)>,
     tallies: BTreeMap<(i64, EntityId), Tally>,
@@ -102,6 +106,7 @@ struct Part {
 /// A query of which the open transaction told.
 #[derive(Debug)]
 struct Pending {
+    query: EntityId,
     /// What was counted of it when the transaction began.
     before: Option<Seen>,
     /// What is to be counted now, if it is still what the state holds at the end.
@@ -115,7 +120,8 @@ impl Usage {
     fn part(&mut self, part: i32, state: &dyn State) -> &mut Part {
         let begin = || Part {
             transaction: state.transaction().clone(),
-            pending: BTreeMap::new(),
+            pending: Vec::new(),
+            places: HashMap::default(),
             received: BTreeSet::new(),
             tallies: BTreeMap::new(),
             older: BTreeMap::new(),
@@ -156,12 +162,13 @@ impl Usage {
         }
         state.put(key, written.clone());
         let record = query_record(fact, query, &seen);
-        match self.part(part, state).pending.entry(fact.entity.clone()) {
-            MapEntry::Vacant(entry) => {
-                entry.insert(Pending { before: known, now: seen, written, origin: fact.origin.clone() });
-            }
-            MapEntry::Occupied(mut entry) => (entry.get_mut().now, entry.get_mut().written) = (seen, written),
-        }
+        self.part(part, state).note(Pending {
+            query: fact.entity.clone(),
+            before: known,
+            now: seen,
+            written,
+            origin: fact.origin.clone(),
+        });
         out.records.push(CatalogOutput {
             topic: CatalogTopic::Queries,
             key: query_record_key(&fact.entity),
@@ -198,20 +205,21 @@ impl Usage {
         if memory.pending.is_empty() && memory.received.is_empty() {
             return Ok(());
         }
+        memory.places.clear();
         let pending = std::mem::take(&mut memory.pending);
         let received = std::mem::take(&mut memory.received);
         let mut allowance = FORGOTTEN_AT_LEAST + 2 * (pending.len() + received.len());
 
         let mut changes = Vec::new();
-        for (query, pending) in pending {
-            let key = query_key(&query);
+        for pending in pending {
+            let key = query_key(&pending.query);
             let now = match state.get(&key)? {
                 Some(bytes) if bytes == pending.written => Some(pending.now),
                 Some(bytes) => Some(Seen::read(&key, &bytes)?),
                 None => None,
             };
             if now != pending.before {
-                changes.push((query, pending.before, now, pending.origin));
+                changes.push((pending.query, pending.before, now, pending.origin));
             }
         }
         let newest = changes.iter().filter_map(|(_, _, now, _)| now.as_ref().map(|now| now.rank.1.time)).max();
@@ -220,7 +228,7 @@ impl Usage {
         let expired = |day: i64| watermark.is_some_and(|watermark| usage_expiry(day) <= watermark);
 
         let mut expiring: BTreeMap<i64, Vec<EntityId>> = BTreeMap::new();
-        let mut due: BTreeMap<(i64, EntityId), Due> = BTreeMap::new();
+        let mut due = AllDue::default();
         for (query, before, now, origin) in changes {
             let minute = |seen: &Option<Seen>| seen.as_ref().map(|seen| expiry::minute_of(seen.expires_at));
             if let Some(minute) = minute(&now).filter(|new| Some(*new) != minute(&before)) {
@@ -234,6 +242,8 @@ impl Usage {
         for (minute, queries) in expiring {
             expiry::note(minute, &queries, state)?;
         }
+        let mut due: Vec<_> = due.into_iter().collect();
+        due.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         for ((day, dataset), mut due) in due {
             let (version, usage) = due.tally.save(limits, state)?;
             out.forwarded.push(Fact {
@@ -267,26 +277,45 @@ impl Usage {
     }
 }
 
+/// What is to be sent, by day and dataset.
+type AllDue = HashMap<(i64, EntityId), Due, FixedState>;
+
 impl Part {
+    /// Notes what a query is to be counted as. What it was when the transaction began stays what the first one says.
+    fn note(&mut self, pending: Pending) {
+        match self.places.entry(pending.query.clone()) {
+            MapEntry::Vacant(entry) => {
+                entry.insert(self.pending.len());
+                self.pending.push(pending);
+            }
+            MapEntry::Occupied(entry) => {
+                if let Some(known) = self.pending.get_mut(*entry.get()) {
+                    (known.now, known.written) = (pending.now, pending.written);
+                }
+            }
+        }
+    }
+
     /// Adds a query to the tallies of its datasets with `by` 1, or takes it out with -1.
     fn add(
         &mut self,
         seen: &Seen,
         by: i64,
         origin: &Origin,
-        due: &mut BTreeMap<(i64, EntityId), Due>,
+        due: &mut AllDue,
         limits: &UsageLimits,
         state: &dyn State,
     ) -> Result<(), StateError> {
         let day = seen.counted.day;
         for dataset in seen.datasets() {
-            let key = (day, dataset.clone());
-            if !due.contains_key(&key) {
-                let known = self.recall(&key);
-                let tally = known.map_or_else(|| Tally::load(day, dataset, state), Ok)?;
-                due.insert(key.clone(), Due { tally, origin: origin.clone() });
-            }
-            let Some(due) = due.get_mut(&key) else { continue };
+            let due = match due.entry((day, dataset.clone())) {
+                MapEntry::Occupied(entry) => entry.into_mut(),
+                MapEntry::Vacant(entry) => {
+                    let known = self.recall(entry.key());
+                    let tally = known.map_or_else(|| Tally::load(day, dataset, state), Ok)?;
+                    entry.insert(Due { tally, origin: origin.clone() })
+                }
+            };
             due.origin.clone_from(origin);
             if let Some(read) = seen.counted.reads.iter().find(|read| read.dataset == *dataset) {
                 due.tally.read(&seen.counted, read, by, limits, state)?;

@@ -239,12 +239,7 @@ fn created(source: &Source<'_>, effort: &Effort<'_>, tokens: &[TokenWithSpan]) -
 
 /// DECLARE c CURSOR FOR query.
 fn cursor(source: &Source<'_>, effort: &Effort<'_>, tokens: &[TokenWithSpan]) -> Option<Body> {
-    // WITH HOLD and WITH REPLACE begin no query.
-    let at = tokens.iter().enumerate().position(|(at, token)| {
-        is(Some(token), "SELECT")
-            || (is(Some(token), "WITH")
-                && !["HOLD", "RETURN", "REPLACE"].iter().any(|word| is(tokens.get(at + 1), word)))
-    })?;
+    let at = (0..tokens.len()).find(|at| routine::begins_query(&tokens[*at..]))?;
     let query = parse::query(source.dialect, effort, tokens[at..].to_vec())?;
     Some(Body::Extra(Extra::Reads { kind: StatementKind::Set, query }))
 }

@@ -295,6 +295,20 @@ pub(super) fn closing(tokens: &[TokenWithSpan], open: usize, end: usize) -> usiz
     end
 }
 
+/// Whether a query begins with the first of these tokens. WITH HOLD, WITH RETURN, WITH REPLACE and WITH [NO] DATA begin none,
+/// unless that is what a common table expression is called.
+pub(super) fn begins_query(tokens: &[TokenWithSpan]) -> bool {
+    match tokens.first().and_then(as_word).map(|word| word.keyword) {
+        Some(Keyword::SELECT) => true,
+        Some(Keyword::WITH) => {
+            let is_option = ["HOLD", "RETURN", "REPLACE", "NO", "DATA"].iter().any(|word| is(tokens.get(1), word));
+            let is_named = is(tokens.get(2), "AS") || tokens.get(2).is_some_and(|token| token.token == Token::LParen);
+            !is_option || is_named
+        }
+        _ => false,
+    }
+}
+
 /// The queries in something that is none: each goes out as one that is only read.
 pub(super) fn reads(script: &mut Script<'_>, start: usize, end: usize, kind: StatementKind, out: &mut Vec<Piece>) {
     let perform = is(script.tokens.get(start), "PERFORM");
@@ -310,15 +324,7 @@ pub(super) fn reads(script: &mut Script<'_>, start: usize, end: usize, kind: Sta
             Token::RParen => {
                 open.pop();
             }
-            Token::Word(word)
-                if matches!(word.keyword, Keyword::SELECT | Keyword::WITH) && word.quote_style.is_none() =>
-            {
-                // WITH HOLD, WITH RETURN, WITH REPLACE begin no query.
-                let option = ["HOLD", "RETURN", "REPLACE", "DATA", "NO"];
-                if word.keyword == Keyword::WITH && option.iter().any(|word| is(script.tokens.get(at + 1), word)) {
-                    at += 1;
-                    continue;
-                }
+            _ if begins_query(&script.tokens[at..end]) => {
                 let close = open.last().map_or(end, |open| closing(&script.tokens, *open, end) - 1).max(at + 1);
                 let mut tokens = script.tokens[at..close.min(end)].to_vec();
                 if script.routine

@@ -1,7 +1,6 @@
 //! Names that stand for rows: the record of a loop over a query or cursor, a trigger's new and old row.
 
 use sqlparser::ast::{Ident, ObjectName, Query};
-use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::super::types::{Dialect, Position, StatementKind};
@@ -26,7 +25,7 @@ pub(super) fn remember(script: &mut Script<'_>, start: usize, end: usize) {
     if script.cursors.len() >= CURSORS {
         return;
     }
-    let begins = |at: &usize| begins_query(&script.tokens[*at..end]);
+    let begins = |at: &usize| routine::begins_query(&script.tokens[*at..end]);
     let Some(from) = (at + 1..end).find(begins) else {
         // c CURSOR FOR r: of a result set.
         let last = script.tokens[start..end].last().and_then(as_word).map(|word| word.value.to_ascii_lowercase());
@@ -42,15 +41,6 @@ pub(super) fn remember(script: &mut Script<'_>, start: usize, end: usize) {
     };
     let query = script.tokens[from..to].to_vec();
     script.cursors.insert(name, query);
-}
-
-/// Whether a query begins here; WITH HOLD and WITH RETURN begin none.
-fn begins_query(tokens: &[TokenWithSpan]) -> bool {
-    match as_word(&tokens[0]).map(|word| word.keyword) {
-        Some(Keyword::SELECT) => true,
-        Some(Keyword::WITH) => !["HOLD", "RETURN", "NO"].iter().any(|word| is(tokens.get(1), word)),
-        _ => false,
-    }
 }
 
 /// A loop over the rows of a query.
@@ -79,7 +69,7 @@ pub(super) fn over(script: &Script<'_>, start: usize, end: usize, read: &mut Vec
         return None;
     }
     let query = tokens[3..].iter().position(|token| token.token != Token::LParen);
-    let direct = query.is_some_and(|at| begins_query(&tokens[3 + at..])) || is(Some(preposition), "AS");
+    let direct = query.is_some_and(|at| routine::begins_query(&tokens[3 + at..])) || is(Some(preposition), "AS");
     if is(Some(over), "EXECUTE") {
         dynamic::query(script, start + 4, end, StatementKind::Other, read);
     } else if !direct {

@@ -54,6 +54,12 @@ fn a_loops_record_is_a_row_of_its_query() {
             sql: "DO $$ BEGIN FOR i IN 1..(SELECT max(n) FROM s) LOOP INSERT INTO t(x) SELECT a FROM u WHERE b = i; END LOOP; END $$",
             expected: &["s, u -> t", "t.x < u.a"],
         },
+        Case {
+            dialect: Dialect::Postgres,
+            catalog: "",
+            sql: "DO $$ BEGIN FOR r IN WITH data AS (SELECT a FROM s) SELECT a FROM data LOOP INSERT INTO t(x) VALUES (r.a); END LOOP; END $$",
+            expected: &["s -> t", "t.x < s.a"],
+        },
     ]);
 }
 
@@ -88,6 +94,12 @@ fn a_cursors_record_is_a_row_of_its_query() {
             dialect: Dialect::Oracle,
             catalog: "",
             sql: "DECLARE CURSOR c(n NUMBER) IS SELECT a FROM s WHERE b = n; BEGIN FOR r IN c(3) LOOP INSERT INTO t(x) VALUES (r.a); END LOOP; END;",
+            expected: &["s -> t", "t.x < s.a"],
+        },
+        Case {
+            dialect: Dialect::Postgres,
+            catalog: "",
+            sql: "DO $$ DECLARE c CURSOR WITH HOLD FOR WITH data (x) AS (SELECT a FROM s) SELECT x FROM data; BEGIN FOR r IN c LOOP INSERT INTO t(x) VALUES (r.x); END LOOP; END $$",
             expected: &["s -> t", "t.x < s.a"],
         },
     ]);

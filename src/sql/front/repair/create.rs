@@ -6,7 +6,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::super::super::types::Dialect;
 use super::super::routine::closing;
 use super::super::tokens::as_word;
-use super::{behind, keyword, make, one_of, outside, symbol};
+use super::{behind, keyword, make, one_of, outside, sign, symbol};
 
 /// What a CREATE statement says that matters.
 struct Parts {
@@ -249,7 +249,7 @@ fn rebuild(tokens: &mut Vec<TokenWithSpan>, dialect: Dialect, bare: bool) -> boo
 fn recursive(tokens: &[TokenWithSpan], parts: &Parts, query: (usize, usize), out: &mut Vec<TokenWithSpan>) {
     let place = tokens[0].clone();
     let name = tokens[parts.name.1 - 1].clone();
-    let sign = |token: Token| TokenWithSpan { token, span: place.span };
+    let sign = |token| sign(token, &place);
     out.extend([make("WITH", &place), make("RECURSIVE", &place), name.clone()]);
     if let Some((start, end)) = parts.columns {
         names(&tokens[start..end], out, false);

@@ -57,6 +57,11 @@ fn make(text: &str, at: &TokenWithSpan) -> TokenWithSpan {
     TokenWithSpan { token: word(text), span: at.span }
 }
 
+/// A token that stands where another one stood.
+fn sign(token: Token, at: &TokenWithSpan) -> TokenWithSpan {
+    TokenWithSpan { token, span: at.span }
+}
+
 fn symbol(tokens: &[TokenWithSpan], at: usize, token: &Token) -> bool {
     tokens.get(at).is_some_and(|found| found.token == *token)
 }

@@ -8,7 +8,7 @@ use super::super::dynamic::literal;
 use super::super::routine::closing;
 use super::super::tokens::{as_word, word};
 use super::scalars;
-use super::{cut, keyword, make, may_go_on, one_of, symbol, words};
+use super::{cut, keyword, make, may_go_on, one_of, sign, symbol, words};
 
 /// Units of durations.
 const UNITS: [&str; 14] = [
@@ -343,7 +343,7 @@ fn comprehensions(tokens: &mut Vec<TokenWithSpan>) -> bool {
             continue;
         }
         let place = tokens[open].clone();
-        let sign = |token: Token| TokenWithSpan { token, span: place.span };
+        let sign = |token| sign(token, &place);
         let mut out = vec![make("list_transform", &place), sign(Token::LParen)];
         out.extend_from_slice(tokens.get(of + 3..condition.unwrap_or(end)).unwrap_or_default());
         out.push(sign(Token::Comma));

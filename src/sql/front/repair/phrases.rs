@@ -6,7 +6,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::super::super::types::Dialect;
 use super::super::routine::closing;
 use super::super::tokens::as_word;
-use super::{behind, cut, keyword, make, may_go_on, one_of, outside, pivots, symbol, transforms, words};
+use super::{behind, cut, keyword, make, may_go_on, one_of, outside, pivots, sign, symbol, transforms, words};
 
 /// All rewritings.
 pub(super) fn rewrite(tokens: &mut Vec<TokenWithSpan>, dialect: Dialect) -> bool {
@@ -125,7 +125,7 @@ fn copied(tokens: &mut Vec<TokenWithSpan>) -> bool {
         return false;
     }
     let place = tokens[from].clone();
-    let sign = |token: Token| TokenWithSpan { token, span: place.span };
+    let sign = |token| sign(token, &place);
     tokens.insert(with, sign(Token::RParen));
     tokens.splice(from..from, [sign(Token::LParen), make("SELECT", &place), sign(Token::Mul), make("FROM", &place)]);
     true

@@ -8,8 +8,8 @@ use super::super::dynamic::literal;
 use super::super::routine::closing;
 use super::super::tokens::as_word;
 use super::{
-    behind, commas, cross_join, cut, keyword, level_end, make, may_go_on, one_of, outside, pivots, symbol, vendor,
-    words,
+    behind, commas, cross_join, cut, keyword, level_end, make, may_go_on, one_of, outside, pivots, sign, symbol,
+    vendor, words,
 };
 
 /// All rewritings.
@@ -227,7 +227,7 @@ fn arguments(tokens: &mut Vec<TokenWithSpan>) -> bool {
             _ => false,
         };
         let end = outside(tokens, next, ends).unwrap_or(tokens.len());
-        let sign = |token: Token| TokenWithSpan { token, span: place.span };
+        let sign = |token| sign(token, &place);
         let mut out = vec![sign(Token::LParen)];
         if !matches!(keyword(tokens, from), Keyword::SELECT | Keyword::WITH | Keyword::VALUES) {
             out.extend([make("SELECT", &place), sign(Token::Mul), make("FROM", &place)]);
@@ -323,7 +323,7 @@ fn unpivots(tokens: &mut Vec<TokenWithSpan>) -> bool {
     let Some(on) = find(at, "ON") else { return false };
     let into = find(on, "INTO").unwrap_or(end);
     let place = tokens[at].clone();
-    let sign = |token: Token| TokenWithSpan { token, span: place.span };
+    let sign = |token| sign(token, &place);
     let name = find(into.min(end), "NAME")
         .map_or_else(|| vec![make("name", &place)], |at| tokens[at + 1..(at + 2).min(end)].to_vec());
     let value = find(into.min(end), "VALUE").map_or_else(

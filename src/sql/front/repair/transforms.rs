@@ -5,7 +5,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan};
 use super::super::dynamic::literal;
 use super::super::routine::closing;
 use super::super::tokens::as_word;
-use super::{make, may_go_on, one_of, outside, symbol};
+use super::{make, may_go_on, one_of, outside, sign, symbol};
 
 /// SELECT TRANSFORM (a, b) USING 'script' AS (c, d), MAP a, b USING 'script' AS c, d: each result comes of all that goes in.
 pub(super) fn transforms(tokens: &mut Vec<TokenWithSpan>) -> bool {
@@ -45,7 +45,7 @@ fn transform(tokens: &[TokenWithSpan], at: usize) -> Option<(usize, Vec<TokenWit
     let end = outside(tokens, using, |at| one_of(tokens, at, &next) || symbol(tokens, at, &Token::RParen))
         .unwrap_or(tokens.len());
     let place = &tokens[at];
-    let sign = |token: Token| TokenWithSpan { token, span: place.span };
+    let sign = |token| sign(token, place);
     let names = match (using..end).find(|at| one_of(tokens, *at, &["AS"])) {
         Some(found) => {
             let open = found + 1 + usize::from(symbol(tokens, found + 1, &Token::LParen));

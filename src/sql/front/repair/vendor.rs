@@ -6,7 +6,7 @@ use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 use super::super::dynamic::literal;
 use super::super::routine::closing;
 use super::super::tokens::as_word;
-use super::{behind, cut, make, may_go_on, one_of, outside, symbol, words};
+use super::{behind, cut, make, may_go_on, one_of, outside, sign, symbol, words};
 
 /// USING SAMPLE 10% of DuckDB, up to what may stand behind it.
 pub(super) fn samples(tokens: &mut Vec<TokenWithSpan>) -> bool {
@@ -74,7 +74,7 @@ pub(super) fn operators(tokens: &mut Vec<TokenWithSpan>) -> bool {
         }
         let end = closing(tokens, at - 1, tokens.len()) - 1;
         let place = tokens[at].clone();
-        let sign = |token: Token| TokenWithSpan { token, span: place.span };
+        let sign = |token| sign(token, &place);
         let mut inputs = Vec::new();
         let mut next = at;
         while let Some(on) = outside(&tokens[..end], next, |at| one_of(tokens, at, &["ON"])) {

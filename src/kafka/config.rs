@@ -136,8 +136,9 @@ impl KafkaConfig {
     pub(super) fn reader(&self, isolation: Isolation, group: Option<&str>) -> ClientConfig {
         let mut config = self.base();
         self.default(&mut config, "queued.max.messages.kbytes", "4096");
-        // An answer is held in memory until its last record is taken; a record larger than this still arrives.
-        self.default(&mut config, "fetch.max.bytes", "8388608");
+        // An answer is held in memory, ten times as large where it was compressed, until its last record is taken; a record
+        // larger than this still arrives.
+        self.default(&mut config, "fetch.max.bytes", "2097152");
         self.default(&mut config, "fetch.queue.backoff.ms", "10");
         self.default(&mut config, "fetch.wait.max.ms", "100");
         // Brokers take requests of up to 100 MiB unless told otherwise, the client's default is some less: what lies
@@ -245,6 +246,9 @@ mod tests {
         let config = with("linger.ms", "7").expect("linger.ms is tuning");
         assert_eq!(config.transactional("a", 10_000).get("linger.ms"), Some("7"));
         assert_eq!(config.transactional("a", 10_000).get("retry.backoff.ms"), Some("5"));
+        assert_eq!(config.producer().get("compression.type"), Some("lz4"));
+        let plain = with("compression.type", "none").expect("so is compression");
+        assert_eq!(plain.producer().get("compression.type"), Some("none"));
     }
 
     #[test]

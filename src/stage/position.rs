@@ -83,6 +83,18 @@ pub enum PositionError {
     },
 }
 
+impl PositionError {
+    /// Where it was met.
+    pub fn partition(&self) -> &TopicPartition {
+        match self {
+            Self::Gap { partition, .. }
+            | Self::Overlap { partition, .. }
+            | Self::Backwards { partition, .. }
+            | Self::Fenced { partition, .. } => partition,
+        }
+    }
+}
+
 impl Positions {
     /// No positions.
     pub fn new() -> Self {

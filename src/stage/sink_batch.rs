@@ -11,7 +11,7 @@ use super::StageRecord;
 use super::batch::BatchGauge;
 use super::counters::Counters;
 use super::fault::Fault;
-use super::position::{PositionDelta, Span, Start};
+use super::position::{PositionDelta, PositionError, Span, Start};
 use super::sink::{Sink, SinkError, StoredPosition};
 
 /// An assigned partition of a sink.
@@ -24,7 +24,7 @@ pub(super) struct Followed {
     start: Start,
     next: i64,
     topic_id: Option<TopicId>,
-    /// The start of the last batch that met a conflict.
+    /// The start of the last batch that met a conflict in it.
     conflict_at: Option<i64>,
 }
 
@@ -143,28 +143,30 @@ impl SinkCore {
                 self.last_commit = Some(Instant::now());
                 self.batch.clear();
             }
-            Err(SinkError::Conflict(error)) => self.conflict(&delta, error.to_string()),
+            Err(SinkError::Conflict(error)) => self.conflict(&delta, &error),
             Err(SinkError::Transient(cause)) => self.undo = Some(cause.to_string()),
             Err(SinkError::Fatal(cause)) => self.fault = Some(Fault::Fatal(cause)),
         }
         self.gauge.close(Instant::now());
     }
 
-    /// Somebody else wrote. Reading the positions again heals a write whose outcome was unknown; meeting the same
-    /// conflict twice at the same start means that two writers are at work.
-    fn conflict(&mut self, delta: &PositionDelta, error: String) {
-        for (key, span) in delta.iter() {
-            let Some(followed) = self.partitions.get_mut(key) else { continue };
-            if followed.conflict_at == Some(span.from) {
+    /// Somebody else wrote. Reading the positions again heals a write whose outcome was unknown, and the last writes of a
+    /// process whose place this one takes; meeting the same conflict twice at the same start of a partition means that two
+    /// writers are at work. The others of a batch stand where they stood, and say nothing.
+    fn conflict(&mut self, delta: &PositionDelta, error: &PositionError) {
+        let key = error.partition();
+        let met = self.partitions.get_mut(key).zip(delta.get(key));
+        if let Some((followed, Span { from, .. })) = met {
+            if followed.conflict_at == Some(*from) {
                 self.fault = Some(Fault::fatal(format!(
-                    "sink {}: {error}, twice at the same start {} of {key}: another writer stores positions of this sink; \
-                     stop it, or give this one its own name",
-                    self.name, span.from
+                    "sink {}: {error}, twice at the same start {from} of {key}: another writer stores positions of this \
+                     sink; stop it, or give this one its own name",
+                    self.name
                 )));
             }
-            followed.conflict_at = Some(span.from);
+            followed.conflict_at = Some(*from);
         }
-        self.undo = Some(error);
+        self.undo = Some(error.to_string());
     }
 
     /// Drops the batch; all partitions wait for their positions again.
@@ -291,6 +293,42 @@ mod tests {
         core.place(&key, 5, Start::Stored, None);
         core.look_for_loss();
         assert_eq!(core.undo.as_deref(), Some("a batch is lost"));
+    }
+
+    /// Meets another writer in these partitions, one with each write.
+    struct Contested(Vec<i32>);
+
+    impl Sink for Contested {
+        fn positions(&mut self, _: &[TopicPartition]) -> Result<BTreeMap<TopicPartition, StoredPosition>, SinkError> {
+            Ok(BTreeMap::new())
+        }
+
+        fn write(&mut self, _: &[StageRecord], _: &PositionDelta) -> Result<(), SinkError> {
+            let partition = TopicPartition::new("t", self.0.remove(0));
+            Err(SinkError::Conflict(PositionError::Fenced { partition, expected: Some(5), found: Some(6) }))
+        }
+    }
+
+    /// A process that takes the place of one that still writes meets it in one partition after the other.
+    #[test]
+    fn conflicts_count_for_the_partition_that_they_were_met_in() {
+        let contested = Contested(vec![0, 1, 1]);
+        let mut core =
+            SinkCore::new("contested".to_owned(), Box::new(contested), BatchGauge::new(BatchLimits::default()));
+        let keys = [0, 1].map(|partition| TopicPartition::new("t", partition));
+        let mut write = |starts: [i64; 2]| {
+            for (key, start) in keys.iter().zip(starts) {
+                core.add(key);
+                core.place(key, start, Start::Stored, None);
+            }
+            core.pass_markers(&keys.iter().map(|key| (key.clone(), 9)).collect());
+            core.write();
+            core.abandon();
+            (core.undo.take().is_some(), core.fault.is_some())
+        };
+        assert_eq!(write([5, 5]), (true, false), "partition 0 is not where it was read");
+        assert_eq!(write([6, 5]), (true, false), "nor is partition 1, which had no part in the first one");
+        assert_eq!(write([6, 5]), (true, true), "which was said before, and has not moved");
     }
 
     #[test]
